@@ -1,0 +1,1 @@
+"""hsi_jax: train deep networks for remote sensing on devices of uneven speed."""

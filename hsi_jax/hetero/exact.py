@@ -1,0 +1,72 @@
+"""Sums that do not depend on their order, so that any split of the work gives the same bits.
+
+Float32 sums depend on the order of their terms, and training amplifies the difference. Here every
+term is scaled by a power of two and rounded to int64; integers add associatively, within a device's
+loop and across devices; only the total becomes float32 again.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.flatten_util import ravel_pytree
+
+FRACTION_BITS = 40  # resolution 2**-40 = 9e-13; sums up to 2**22 = 4e6
+
+Tree = TypeVar("Tree")
+
+
+def exact_sum(
+    term: Callable[[jax.Array], Tree], count: jax.Array, most: int, axis_name: str | None = None
+) -> Tree:
+    """Sums term(0) .. term(count - 1) on each device, and over all devices, exactly.
+
+    No collective stands inside the loop, so each device does its own count and no more; at the end
+    the whole tree is reduced as one vector.
+
+    Args:
+        term: maps an int32 index to a tree of float32 arrays.
+        count: number of this device's terms, int32, may differ between devices and be 0.
+        most: upper bound of the number of terms over all devices, static.
+        axis_name: the pmapped axis, or None for one device alone.
+
+    Returns:
+        A tree like term's, float32, the same on every device. All NaN if any term had a value that
+        is not finite or exceeds 2**22 / most, where the integers could overflow.
+    """
+    example = jax.eval_shape(term, jax.ShapeDtypeStruct((), jnp.int32))
+    zeros, restore = ravel_pytree(jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), example))
+    limit = 2.0 ** (62 - FRACTION_BITS) / most
+
+    def add(index, sums):
+        with jax.enable_x64(False):
+            vector, _ = ravel_pytree(term(index))
+        return sums + to_fixed(vector, limit)
+
+    with jax.enable_x64(True):
+        start = jnp.zeros(zeros.size + 1, jnp.int64)
+        sums = lax.fori_loop(jnp.int32(0), count, add, start)
+        if axis_name is not None:
+            sums = lax.psum(sums, axis_name)
+        total = from_fixed(sums)
+    # Keeps what follows in its own kernels: they must not depend on whether a psum stood here.
+    return restore(lax.optimization_barrier(total))
+
+
+def to_fixed(vector: jax.Array, limit: float) -> jax.Array:
+    """Float32 [n] to fixed point, int64 [n + 1]; the last entry counts values beyond the limit.
+
+    Call it, and `from_fixed`, within `jax.enable_x64(True)`.
+    """
+    sound = jnp.abs(vector) <= limit
+    scaled = jnp.where(sound, vector, 0).astype(jnp.float64) * 2.0**FRACTION_BITS
+    unsound = jnp.sum(~sound, dtype=jnp.int64)
+    return jnp.append(jnp.round(scaled).astype(jnp.int64), unsound)
+
+
+def from_fixed(sums: jax.Array) -> jax.Array:
+    """Int64 [n + 1], as `to_fixed` makes them, to float32 [n]; all NaN if any value was unsound."""
+    values = (sums[:-1].astype(jnp.float64) * 2.0**-FRACTION_BITS).astype(jnp.float32)
+    return jnp.where(sums[-1] == 0, values, jnp.nan)

@@ -1,0 +1,144 @@
+"""Heterogeneity profiles: what is known of the devices before the work is dealt."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hsi_jax.errors import InputError
+
+PRESETS = {
+    "uniform": (1, 1, 1, 1),  # four like devices: the homogeneous control
+    "two_generations": (2, 2, 1, 1),  # a cluster extended once, by devices twice as fast
+    "doubling": (8, 4, 2, 1),  # every device twice as fast as the next
+    "straggler": (4, 4, 4, 1),  # three like devices and one slowed to a quarter
+    "extreme": (16, 1, 1, 1),  # one accelerator beside three slow devices
+}
+
+
+@dataclass(frozen=True)
+class Device:
+    """One device of a profile; its time for n microbatches is t(n) = fixed_cost + n / speed.
+
+    Attributes:
+        name: how reports call it.
+        speed: microbatches per unit of time; only ratios matter where fixed costs are 0. 0 means
+            that the device takes no part.
+        fixed_cost: time that a step costs the device whatever its share, in the same unit.
+        memory_cap: most samples that the device may hold in one step, or None.
+    """
+
+    name: str
+    speed: float
+    fixed_cost: float = 0.0
+    memory_cap: int | None = None
+
+    def __post_init__(self):
+        where = f"device {self.name!r}"
+        _check_number(f"speed of {where}", self.speed)
+        _check_number(f"fixed_cost of {where}", self.fixed_cost)
+        cap = self.memory_cap
+        if cap is not None and (isinstance(cap, bool) or not isinstance(cap, int) or cap < 0):
+            raise InputError(
+                f"memory_cap of {where} is {cap!r}; give a whole number of samples >= 0, or null"
+            )
+
+    def time(self, microbatches: int) -> float:
+        """Modelled time of one step with that many microbatches; infinite where speed is 0."""
+        if microbatches == 0:
+            return self.fixed_cost
+        return self.fixed_cost + microbatches / self.speed if self.speed else math.inf
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The devices of one machine, in the order of JAX's devices."""
+
+    devices: tuple[Device, ...]
+    name: str = ""
+
+    def __post_init__(self):
+        if not self.devices:
+            raise InputError("the profile has no devices; give at least one")
+        if not any(device.speed for device in self.devices):
+            raise InputError(f"all speeds of profile {self.name!r} are 0; give one above 0")
+
+    def __len__(self) -> int:
+        return len(self.devices)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the devices."""
+        return tuple(device.name for device in self.devices)
+
+    @property
+    def speeds(self) -> tuple[float, ...]:
+        """Speeds of the devices, in microbatches per unit of time."""
+        return tuple(device.speed for device in self.devices)
+
+    def times(self, shares: Sequence[int]) -> tuple[float, ...]:
+        """Modelled times of one step, [devices], for the given shares in microbatches."""
+        return tuple(d.time(n) for d, n in zip(self.devices, shares, strict=True))
+
+    def to_json(self) -> dict:
+        """The dictionary that a profile file holds; `read_profile` takes it back."""
+        return {"devices": [asdict(device) for device in self.devices]}
+
+
+def parse_profile(text: str) -> Profile:
+    """Makes a profile from what a flag gives.
+
+    Args:
+        text: speeds such as "4:2:1:1", the name of a preset, or the path of a JSON file
+            `{"devices": [{"name", "speed", "fixed_cost", "memory_cap"}, ...]}` in which all but
+            speed may be left out.
+
+    Raises:
+        InputError: naming the offending part and what is allowed.
+    """
+    if text in PRESETS:
+        return _from_speeds(PRESETS[text], text)
+    if text.endswith(".json"):
+        return read_profile(text)
+    try:
+        return _from_speeds([float(part) for part in text.split(":")], text)
+    except InputError:
+        raise
+    except ValueError:
+        raise InputError(
+            f"profile {text!r} is none of: speeds such as 4:2:1:1, a preset "
+            f"({', '.join(PRESETS)}), the path of a .json file"
+        ) from None
+
+
+def read_profile(path: str | Path) -> Profile:
+    """Reads a profile from a JSON file (see `parse_profile`).
+
+    Raises:
+        InputError: naming the file and the offending entry.
+    """
+    try:
+        entries = json.loads(Path(path).read_text(encoding="utf-8"))["devices"]
+        devices = [Device(**{"name": f"device {i}"} | entry) for i, entry in enumerate(entries)]
+        return Profile(tuple(devices), str(path))
+    except InputError as error:
+        raise InputError(f"profile {path}: {error}") from None
+    except OSError as error:
+        raise InputError(f"profile {path} cannot be read: {error.strerror}") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"profile {path} is not of the form "
+            f'{{"devices": [{{"name": "a", "speed": 4, "fixed_cost": 0, "memory_cap": null}}]}} '
+            f"({error})"
+        ) from None
+
+
+def _from_speeds(speeds: Sequence[float], name: str) -> Profile:
+    return Profile(tuple(Device(f"device {i}", float(s)) for i, s in enumerate(speeds)), name)
+
+
+def _check_number(what: str, value: float) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value < 0:
+        raise InputError(f"{what} is {value!r}; give a finite number >= 0")

@@ -1,0 +1,78 @@
+"""One step of training, and one of prediction, as each device runs them under `jax.pmap`."""
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+
+from hsi_jax.hetero import Work, exact_sum
+from hsi_jax.train.patches import Patches
+from hsi_jax.train.state import TrainState
+
+AXIS = "replica"
+
+
+def train_step(state: TrainState, patches: Patches, work: Work) -> tuple[TrainState, jax.Array]:
+    """Runs the device's own microbatches, sums over all devices exactly, and updates once.
+
+    Everything that depends on the number of a microbatch depends on its number j in the batch and
+    not on the device that has it; so, with equal sample weights, every split gives the same bits.
+
+    Args:
+        state: the same on every device.
+        patches: the scene, the same on every device.
+        work: the device's share of the batch.
+
+    Returns:
+        The next state and the batch's loss, float32, each the same on every device.
+    """
+    step_key = jax.random.fold_in(jax.random.key(state.seed), state.step)
+
+    def contribution(index):
+        inputs, labels = patches.take(work.ids[index])
+        mask = work.mask[index]
+        key = jax.random.fold_in(step_key, work.first + index)
+
+        def weighted_loss(params):
+            logits, updates = state.apply_fn(
+                {"params": params, "batch_stats": state.batch_stats},
+                inputs,
+                train=True,
+                mask=mask,
+                rngs={"dropout": key},
+                mutable=["batch_stats"],
+            )
+            losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+            return work.sample_weight * jnp.sum(mask * losses), updates.get("batch_stats", {})
+
+        (loss, stats), grads = jax.value_and_grad(weighted_loss, has_aux=True)(state.params)
+        part = work.sample_fraction * jnp.sum(mask)
+        return loss, grads, jax.tree.map(lambda stat: part * stat, stats)
+
+    loss, grads, stats = exact_sum(contribution, work.count, most=len(work.ids), axis_name=AXIS)
+    return state.apply_gradients(grads=grads, batch_stats=stats), loss
+
+
+def predict_step(
+    state: TrainState, patches: Patches, work: Work
+) -> tuple[jax.Array, jax.Array]:
+    """Predicts the device's own microbatches and gathers those of all devices.
+
+    Returns:
+        Class indexes, int32 [U, m], and losses, float32 [U, m], of the whole batch in its order,
+        the same on every device. Padding, and the loss of an unlabelled pixel, mean nothing.
+    """
+
+    def predict(index, outputs):
+        inputs, labels = patches.take(work.ids[index])
+        variables = {"params": state.params, "batch_stats": state.batch_stats}
+        logits = state.apply_fn(variables, inputs)
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.maximum(labels, 0))
+        at = work.first + index
+        classes = jnp.argmax(logits, axis=-1).astype(jnp.int32)
+        return outputs[0].at[at].set(classes), outputs[1].at[at].set(losses)
+
+    start = jnp.zeros(work.ids.shape, jnp.int32), jnp.zeros(work.ids.shape, jnp.float32)
+    outputs = lax.fori_loop(0, work.count, predict, start)
+    # Each entry is computed on one device and 0 on the others, so this sum only gathers.
+    return lax.psum(outputs, AXIS)

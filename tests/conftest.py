@@ -1,0 +1,32 @@
+"""Emulates four devices on the CPU, once, before any test uses JAX."""
+
+import os
+from pathlib import Path
+
+import jax
+import pytest
+from hypothesis import settings
+
+NUM_DEVICES = 4
+
+jax.config.update("jax_platforms", "cpu")
+jax.config.update("jax_num_cpu_devices", NUM_DEVICES)
+
+# A machine that is busy for a moment is no failure.
+settings.register_profile("hsi_jax", deadline=None)
+settings.load_profile("hsi_jax")
+
+
+def pytest_sessionstart():
+    if jax.device_count() != NUM_DEVICES:
+        raise RuntimeError(f"{jax.device_count()} devices instead of {NUM_DEVICES} emulated ones")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real scenes; skips where there is none."""
+    default = Path(__file__).parents[1] / ".." / "shared" / "data"
+    folder = Path(os.environ.get("HSI_JAX_TEST_DATA", default)).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"no real scenes in {folder}; set HSI_JAX_TEST_DATA to their folder")
+    return folder
