@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from hsi_jax.errors import InputError
@@ -76,6 +76,11 @@ class Profile:
     def speeds(self) -> tuple[float, ...]:
         """Speeds of the devices, in microbatches per unit of time."""
         return tuple(device.speed for device in self.devices)
+
+    @property
+    def uncapped(self) -> "Profile":
+        """The same devices without memory caps: for work that is never held all at once."""
+        return replace(self, devices=tuple(replace(d, memory_cap=None) for d in self.devices))
 
     def times(self, shares: Sequence[int]) -> tuple[float, ...]:
         """Modelled times of one step, [devices], for the given shares in microbatches."""

@@ -29,19 +29,21 @@ class Work(struct.PyTreeNode):
     sample_fraction: np.ndarray
 
 
-def deal(ids: np.ndarray, plan: Plan) -> Work:
+def deal(ids: np.ndarray, plan: Plan, room: int | None = None) -> Work:
     """Cuts a batch into microbatches and deals them out by the plan, in order of the devices.
 
     Args:
         ids: sample ids, int32 [B] with B = plan.batch_size.
         plan: shares and weights.
+        room: rows U of the arrays, at least the plan's microbatches, which it defaults to; with
+            the same room, batches of different sizes run without compiling again.
 
     Raises:
         ValueError: if the number of ids is not the plan's.
     """
     if len(ids) != plan.batch_size:
         raise ValueError(f"{len(ids)} ids for a plan of {plan.batch_size}")
-    shape = (plan.microbatches, plan.microbatch_size)
+    shape = (room or plan.microbatches, plan.microbatch_size)
     padded = np.zeros(shape, np.int32)
     padded.flat[: len(ids)] = ids
     filled = np.zeros(shape, np.float32)

@@ -24,6 +24,7 @@ class CNN1D(nn.Module):
     hidden: int = 100
 
     default_patch_size: ClassVar[int] = 1
+    default_components: ClassVar[int] = 0
     smallest_patch_size: ClassVar[int] = 1
     largest_patch_size: ClassVar[int] = 1
 

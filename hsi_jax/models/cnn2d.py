@@ -25,6 +25,7 @@ class CNN2D(nn.Module):
     hidden: int = 128
 
     default_patch_size: ClassVar[int] = 11
+    default_components: ClassVar[int] = 30
     smallest_patch_size: ClassVar[int] = 3
 
     @nn.compact

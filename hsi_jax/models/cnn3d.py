@@ -22,6 +22,7 @@ class CNN3D(nn.Module):
     deep_features: int = 35
 
     default_patch_size: ClassVar[int] = 5
+    default_components: ClassVar[int] = 0
     smallest_patch_size: ClassVar[int] = 5
     smallest_bands: ClassVar[int] = 8
 

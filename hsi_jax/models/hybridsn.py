@@ -26,6 +26,7 @@ class HybridSN(nn.Module):
     dropout: float = 0.4
 
     default_patch_size: ClassVar[int] = 25
+    default_components: ClassVar[int] = 30
     smallest_patch_size: ClassVar[int] = 9
     smallest_bands: ClassVar[int] = 13
 

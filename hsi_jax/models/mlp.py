@@ -21,6 +21,7 @@ class MLP(nn.Module):
     dropout: float = 0.2
 
     default_patch_size: ClassVar[int] = 1
+    default_components: ClassVar[int] = 0
     smallest_patch_size: ClassVar[int] = 1
 
     @nn.compact

@@ -76,7 +76,7 @@ def check_input(name: str, patch_size: int, bands: int) -> None:
 def _read_value(what: str, text: str, default):
     try:
         value = ast.literal_eval(text)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, TypeError, ValueError):
         value = None
     if isinstance(default, tuple):
         sound = isinstance(value, tuple | list) and all(_is_size(v) for v in value)

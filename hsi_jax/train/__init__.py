@@ -1,0 +1,24 @@
+"""Training and prediction of one state on many replicas."""
+
+from hsi_jax.train.folder import RunFolder
+from hsi_jax.train.loop import Fit, fit
+from hsi_jax.train.optimizer import OPTIMIZERS, SCHEDULES, make_optimizer, make_schedule
+from hsi_jax.train.patches import Patches
+from hsi_jax.train.prediction import predict
+from hsi_jax.train.replicas import Replicas
+from hsi_jax.train.state import TrainState, create_state
+
+__all__ = [
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "Fit",
+    "Patches",
+    "Replicas",
+    "RunFolder",
+    "TrainState",
+    "create_state",
+    "fit",
+    "make_optimizer",
+    "make_schedule",
+    "predict",
+]

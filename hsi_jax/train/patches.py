@@ -39,7 +39,7 @@ class Patches(struct.PyTreeNode):
         rows, columns, _ = cube.shape
         if patch_size < 1 or patch_size % 2 == 0:
             raise InputError(
-                f"--patch_size={patch_size}: give an odd number >= 1, so that the patch has a centre"
+                f"--patch_size={patch_size}: give an odd number, so that the patch has a centre"
             )
         if patch_size > min(rows, columns):
             raise InputError(

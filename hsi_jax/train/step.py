@@ -53,9 +53,7 @@ def train_step(state: TrainState, patches: Patches, work: Work) -> tuple[TrainSt
     return state.apply_gradients(grads=grads, batch_stats=stats), loss
 
 
-def predict_step(
-    state: TrainState, patches: Patches, work: Work
-) -> tuple[jax.Array, jax.Array]:
+def predict_step(state: TrainState, patches: Patches, work: Work) -> tuple[jax.Array, jax.Array]:
     """Predicts the device's own microbatches and gathers those of all devices.
 
     Returns:

@@ -1,0 +1,358 @@
+"""The public hyperspectral scenes that this package knows by name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from hsi_jax.data.reader import read_array
+from hsi_jax.data.scene import UNLABELLED, Scene
+from hsi_jax.errors import InputError
+
+GIC_PAGE = "https://www.ehu.eus/ccwintco/index.php/Hyperspectral_Remote_Sensing_Scenes"
+HOUSTON_PAGE = "https://machinelearning.ee.uh.edu/2013-ieee-grss-data-fusion-contest/"
+
+LABELLED_ONLY_NOTE = (
+    "All unlabelled pixels of this cube are zero: results of models that look at one pixel are "
+    "exact, results of patch models are not those of the standard protocol."
+)
+
+
+@dataclass(frozen=True)
+class SceneInfo:
+    """What is known of a scene before its files are read.
+
+    Attributes:
+      name: name on the command line.
+      title: name in print.
+      cube_file: file name of the cube as distributed.
+      label_file: file name of the ground truth as distributed.
+      cube_variable: array in cube_file; None takes the only 3-D one.
+      label_variable: array in label_file; None takes the only 2-D one.
+      shape: (rows, columns, bands) of the distributed cube.
+      class_names: name of each id in the ground truth (0 is unlabelled).
+      rgb_bands: 0-based bands of the distributed cube that are near 640, 550 and 460 nm.
+      wavelengths_nm: nominal wavelengths of the first and last band of the sensor, in nm.
+      page: where the files come from.
+      doi: DOI of the data set, or else of the paper that describes it, or "" if there is none.
+      note: what else one has to know.
+    """
+
+    name: str
+    title: str
+    cube_file: str
+    label_file: str
+    cube_variable: str | None
+    label_variable: str | None
+    shape: tuple[int, int, int]
+    class_names: Mapping[int, str]
+    rgb_bands: tuple[int, int, int]
+    wavelengths_nm: tuple[float, float]
+    page: str = GIC_PAGE
+    doi: str = ""
+    note: str = ""
+
+
+def _numbered(*names: str) -> dict[int, str]:
+    return dict(enumerate(names, start=1))
+
+
+_SALINAS_CLASSES = _numbered(  # spelt as on the page
+    "Brocoli_green_weeds_1",
+    "Brocoli_green_weeds_2",
+    "Fallow",
+    "Fallow_rough_plow",
+    "Fallow_smooth",
+    "Stubble",
+    "Celery",
+    "Grapes_untrained",
+    "Soil_vinyard_develop",
+    "Corn_senesced_green_weeds",
+    "Lettuce_romaine_4wk",
+    "Lettuce_romaine_5wk",
+    "Lettuce_romaine_6wk",
+    "Lettuce_romaine_7wk",
+    "Vinyard_untrained",
+    "Vinyard_vertical_trellis",
+)
+
+_SCENES = (
+    SceneInfo(
+        name="indian_pines",
+        title="Indian Pines",
+        cube_file="Indian_pines_corrected.mat",
+        label_file="Indian_pines_gt.mat",
+        cube_variable="indian_pines_corrected",
+        label_variable="indian_pines_gt",
+        shape=(145, 145, 200),
+        class_names=_numbered(
+            "Alfalfa",
+            "Corn-notill",
+            "Corn-mintill",
+            "Corn",
+            "Grass-pasture",
+            "Grass-trees",
+            "Grass-pasture-mowed",
+            "Hay-windrowed",
+            "Oats",
+            "Soybean-notill",
+            "Soybean-mintill",
+            "Soybean-clean",
+            "Wheat",
+            "Woods",
+            "Buildings-Grass-Trees-Drives",
+            "Stone-Steel-Towers",
+        ),
+        rgb_bands=(24, 15, 6),
+        wavelengths_nm=(400.0, 2500.0),
+        doi="10.4231/R7RX991C",
+        note="AVIRIS, 1992; bands 104-108, 150-163 and 220 of 220 (water vapour) are left out.",
+    ),
+    SceneInfo(
+        name="salinas",
+        title="Salinas",
+        cube_file="Salinas_corrected.mat",
+        label_file="Salinas_gt.mat",
+        cube_variable="salinas_corrected",
+        label_variable="salinas_gt",
+        shape=(512, 217, 204),
+        class_names=_SALINAS_CLASSES,
+        rgb_bands=(28, 18, 9),
+        wavelengths_nm=(400.0, 2500.0),
+        note="AVIRIS; bands 108-112, 154-167 and 224 of 224 (water vapour) are left out.",
+    ),
+    SceneInfo(
+        name="salinas_a",
+        title="Salinas-A",
+        cube_file="SalinasA_corrected.mat",
+        label_file="SalinasA_gt.mat",
+        cube_variable="salinasA_corrected",
+        label_variable="salinasA_gt",
+        shape=(83, 86, 204),
+        class_names=_SALINAS_CLASSES,
+        rgb_bands=(28, 18, 9),
+        wavelengths_nm=(400.0, 2500.0),
+        note="A part of Salinas; its six classes keep the ids they have there, 1 and 10 to 14.",
+    ),
+    SceneInfo(
+        name="pavia_university",
+        title="Pavia University",
+        cube_file="PaviaU.mat",
+        label_file="PaviaU_gt.mat",
+        cube_variable="paviaU",
+        label_variable="paviaU_gt",
+        shape=(610, 340, 103),
+        class_names=_numbered(
+            "Asphalt",
+            "Meadows",
+            "Gravel",
+            "Trees",
+            "Painted metal sheets",
+            "Bare Soil",
+            "Bitumen",
+            "Self-Blocking Bricks",
+            "Shadows",
+        ),
+        rgb_bands=(50, 29, 7),
+        wavelengths_nm=(430.0, 860.0),
+        note="ROSIS.",
+    ),
+    SceneInfo(
+        name="pavia_centre",
+        title="Pavia Centre",
+        cube_file="Pavia.mat",
+        label_file="Pavia_gt.mat",
+        cube_variable="pavia",
+        label_variable="pavia_gt",
+        shape=(1096, 715, 102),
+        class_names=_numbered(
+            "Water",
+            "Trees",
+            "Meadows",
+            "Self-Blocking Bricks",
+            "Bare Soil",
+            "Asphalt",
+            "Bitumen",
+            "Tiles",
+            "Shadows",
+        ),
+        rgb_bands=(49, 28, 7),
+        wavelengths_nm=(430.0, 860.0),
+        note="ROSIS. The table on the page has the classes in another order than the file; the "
+        "names here go by the file's pixel counts (42,826 pixels of id 8 are roof tiles).",
+    ),
+    SceneInfo(
+        name="ksc",
+        title="Kennedy Space Center",
+        cube_file="KSC.mat",
+        label_file="KSC_gt.mat",
+        cube_variable="KSC",
+        label_variable="KSC_gt",
+        shape=(512, 614, 176),
+        class_names=_numbered(
+            "Scrub",
+            "Willow swamp",
+            "Cabbage palm hammock",
+            "Cabbage palm/oak hammock",
+            "Slash pine",
+            "Oak/broadleaf hammock",
+            "Hardwood swamp",
+            "Graminoid marsh",
+            "Spartina marsh",
+            "Cattail marsh",
+            "Salt marsh",
+            "Mud flats",
+            "Water",
+        ),
+        rgb_bands=(28, 18, 9),
+        wavelengths_nm=(400.0, 2500.0),
+        note="AVIRIS, 1996; 176 of 224 bands, which ones is not stated, so rgb_bands are a guess.",
+    ),
+    SceneInfo(
+        name="botswana",
+        title="Botswana",
+        cube_file="Botswana.mat",
+        label_file="Botswana_gt.mat",
+        cube_variable="Botswana",
+        label_variable="Botswana_gt",
+        shape=(1476, 256, 145),
+        class_names=_numbered(
+            "Water",
+            "Hippo grass",
+            "Floodplain grasses 1",
+            "Floodplain grasses 2",
+            "Reeds",
+            "Riparian",
+            "Firescar",
+            "Island interior",
+            "Acacia woodlands",
+            "Acacia shrublands",
+            "Acacia grasslands",
+            "Short mopane",
+            "Mixed mopane",
+            "Exposed soils",
+        ),
+        rgb_bands=(19, 10, 1),
+        wavelengths_nm=(400.0, 2500.0),
+        note="EO-1 Hyperion, 2001; bands 10-55, 82-97, 102-119, 134-164 and 187-220 of 242.",
+    ),
+    SceneInfo(
+        name="houston2013",
+        title="Houston 2013",
+        cube_file="Houston.mat",
+        label_file="Houston_gt.mat",
+        cube_variable=None,
+        label_variable=None,
+        shape=(349, 1905, 144),
+        class_names=_numbered(
+            "Healthy grass",
+            "Stressed grass",
+            "Synthetic grass",
+            "Trees",
+            "Soil",
+            "Water",
+            "Residential",
+            "Commercial",
+            "Road",
+            "Highway",
+            "Railway",
+            "Parking Lot 1",
+            "Parking Lot 2",
+            "Tennis Court",
+            "Running Track",
+        ),
+        rgb_bands=(55, 36, 17),
+        wavelengths_nm=(380.0, 1050.0),
+        page=HOUSTON_PAGE,
+        doi="10.1109/JSTARS.2014.2305441",
+        note="CASI, 2012. The contest distributes a TIFF and lists of training and test pixels; "
+        "Houston.mat and Houston_gt.mat are what people convert them to, under various names.",
+    ),
+)
+
+CATALOGUE: Mapping[str, SceneInfo] = {info.name: info for info in _SCENES}
+
+
+def load_scene(name: str, data_dir: str | Path) -> Scene:
+    """Loads a scene of the catalogue from the files its publisher distributes.
+
+    Args:
+      name: a key of CATALOGUE.
+      data_dir: folder that has the files, itself or in a direct subfolder.
+
+    Returns:
+      The scene; its note says so if the cube is zero at all unlabelled pixels.
+
+    Raises:
+      InputError: if the name is unknown, a file is missing or damaged, or a shape is wrong.
+    """
+    if name not in CATALOGUE:
+        raise InputError(f"There is no scene '{name}'; the catalogue has {', '.join(CATALOGUE)}.")
+    info = CATALOGUE[name]
+    cube_path = _find(info.cube_file, info, Path(data_dir))
+    label_path = _find(info.label_file, info, Path(data_dir))
+    cube = read_array(cube_path, info.cube_variable, ndim=3)
+    if cube.shape != info.shape:
+        raise InputError(
+            f"The cube in {cube_path} has shape {cube.shape}, but {info.title} has {info.shape}; "
+            f"get the file from {info.page}."
+        )
+    scene = Scene.from_arrays(
+        name,
+        cube,
+        read_array(label_path, info.label_variable, ndim=2),
+        info.class_names,
+        info.rgb_bands,
+        source=f"{cube_path} and {label_path}",
+    )
+    return _noting_zero_background(scene)
+
+
+def file_scene(
+    cube: str | Path,
+    labels: str | Path,
+    cube_variable: str | None = None,
+    labels_variable: str | None = None,
+) -> Scene:
+    """Loads a scene from any two files (or from one file that holds both arrays).
+
+    Args:
+      cube: .mat, .npy or .npz file with the cube, [rows, columns, bands].
+      labels: .mat, .npy or .npz file with the label map, [rows, columns], 0 for unlabelled.
+      cube_variable: array in the first file; None takes the only 3-D one.
+      labels_variable: array in the second file; None takes the only 2-D one.
+
+    Returns:
+      The scene, named after the cube's file; its classes are called "class <id>".
+
+    Raises:
+      InputError: if a file cannot be read or the arrays do not make a scene.
+    """
+    scene = Scene.from_arrays(
+        Path(cube).stem,
+        read_array(cube, cube_variable, ndim=3),
+        read_array(labels, labels_variable, ndim=2),
+        source=f"{cube} and {labels}",
+    )
+    return _noting_zero_background(scene)
+
+
+def _find(file_name: str, info: SceneInfo, data_dir: Path) -> Path:
+    if not data_dir.is_dir():
+        raise InputError(f"There is no data folder {data_dir}; create it or give another one.")
+    subfolders = sorted(entry for entry in data_dir.iterdir() if entry.is_dir())
+    for folder in (data_dir, *subfolders):
+        if (folder / file_name).is_file():
+            return folder / file_name
+    raise InputError(
+        f"{file_name} of {info.title} is not in {data_dir} or its direct subfolders; get it from "
+        f"{info.page} and put it there."
+    )
+
+
+def _noting_zero_background(scene: Scene) -> Scene:
+    unlabelled = scene.labels == UNLABELLED
+    if unlabelled.any() and not np.any(scene.cube[unlabelled]):
+        return replace(scene, note=LABELLED_ONLY_NOTE)
+    return scene

@@ -1,0 +1,101 @@
+"""The training loop: it sequences steps, times them and keeps the best state."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hsi_jax.data.sampler import batch_ids
+from hsi_jax.errors import InputError
+from hsi_jax.hetero import deal
+from hsi_jax.train.interrupt import interrupts
+from hsi_jax.train.replicas import Replicas, fetch
+from hsi_jax.train.state import TrainState
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a training left behind.
+
+    Attributes:
+        state: the best by validation, or the last without validation, as NumPy arrays.
+        best_step: steps that had been taken by `state`.
+        losses: of each step, before its update.
+        step_seconds: wall time of each step, from drawing its ids to its loss on the host.
+        compile_seconds: wall time of tracing and compiling the step, once.
+        interrupted: Ctrl-C ended the training before its last step.
+    """
+
+    state: TrainState
+    best_step: int
+    losses: list[float]
+    step_seconds: list[float]
+    compile_seconds: float
+    interrupted: bool
+
+
+def fit(
+    replicas: Replicas,
+    state: TrainState,
+    train_ids: np.ndarray,
+    num_steps: int,
+    seed: int,
+    validate: Callable[[TrainState, int], tuple] | None = None,
+    validate_every: int = 1,
+    on_step: Callable[[int, float], object] = lambda step, loss: None,
+) -> Fit:
+    """Trains for `num_steps` steps, or until Ctrl-C.
+
+    Args:
+        replicas: the devices, the plan of each batch and the scene.
+        state: where to start; not replicated.
+        train_ids: sample ids to learn from, int32 [n].
+        num_steps: >= 1.
+        seed: batch t is a function of (seed, t).
+        validate: ranks a state (not replicated) by pixels kept for choosing, never by test pixels;
+            the first of the highest rank is the best. It is told how many steps have been taken.
+        validate_every: steps between validations; the last step is always validated.
+        on_step: told each step's number, from 0, and its loss.
+
+    Raises:
+        InputError: if the loss is no longer finite, naming the step.
+    """
+
+    def next_work(step):
+        ids = batch_ids(train_ids, replicas.plan.batch_size, seed, step)
+        return deal(ids, replicas.plan)
+
+    start = time.perf_counter()
+    live = replicas.replicate(state)
+    # Compiled ahead: its time is known apart, and nothing that follows can compile it again.
+    step_on_all = replicas.train_step.lower(live, replicas.patches, next_work(0)).compile()
+    compile_seconds = time.perf_counter() - start
+
+    losses, seconds = [], []
+    best, best_step, best_rank = state, 0, None
+    with interrupts() as interrupted:
+        for step in range(num_steps):
+            start = time.perf_counter()
+            live, loss = step_on_all(live, replicas.patches, next_work(step))
+            losses.append(float(fetch(loss)))
+            seconds.append(time.perf_counter() - start)
+            on_step(step, losses[-1])
+            _check_finite(losses[-1], step)
+            last = step + 1 == num_steps or interrupted()
+            if last or (validate and (step + 1) % validate_every == 0):
+                current = fetch(live)
+                rank = validate(current, step + 1) if validate else None
+                if best_rank is None or rank > best_rank:
+                    best, best_step, best_rank = current, step + 1, rank
+            if last:
+                break
+    return Fit(best, best_step, losses, seconds, compile_seconds, len(losses) < num_steps)
+
+
+def _check_finite(loss: float, step: int) -> None:
+    if not math.isfinite(loss):
+        raise InputError(
+            f"the loss of step {step} is {loss}: training has diverged; lower --learning_rate"
+        )
