@@ -139,7 +139,7 @@ def _check_data(config: Config) -> None:
 
 def _files(dataset: str) -> str:
     info = CATALOGUE[dataset]
-    return f"{info.cube_file} and {info.labels_file} (from {info.page})"
+    return f"{info.cube_file} and {info.label_file} (from {info.page})"
 
 
 def _check_split(config: Config) -> None:

@@ -74,7 +74,8 @@ def help_text() -> str:
             group = field.metadata["group"]
             lines.append(f"{group}:")
         lines.append(_describe(field))
-    lines.append(f"\nPresets of --profile: {_presets()}")
+    presets = textwrap.fill(f"Presets of --profile: {_presets()}", 98, subsequent_indent="  ")
+    lines += ["", presets]
     return "\n".join(lines)
 
 
@@ -82,7 +83,7 @@ def _describe(field: dataclasses.Field) -> str:
     text = field.metadata["help"]
     if field.metadata["choices"]:
         text += f": {', '.join(field.metadata['choices'])}"
-    if field.default not in (None, "", False):
+    if field.metadata["kind"] is not bool and field.default not in (None, ""):
         text += f" [{field.default}]"
     return textwrap.fill(
         text, 98, initial_indent=f"{f'  --{field.name}':<26}", subsequent_indent=" " * 26

@@ -8,6 +8,7 @@ from importlib.metadata import version
 import jax
 import numpy as np
 
+import hsi_jax
 from experiments.config import Config
 from hsi_jax.data.scene import Scene
 from hsi_jax.data.split import Split, class_counts, count_leakage
@@ -22,7 +23,7 @@ from hsi_jax.train import Fit, Patches, Replicas, RunFolder, TrainState
 
 TIME_UNIT = "time of a microbatch at speed 1"
 FIRST_STEPS = 20
-PACKAGES = ("hsi_jax", "jax", "jaxlib", "flax", "optax", "numpy")
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 
 
 def summarise(
@@ -73,7 +74,11 @@ def summarise(
         "compile_seconds": fitted.compile_seconds,
         **model_times(replicas),
         "hardware": describe_hardware(replicas),
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "versions": {
+            "hsi_jax": hsi_jax.__version__,
+            "python": platform.python_version(),
+            **{package: version(package) for package in PACKAGES},
+        },
     }
 
 
@@ -124,9 +129,13 @@ def describe_hardware(replicas: Replicas) -> str:
     """The devices, and whether they are emulated."""
     device = replicas.devices[0]
     if device.platform == "cpu":
-        cores = len(os.sched_getaffinity(0))
-        return f"{len(replicas.devices)} devices emulated on {cores} CPU cores ({_cpu_name()})"
+        return f"{len(replicas.devices)} devices emulated on {_cores()} CPU cores ({_cpu_name()})"
     return f"{len(replicas.devices)} x {device.device_kind}"
+
+
+def _cores() -> int:
+    # Only Linux tells which cores the process may use.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _cpu_name() -> str:

@@ -1,6 +1,7 @@
 """Trains and evaluates one classifier: `python -m experiments.run --help`."""
 
 import dataclasses
+import math
 from datetime import datetime
 
 import numpy as np
@@ -93,7 +94,8 @@ def _train(
 
     def on_step(step, loss):
         rate = float(schedule(step))
-        folder.append_metrics({"kind": "step", "step": step, "loss": loss, "learning_rate": rate})
+        known = loss if math.isfinite(loss) else None  # JSON has no NaN
+        folder.append_metrics({"kind": "step", "step": step, "loss": known, "learning_rate": rate})
         bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
         bar.update()
 
@@ -118,10 +120,19 @@ def _train(
 
 
 def _measure(replicas, state, scene: Scene, ids) -> tuple[np.ndarray, float]:
-    """Confusion matrix, int [C, C], and mean loss over the given pixels."""
+    """Confusion matrix, int [C, C], and mean loss over the given pixels.
+
+    Raises:
+        InputError: if the loss is not finite, as after a last update that went astray.
+    """
     classes, losses = predict(replicas, state, ids)
-    confusion = confusion_matrix(scene.labels.ravel()[ids], classes, scene.num_classes)
-    return confusion, float(np.mean(losses, dtype=np.float64))
+    loss = float(np.mean(losses, dtype=np.float64))
+    if not math.isfinite(loss):
+        raise InputError(
+            f"the loss over {len(ids)} pixels is {loss}: training has diverged; "
+            f"lower --learning_rate"
+        )
+    return confusion_matrix(scene.labels.ravel()[ids], classes, scene.num_classes), loss
 
 
 def _headline(measured) -> dict:

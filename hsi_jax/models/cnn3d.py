@@ -24,7 +24,7 @@ class CNN3D(nn.Module):
     default_patch_size: ClassVar[int] = 5
     default_components: ClassVar[int] = 0
     smallest_patch_size: ClassVar[int] = 5
-    smallest_bands: ClassVar[int] = 8
+    smallest_bands: ClassVar[int] = 3
 
     @nn.compact
     def __call__(

@@ -38,7 +38,9 @@ class Replicas:
 
     def replicate(self, tree: Tree) -> Tree:
         """Copies a tree of arrays to every device; each array gains a leading [devices]."""
-        return jax_utils.replicate(tree, self.devices, axis_name=AXIS)
+        # From NumPy, or JAX would compile a stacking program for each shape.
+        arrays = jax.tree.map(np.asarray, tree)
+        return jax_utils.replicate(arrays, self.devices, axis_name=AXIS)
 
     @property
     def train_step(self) -> Callable:

@@ -35,7 +35,7 @@ def create_state(
         patch_shape: (p, p, bands).
         seed: 0 <= seed < 2**32.
     """
-    variables = module.init(jax.random.key(seed), jnp.zeros((1, *patch_shape)))
+    variables = jax.jit(module.init)(jax.random.key(seed), jnp.zeros((1, *patch_shape)))
     return TrainState.create(
         apply_fn=module.apply,
         params=variables["params"],

@@ -1,0 +1,51 @@
+import os
+import subprocess
+import sys
+
+import jax
+import pytest
+
+from hsi_jax.errors import InputError
+from hsi_jax.hetero.devices import emulate_devices, take_devices
+
+
+@pytest.mark.parametrize("count", [1, 3, 4])
+def test_the_first_devices_are_taken(count):
+    assert take_devices(count) == jax.devices()[:count]
+
+
+def test_too_few_devices_are_an_error_that_says_how_to_get_more():
+    with pytest.raises(InputError) as caught:
+        take_devices(5)
+    message = str(caught.value)
+    assert "5 devices but JAX has 4 (cpu)" in message
+    assert "at most 4" in message
+    assert "--xla_force_host_platform_device_count=5" in message
+    assert "emulate_devices(5) before" in message
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_emulating_no_more_than_there_are_is_fine_once_jax_has_started(count):
+    jax.devices()
+    emulate_devices(count)
+    assert jax.device_count() == 4
+
+
+def test_emulating_more_is_too_late_once_jax_has_started():
+    jax.devices()
+    with pytest.raises(InputError, match="5 devices but JAX has 4"):
+        emulate_devices(5)
+
+
+def test_emulating_before_jax_starts_gives_that_many():
+    code = (
+        "import jax; from hsi_jax.hetero import emulate_devices; emulate_devices(3); "
+        "print(jax.device_count())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.returncode) == ("3\n", 0), done.stderr

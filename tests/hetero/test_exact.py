@@ -1,0 +1,168 @@
+from fractions import Fraction
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from hsi_jax.hetero.exact import FRACTION_BITS, exact_sum, from_fixed, to_fixed
+
+TERMS, WIDTH = 6, 3
+LIMIT = float(np.float32(2**22 / TERMS))
+
+values = st.floats(-LIMIT, LIMIT, width=32) | st.floats(-1, 1, width=32)
+term_arrays = arrays(np.float32, (TERMS, WIDTH), elements=values)
+
+
+@st.composite
+def splits(draw):
+    """Shares of TERMS terms for one to four devices; 0 is allowed."""
+    cuts = draw(st.lists(st.integers(0, TERMS), max_size=3))
+    return np.diff([0, *sorted(cuts), TERMS]).tolist()
+
+
+def exact_reference(terms):
+    """The sum in Python's whole numbers: every term rounded to 2**-40, half to even."""
+    totals = [
+        sum(round(Fraction(float(value)) * 2**FRACTION_BITS) for value in column)
+        for column in terms.T
+    ]
+    return np.array([np.float32(float(total) * 2.0**-FRACTION_BITS) for total in totals])
+
+
+@cache
+def compiled(devices):
+    def total(terms, count):
+        return exact_sum(lambda index: terms[index], count, most=TERMS, axis_name="d")
+
+    return jax.pmap(total, axis_name="d", devices=jax.devices()[:devices])
+
+
+def sum_over(shares, terms):
+    """Sums over as many devices as shares; what a device does not own is NaN there."""
+    own = np.full((len(shares), *terms.shape), np.nan, np.float32)
+    ends = np.cumsum(shares)
+    for device, (end, share) in enumerate(zip(ends, shares, strict=True)):
+        own[device, :share] = terms[end - share : end]
+    return np.asarray(compiled(len(shares))(own, np.array(shares, np.int32)))
+
+
+def bits(array):
+    return np.asarray(array, np.float32).view(np.int32)
+
+
+@given(term_arrays, splits())
+@settings(max_examples=60)
+def test_any_split_has_the_bits_of_the_sum_in_whole_numbers(terms, shares):
+    totals = sum_over(shares, terms)
+    for total in totals:
+        np.testing.assert_array_equal(bits(total), bits(exact_reference(terms)))
+
+
+@given(term_arrays, st.permutations(range(TERMS)))
+@settings(max_examples=30)
+def test_the_order_of_the_terms_does_not_matter(terms, order):
+    shares = (1, 3, 2)
+    np.testing.assert_array_equal(
+        bits(sum_over(shares, terms)), bits(sum_over(shares, terms[list(order)]))
+    )
+
+
+@given(term_arrays)
+@settings(max_examples=30)
+def test_the_sum_is_the_true_one_within_the_stated_resolution(terms):
+    truth = terms.astype(np.float64).sum(axis=0)
+    resolution = TERMS * 2.0 ** -(FRACTION_BITS + 1)
+    rounding = np.spacing(np.abs(truth).astype(np.float32)).astype(np.float64)
+    assert (np.abs(sum_over([TERMS], terms)[0] - truth) <= resolution + rounding).all()
+
+
+def test_float32_sums_do_depend_on_the_order():
+    terms = np.tile(np.float32([[1e5], [1e-3], [-1e5]]), (2, WIDTH))
+    plain = [np.add.accumulate(terms[order])[-1] for order in (np.arange(6), [0, 2, 3, 5, 1, 4])]
+    assert (plain[0] != plain[1]).all()
+    np.testing.assert_array_equal(sum_over([6], terms), sum_over([6], terms[[0, 2, 3, 5, 1, 4]]))
+    np.testing.assert_allclose(sum_over([6], terms), 2e-3, rtol=1e-7)
+
+
+def test_one_device_without_an_axis_has_the_same_bits():
+    terms = np.random.default_rng(0).normal(size=(TERMS, WIDTH)).astype(np.float32)
+    alone = jax.jit(lambda count: exact_sum(lambda i: jnp.asarray(terms)[i], count, most=TERMS))
+    np.testing.assert_array_equal(bits(alone(TERMS)), bits(exact_reference(terms)))
+    np.testing.assert_array_equal(bits(alone(2)), bits(exact_reference(terms[:2])))
+    np.testing.assert_array_equal(alone(0), np.zeros(WIDTH))
+
+
+def test_no_terms_at_all_are_zero():
+    terms = np.full((4, TERMS, WIDTH), np.nan, np.float32)
+    np.testing.assert_array_equal(compiled(4)(terms, np.zeros(4, np.int32)), np.zeros((4, WIDTH)))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30, -1e6])
+@pytest.mark.parametrize("device", [0, 3])
+def test_a_value_that_cannot_be_added_spoils_the_sum_on_every_device(bad, device):
+    terms = np.ones((4, TERMS, WIDTH), np.float32)
+    terms[device, 1, 2] = bad
+    counts = np.ones(4, np.int32)
+    np.testing.assert_array_equal(compiled(4)(terms, counts), np.full((4, WIDTH), 4))
+    counts[device] = 2
+    assert np.isnan(compiled(4)(terms, counts)).all()
+
+
+@pytest.mark.parametrize("most", [1, 3, 4, 1000])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_as_many_terms_as_allowed_at_the_limit_do_not_overflow(most, sign):
+    largest = np.float32(2.0**22 / most)
+    total = jax.jit(lambda term: exact_sum(lambda _: term, jnp.int32(most), most))
+    np.testing.assert_allclose(total(sign * largest), sign * 2.0**22, rtol=1e-7)
+    assert np.isnan(total(sign * np.nextafter(largest, np.float32(np.inf))))
+
+
+def test_a_tree_comes_back_in_its_shape_and_type():
+    def term(index):
+        scale = jnp.float32(index)
+        return {"a": scale, "b": (scale * jnp.ones((2, 3)), {}), "c": scale * jnp.arange(4.0)}
+
+    total = jax.jit(lambda: exact_sum(term, jnp.int32(4), most=4))()
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), total) == jax.tree.map(
+        lambda x: (x.shape, jnp.dtype("float32")), term(0)
+    )
+    jax.tree.map(np.testing.assert_array_equal, total, term(6))
+
+
+def test_64_bit_types_stay_inside():
+    seen = []
+
+    def term(index):
+        seen.append((index.dtype, jnp.arange(2.0).dtype, jnp.arange(2).dtype))
+        return jnp.arange(2.0)
+
+    total = jax.jit(lambda: exact_sum(term, jnp.int32(1), most=1))()
+    assert set(seen) == {(jnp.dtype("int32"), jnp.dtype("float32"), jnp.dtype("int32"))}
+    assert total.dtype == jnp.float32
+    assert not jax.config.jax_enable_x64
+    assert jnp.arange(2).dtype == jnp.int32
+
+
+@given(arrays(np.float32, 5, elements=st.floats(-1000, 1000, width=32)))
+def test_fixed_point_is_the_nearest_multiple_of_the_resolution(vector):
+    with jax.enable_x64(True):
+        fixed = to_fixed(jnp.asarray(vector), 1000.0)
+    assert fixed.dtype == np.int64
+    expected = [round(Fraction(float(value)) * 2**FRACTION_BITS) for value in vector]
+    assert fixed.tolist() == [*expected, 0]
+
+
+def test_fixed_point_counts_what_it_cannot_hold():
+    vector = np.float32([1, np.nan, 2.5, -2.5, 2, -np.inf])
+    with jax.enable_x64(True):
+        fixed = to_fixed(jnp.asarray(vector), 2.0)
+        back = from_fixed(fixed)
+        sound = from_fixed(fixed.at[-1].set(0))
+    assert fixed.tolist() == [1 << 40, 0, 0, 0, 2 << 40, 0, 4]
+    assert np.isnan(back).all()
+    np.testing.assert_array_equal(sound, [1, 0, 0, 0, 2, 0])

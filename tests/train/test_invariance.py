@@ -1,0 +1,71 @@
+"""The headline: any split over like devices gives bit for bit the training of one device."""
+
+import numpy as np
+import optax
+import pytest
+
+from hsi_jax.data.sampler import batch_ids
+from hsi_jax.hetero import deal
+from hsi_jax.models import find_model
+from hsi_jax.train import fit, predict
+from hsi_jax.train.replicas import fetch
+from tests.train.small_scene import CLASSES, COLUMNS, ROWS, assert_same_bits
+
+STEPS = 20
+OTHER_PROFILES = ("1:1", "2:1:1", "5:1", "1:1:1:1", "7:0.5:0.5:0")
+MODELS = {  # smaller than by default in width only, so that the suite stays short
+    "cnn1d": (1, {}),
+    "cnn2d": (5, {"features": (16, 16, 32), "hidden": 32}),
+    "cnn3d": (5, {"features": 4, "deep_features": 6}),
+    "hybridsn": (9, {"features": (2, 3, 4), "flat_features": 8, "hidden": (32, 16)}),
+}
+OPTIMIZERS = {"sgd": optax.sgd(0.1, momentum=0.9), "adam": optax.adam(0.1)}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("model", MODELS)
+def test_every_split_gives_the_same_bits(model, optimizer, replicas_of, state_of):
+    patch_size, sizes = MODELS[model]
+    state = state_of(find_model(model)(CLASSES, **sizes), patch_size, OPTIMIZERS[optimizer])
+    pixels = np.arange(ROWS * COLUMNS, dtype=np.int32)
+
+    def train(profile):
+        # 42 samples in microbatches of 4: the eleventh is half padding.
+        replicas = replicas_of(profile, batch_size=42, patch_size=patch_size)
+        live, losses = replicas.replicate(state), []
+        for step in range(STEPS):  # as `fit` does, but compiled once for each number of devices
+            work = deal(batch_ids(pixels[:100], 42, 5, step), replicas.plan)
+            live, loss = replicas.train_step(live, replicas.patches, work)
+            losses.append(float(fetch(loss)))
+        return losses, fetch(live), predict(replicas, fetch(live), pixels)
+
+    losses, trained, predicted = train("1")
+    assert len(losses) == STEPS
+    assert np.isfinite(losses).all()
+    assert len(set(losses)) == STEPS
+    assert bool(trained.batch_stats) == (model == "cnn2d")
+    for profile in OTHER_PROFILES:
+        other_losses, other_trained, other_predicted = train(profile)
+        assert other_losses == losses, profile
+        assert_same_bits(other_trained, trained)
+        assert_same_bits(other_predicted, predicted)
+
+
+def test_the_test_can_fail(replicas_of, state_of):
+    """Equal weights of unequal shares are another training, and the comparison shows it."""
+    state = state_of(find_model("cnn1d")(CLASSES), 1)
+    pixels = np.arange(100, dtype=np.int32)
+    balanced = fit(replicas_of("5:1", 42), state, pixels, 3, seed=5)
+    uniform = fit(replicas_of("5:1", 42, scheme="uniform"), state, pixels, 3, seed=5)
+    assert balanced.losses != uniform.losses
+
+
+def test_the_seed_decides_batches_and_dropout(replicas_of, state_of):
+    module = find_model("mlp")(CLASSES, dropout=0.5)
+    pixels = np.arange(100, dtype=np.int32)
+    state = state_of(module, 1)
+    first = fit(replicas_of("2:1"), state, pixels, 3, seed=0).losses
+    assert fit(replicas_of("2:1"), state, pixels, 3, seed=0).losses == first
+    assert fit(replicas_of("2:1"), state, pixels, 3, seed=1).losses != first
+    other_dropout = state.replace(seed=state.seed + 1)
+    assert fit(replicas_of("2:1"), other_dropout, pixels, 3, seed=0).losses != first
