@@ -24,19 +24,19 @@ class SceneInfo:
     """What is known of a scene before its files are read.
 
     Attributes:
-      name: name on the command line.
-      title: name in print.
-      cube_file: file name of the cube as distributed.
-      label_file: file name of the ground truth as distributed.
-      cube_variable: array in cube_file; None takes the only 3-D one.
-      label_variable: array in label_file; None takes the only 2-D one.
-      shape: (rows, columns, bands) of the distributed cube.
-      class_names: name of each id in the ground truth (0 is unlabelled).
-      rgb_bands: 0-based bands of the distributed cube that are near 640, 550 and 460 nm.
-      wavelengths_nm: nominal wavelengths of the first and last band of the sensor, in nm.
-      page: where the files come from.
-      doi: DOI of the data set, or else of the paper that describes it, or "" if there is none.
-      note: what else one has to know.
+        name: name on the command line.
+        title: name in print.
+        cube_file: file name of the cube as distributed.
+        label_file: file name of the ground truth as distributed.
+        cube_variable: array in cube_file; None takes the only 3-D one.
+        label_variable: array in label_file; None takes the only 2-D one.
+        shape: (rows, columns, bands) of the distributed cube.
+        class_names: name of each id in the ground truth (0 is unlabelled).
+        rgb_bands: 0-based bands of the distributed cube that are near 640, 550 and 460 nm.
+        wavelengths_nm: nominal wavelengths of the first and last band of the sensor, in nm.
+        page: where the files come from.
+        doi: DOI of the data set, or else of the paper that describes it, or "" if there is none.
+        note: what else one has to know.
     """
 
     name: str
@@ -278,14 +278,14 @@ def load_scene(name: str, data_dir: str | Path) -> Scene:
     """Loads a scene of the catalogue from the files its publisher distributes.
 
     Args:
-      name: a key of CATALOGUE.
-      data_dir: folder that has the files, itself or in a direct subfolder.
+        name: a key of CATALOGUE.
+        data_dir: folder that has the files, itself or in a direct subfolder.
 
     Returns:
-      The scene; its note says so if the cube is zero at all unlabelled pixels.
+        The scene; its note says so if the cube is zero at all unlabelled pixels.
 
     Raises:
-      InputError: if the name is unknown, a file is missing or damaged, or a shape is wrong.
+        InputError: if the name is unknown, a file is missing or damaged, or a shape is wrong.
     """
     if name not in CATALOGUE:
         raise InputError(f"There is no scene '{name}'; the catalogue has {', '.join(CATALOGUE)}.")
@@ -318,16 +318,16 @@ def file_scene(
     """Loads a scene from any two files (or from one file that holds both arrays).
 
     Args:
-      cube: .mat, .npy or .npz file with the cube, [rows, columns, bands].
-      labels: .mat, .npy or .npz file with the label map, [rows, columns], 0 for unlabelled.
-      cube_variable: array in the first file; None takes the only 3-D one.
-      labels_variable: array in the second file; None takes the only 2-D one.
+        cube: .mat, .npy or .npz file with the cube, [rows, columns, bands].
+        labels: .mat, .npy or .npz file with the label map, [rows, columns], 0 for unlabelled.
+        cube_variable: array in the first file; None takes the only 3-D one.
+        labels_variable: array in the second file; None takes the only 2-D one.
 
     Returns:
-      The scene, named after the cube's file; its classes are called "class <id>".
+        The scene, named after the cube's file; its classes are called "class <id>".
 
     Raises:
-      InputError: if a file cannot be read or the arrays do not make a scene.
+        InputError: if a file cannot be read or the arrays do not make a scene.
     """
     scene = Scene.from_arrays(
         Path(cube).stem,

@@ -18,7 +18,7 @@ class Preprocessing:
     """A transform of spectra that has seen nothing but training pixels.
 
     Attributes:
-      transformer: the fitted StandardScaler or PCA.
+        transformer: the fitted StandardScaler or PCA.
     """
 
     transformer: StandardScaler | PCA
@@ -28,15 +28,15 @@ class Preprocessing:
         """Fits the transform on the spectra of the training pixels.
 
         Args:
-          cube: [rows, columns, bands].
-          train_ids: flat ids (row * columns + column) of the training pixels.
-          components: 0 standardises each band to mean 0 and variance 1 (a band that is constant
-            over the training pixels is only centred); more projects on that many whitened
-            principal components.
+            cube: [rows, columns, bands].
+            train_ids: flat ids (row * columns + column) of the training pixels.
+            components: 0 standardises each band to mean 0 and variance 1 (a band that is constant
+                over the training pixels is only centred); more projects on that many whitened
+                principal components.
 
         Raises:
-          InputError: if components is negative, or more than the bands or the training pixels
-            can give.
+            InputError: if components is negative, or more than the bands or the training pixels
+                can give.
         """
         bands = cube.shape[-1]
         spectra = cube.reshape(-1, bands)[train_ids].astype(np.float64)
@@ -63,10 +63,10 @@ class Preprocessing:
         """Transforms every pixel of a cube.
 
         Args:
-          cube: [rows, columns, bands].
+            cube: [rows, columns, bands].
 
         Returns:
-          float32 [rows, columns, channels], C-contiguous.
+            float32 [rows, columns, channels], C-contiguous.
         """
         rows, columns, bands = cube.shape
         spectra = self.transformer.transform(cube.reshape(-1, bands))

@@ -16,16 +16,16 @@ def read_array(path: str | Path, variable: str | None = None, ndim: int = 3) -> 
     order) give the same array. Pickled objects are never loaded.
 
     Args:
-      path: a .mat, .npy or .npz file.
-      variable: name of the array in the file; None takes the only array with `ndim` dimensions.
-      ndim: number of dimensions wanted, 3 for a cube and 2 for a map.
+        path: a .mat, .npy or .npz file.
+        variable: name of the array in the file; None takes the only array with `ndim` dimensions.
+        ndim: number of dimensions wanted, 3 for a cube and 2 for a map.
 
     Returns:
-      The array, C-contiguous, with the dtype of the file.
+        The array, C-contiguous, with the dtype of the file.
 
     Raises:
-      InputError: if the file is missing, of another type or damaged, or if the variable is
-        missing, has another number of dimensions or is not the only candidate.
+        InputError: if the file is missing, of another type or damaged, or if the variable is
+            missing, has another number of dimensions or is not the only candidate.
     """
     path = Path(path)
     if not path.is_file():

@@ -15,16 +15,16 @@ def batch_ids(train_ids: np.ndarray, batch_size: int, seed: int, step: int) -> n
     edge of an epoch, so every batch is full and no sample is dropped.
 
     Args:
-      train_ids: [num_train], ids of the training samples.
-      batch_size: samples in a batch; may exceed num_train.
-      seed: seed of the order, 0 or more.
-      step: number of the step, counted from 0.
+        train_ids: [num_train], ids of the training samples.
+        batch_size: samples in a batch; may exceed num_train.
+        seed: seed of the order, 0 or more.
+        step: number of the step, counted from 0.
 
     Returns:
-      int32 [batch_size].
+        int32 [batch_size].
 
     Raises:
-      InputError: if there are no training samples, or if batch_size is below 1.
+        InputError: if there are no training samples, or if batch_size is below 1.
     """
     num_train = len(train_ids)
     _check_sizes(num_train, batch_size)
@@ -39,7 +39,7 @@ def steps_for_epochs(num_train: int, batch_size: int, epochs: int) -> int:
     """Returns the least number of steps in which every sample is seen `epochs` times.
 
     Raises:
-      InputError: if num_train or batch_size is below 1.
+        InputError: if num_train or batch_size is below 1.
     """
     _check_sizes(num_train, batch_size)
     return -(-num_train * epochs // batch_size)

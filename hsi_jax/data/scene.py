@@ -15,14 +15,14 @@ class Scene:
     """A hyperspectral cube with its ground truth, classes numbered from 0.
 
     Attributes:
-      name: short name, used in file names and log lines.
-      cube: float32 [rows, columns, bands], in whatever unit the file has; all values finite.
-      labels: int32 [rows, columns], class index 0..C-1, or -1 where a pixel is unlabelled.
-      class_names: C names.
-      class_ids: the id that each class has in the file, increasing.
-      rgb_bands: 0-based bands to show as red, green and blue, or None if not known.
-      background: the id that stands for "unlabelled" in the file.
-      note: what a reader of results on this scene has to know, or "".
+        name: short name, used in file names and log lines.
+        cube: float32 [rows, columns, bands], in whatever unit the file has; all values finite.
+        labels: int32 [rows, columns], class index 0..C-1, or -1 where a pixel is unlabelled.
+        class_names: C names.
+        class_ids: the id that each class has in the file, increasing.
+        rgb_bands: 0-based bands to show as red, green and blue, or None if not known.
+        background: the id that stands for "unlabelled" in the file.
+        note: what a reader of results on this scene has to know, or "".
     """
 
     name: str
@@ -49,19 +49,19 @@ class Scene:
         """Checks a cube and its label map and renumbers the classes 0..C-1.
 
         Args:
-          name: short name of the scene.
-          cube: real numbers, [rows, columns, bands].
-          label_ids: whole numbers of any dtype, [rows, columns]; the ids need not be contiguous.
-          class_names: name of each id; an id without one is called "class <id>".
-          rgb_bands: 0-based bands to show as red, green and blue.
-          background: the id of unlabelled pixels.
-          source: where the arrays come from, for error messages.
-          note: what a reader of results on this scene has to know.
+            name: short name of the scene.
+            cube: real numbers, [rows, columns, bands].
+            label_ids: whole numbers of any dtype, [rows, columns]; the ids need not be contiguous.
+            class_names: name of each id; an id without one is called "class <id>".
+            rgb_bands: 0-based bands to show as red, green and blue.
+            background: the id of unlabelled pixels.
+            source: where the arrays come from, for error messages.
+            note: what a reader of results on this scene has to know.
 
         Raises:
-          InputError: if the cube is not 3-D, not real or not finite, if the labels are not a
-            2-D map of whole numbers of the cube's rows and columns with at least two classes, or
-            if rgb_bands are not three bands of the cube.
+            InputError: if the cube is not 3-D, not real or not finite, if the labels are not a
+                2-D map of whole numbers of the cube's rows and columns with at least two classes,
+                or if rgb_bands are not three bands of the cube.
         """
         cube = _checked_cube(np.asarray(cube), source)
         label_ids = _checked_label_ids(np.asarray(label_ids), cube.shape, source)
@@ -99,10 +99,10 @@ class Scene:
         """Turns class indexes back into the ids of the file (-1 becomes the background id).
 
         Args:
-          labels: class indexes 0..C-1 or -1, of any shape.
+            labels: class indexes 0..C-1 or -1, of any shape.
 
         Returns:
-          The ids, int32, of the same shape.
+            The ids, int32, of the same shape.
         """
         labels = np.asarray(labels)
         ids = np.take(self.class_ids, labels)  # for -1 it is the last id, replaced below

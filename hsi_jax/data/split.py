@@ -21,11 +21,11 @@ class Split:
     """A division of labelled pixels; pixels in none of the three sets are unused.
 
     Attributes:
-      kind: how it was made: "random", "disjoint" or "file".
-      train: int32 flat pixel ids (row * columns + column), increasing.
-      validation: likewise.
-      test: likewise.
-      remarks: every exception to the rule that was made, a sentence each, to be reported.
+        kind: how it was made: "random", "disjoint" or "file".
+        train: int32 flat pixel ids (row * columns + column), increasing.
+        validation: likewise.
+        test: likewise.
+        remarks: every exception to the rule that was made, a sentence each, to be reported.
     """
 
     kind: str
@@ -49,18 +49,18 @@ def random_split(
     flatters models that look at patches: see `disjoint_split` and `count_leakage`.
 
     Args:
-      labels: int [rows, columns], class index or -1.
-      seed: seed of the draw, 0 or more.
-      fraction: part f of each class that trains: round(f * N_c), but at least 1 and at most
-        N_c - 1 pixels of a class of N_c. Give either this or per_class.
-      per_class: number of training pixels in each class.
-      small_classes: what to do with classes of no more than per_class pixels: "error", or "half"
-        to train with half of them.
-      class_names: for messages.
+        labels: int [rows, columns], class index or -1.
+        seed: seed of the draw, 0 or more.
+        fraction: part f of each class that trains: round(f * N_c), but at least 1 and at most
+            N_c - 1 pixels of a class of N_c. Give either this or per_class.
+        per_class: number of training pixels in each class.
+        small_classes: what to do with classes of no more than per_class pixels: "error", or "half"
+            to train with half of them.
+        class_names: for messages.
 
     Raises:
-      InputError: if not exactly one of fraction and per_class is given or it is out of range, or
-        if a class has too few labelled pixels.
+        InputError: if not exactly one of fraction and per_class is given or it is out of range, or
+            if a class has too few labelled pixels.
     """
     if small_classes not in ("error", "half"):
         raise InputError(f"small_classes '{small_classes}' is not known; give 'error' or 'half'.")
@@ -111,18 +111,18 @@ def disjoint_split(
     kept. With guard = patch_size // 2 no test patch contains a training pixel.
 
     Args:
-      labels: int [rows, columns], class index or -1.
-      seed: seed of the draw, 0 or more.
-      guard: labelled pixels outside the blocks test if their Chebyshev distance, in pixels, to
-        every training pixel is larger than this.
-      block_size: side of a block, in pixels.
-      fraction: part of each class that trains, as in `random_split`. Give this or per_class.
-      per_class: number of training pixels wanted in each class.
-      class_names: for messages.
+        labels: int [rows, columns], class index or -1.
+        seed: seed of the draw, 0 or more.
+        guard: labelled pixels outside the blocks test if their Chebyshev distance, in pixels, to
+            every training pixel is larger than this.
+        block_size: side of a block, in pixels.
+        fraction: part of each class that trains, as in `random_split`. Give this or per_class.
+        per_class: number of training pixels wanted in each class.
+        class_names: for messages.
 
     Raises:
-      InputError: if an argument is out of range, if a class gets no training pixels, or if no
-        test pixels remain.
+        InputError: if an argument is out of range, if a class gets no training pixels, or if no
+            test pixels remain.
     """
     if guard < 0 or block_size < 1:
         raise InputError(
@@ -162,14 +162,14 @@ def file_split(
     """Reads a split that somebody else defined.
 
     Args:
-      path: .npz or .mat file with two maps, `train` and `test`, of the scene's rows and columns,
-        boolean or whole numbers; non-zero means that the pixel belongs to the set.
-      labels: int [rows, columns], class index or -1.
-      class_names: for messages.
+        path: .npz or .mat file with two maps, `train` and `test`, of the scene's rows and columns,
+            boolean or whole numbers; non-zero means that the pixel belongs to the set.
+        labels: int [rows, columns], class index or -1.
+        class_names: for messages.
 
     Raises:
-      InputError: if a map is missing, empty or of another shape or type, if the maps overlap, or
-        if they contain unlabelled pixels.
+        InputError: if a map is missing, empty or of another shape or type, if the maps overlap, or
+            if they contain unlabelled pixels.
     """
     train = _read_map(path, "train", labels)
     test = _read_map(path, "test", labels)
@@ -187,14 +187,14 @@ def hold_out(split: Split, labels: np.ndarray, fraction: float, seed: int) -> Sp
     """Moves a random part of the training pixels of each class to validation.
 
     Args:
-      split: a split without validation pixels.
-      labels: int [rows, columns], class index or -1.
-      fraction: part f of the n_c training pixels of each class, 0 <= f < 1; floor(f * n_c) are
-        moved, so that a class never loses its last one. 0 returns the split unchanged.
-      seed: seed of the draw, 0 or more.
+        split: a split without validation pixels.
+        labels: int [rows, columns], class index or -1.
+        fraction: part f of the n_c training pixels of each class, 0 <= f < 1; floor(f * n_c) are
+            moved, so that a class never loses its last one. 0 returns the split unchanged.
+        seed: seed of the draw, 0 or more.
 
     Raises:
-      InputError: if fraction is out of range or the split has validation pixels already.
+        InputError: if fraction is out of range or the split has validation pixels already.
     """
     if not 0 <= fraction < 1:
         raise InputError(
@@ -222,10 +222,10 @@ def count_leakage(split: Split, shape: Sequence[int], patch_size: int) -> int:
     """Counts the test pixels whose patch contains a training or validation pixel.
 
     Args:
-      split: the split.
-      shape: (rows, columns, ...) of the scene.
-      patch_size: side of the patch, in pixels. The patch of a pixel at row r begins at row
-        r - patch_size // 2; likewise for columns.
+        split: the split.
+        shape: (rows, columns, ...) of the scene.
+        patch_size: side of the patch, in pixels. The patch of a pixel at row r begins at row
+            r - patch_size // 2; likewise for columns.
     """
     seen = np.concatenate([split.train, split.validation])
     return int(np.count_nonzero(_dilate(seen, shape[:2], patch_size)[split.test]))

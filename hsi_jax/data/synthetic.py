@@ -46,10 +46,10 @@ def synthetic_scene(seed: int = 0) -> Scene:
     perfect.
 
     Args:
-      seed: seed of fields and noise, 0 or more; the same seed gives the same scene.
+        seed: seed of fields and noise, 0 or more; the same seed gives the same scene.
 
     Returns:
-      The scene, with nine classes of very uneven size.
+        The scene, with nine classes of very uneven size.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     mixtures = np.array([fractions for _, fractions in _CLASSES.values()])

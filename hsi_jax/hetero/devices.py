@@ -1,5 +1,7 @@
 """The JAX devices that stand for the devices of a profile."""
 
+import os
+
 import jax
 
 from hsi_jax.errors import InputError
@@ -9,11 +11,15 @@ def emulate_devices(count: int) -> None:
     """Splits the CPU into that many JAX devices; call it before anything has used JAX.
 
     The devices share the CPU's cores, so their speeds are declared by a profile, never measured.
-    It does nothing on accelerators.
+    It never lowers an earlier number, leaves alone one that is set by XLA_FLAGS, and does nothing
+    on accelerators.
 
     Raises:
         InputError: if JAX has already started with fewer CPU devices.
     """
+    chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if chosen or jax.config.jax_num_cpu_devices >= count:
+        return
     try:
         jax.config.update("jax_num_cpu_devices", count)
     except RuntimeError:

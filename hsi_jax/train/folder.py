@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -30,20 +29,19 @@ class RunFolder:
     """
 
     def __init__(self, path: str | Path, overwrite: bool = False):
-        """Makes the folder if need be and checks that results may be written; removes nothing.
+        """Checks that results may be written there; makes and removes nothing.
 
         Raises:
             InputError: if it cannot be written, or holds something and may not be overwritten.
         """
         self.path = Path(path)
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.path):
-                present = sorted(entry.name for entry in self.path.iterdir())
-        except OSError as error:
+        nearest = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
             raise InputError(
-                f"--workdir={path} cannot be written ({error.strerror}); choose another folder"
-            ) from None
+                f"--workdir={path} cannot be written, because {nearest} is not a folder that can "
+                f"be; choose another folder"
+            )
+        present = sorted(p.name for p in self.path.iterdir()) if self.path.exists() else []
         if present and not overwrite:
             raise InputError(
                 f"--workdir={path} already holds {present[0]}; choose another folder, or replace "
@@ -56,11 +54,22 @@ class RunFolder:
             )
 
     def start(self, config: dict) -> None:
-        """Removes the results of an earlier run, and no other file, and writes config.json."""
+        """Makes the folder, removes an earlier run's results and no other file, writes config.json.
+
+        Raises:
+            InputError: if that fails, for a full disk, say.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._clear()
+            self.write_json("config.json", config)
+        except OSError as error:
+            raise InputError(f"--workdir={self.path} cannot be written: {error}") from None
+
+    def _clear(self) -> None:
         for name in RESULTS:
             (self.path / name).unlink(missing_ok=True)
         (self.path / "metrics.jsonl").touch()
-        self.write_json("config.json", config)
 
     def write_json(self, name: str, content: dict) -> None:
         """Writes a JSON file, whole or not at all. NaN is refused: use None."""
@@ -70,9 +79,9 @@ class RunFolder:
         os.replace(partial, self.path / name)
 
     def append_metrics(self, record: dict) -> None:
-        """Adds a line to metrics.jsonl; it is on disk when this returns."""
+        """Adds a line to metrics.jsonl and closes it. NaN is refused: use None."""
         with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+            file.write(json.dumps(record, allow_nan=False) + "\n")
 
     def read_metrics(self) -> list[dict]:
         """All records of metrics.jsonl so far."""

@@ -13,7 +13,7 @@ SMALLEST = {  # patch size and bands
     "mlp": (1, 1),
     "cnn1d": (1, 1),
     "cnn2d": (3, 1),
-    "cnn3d": (5, 8),
+    "cnn3d": (5, 3),
     "hybridsn": (9, 13),
 }
 SMALL = SMALLEST | {"mlp": (3, 4), "cnn1d": (1, 20), "cnn2d": (5, 3)}

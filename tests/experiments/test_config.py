@@ -1,0 +1,218 @@
+import dataclasses
+import json
+import math
+
+import pytest
+
+from experiments.config import DATASETS, Config
+from hsi_jax.data.catalogue import CATALOGUE
+from hsi_jax.errors import InputError
+from hsi_jax.hetero import PRESETS, SCHEMES
+from hsi_jax.models import MODELS
+
+# The rules, written down apart from the code: the field, values refused, values on the edge.
+RANGES = {
+    "components": ([-1], [0, 1]),
+    "train_fraction": ([0.0, -0.1, 1.0, math.nan, math.inf, -math.inf], [1e-9, 0.999]),
+    "train_per_class": ([0, -1], [1]),
+    "block_size": ([0, -1], [1]),
+    "validation_fraction": ([-0.1, 1.0, math.nan, math.inf], [0.0, 0.999]),
+    "patch_size": ([0, -1, -2, 2, 4], [1, 3]),
+    "batch_size": ([0, -1], [1]),
+    "microbatch_size": ([0, -1], [1]),
+    "epochs": ([0, -1], [1]),
+    "steps": ([0, -1], [1]),
+    "learning_rate": ([0.0, -1.0, math.nan, math.inf], [1e-12, 1e6]),
+    "momentum": ([-0.1, 1.0, math.nan], [0.0, 0.999]),
+    "weight_decay": ([-0.1, math.nan, math.inf], [0.0, 1e6]),
+    "seed": ([-1, 2**32], [0, 2**32 - 1]),
+}
+
+CHOICES = {
+    "dataset": ("synthetic", "indian_pines", "salinas_a", "file"),
+    "small_classes": ("error", "half"),
+    "model": ("mlp", "cnn1d", "cnn2d", "cnn3d", "hybridsn"),
+    "scheme": ("balanced", "speed", "uniform", "even"),
+    "optimizer": ("sgd", "adam", "adamw"),
+    "schedule": ("constant", "cosine", "warmup_cosine", "linear"),
+}
+
+
+def test_the_default_runs_without_any_file():
+    config = Config()
+    assert (config.dataset, config.data_dir, config.split) == ("synthetic", "", "random")
+
+
+def test_it_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().seed = 1
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Config(),
+        Config(
+            dataset="file",
+            cube="scene.mat",
+            labels="truth.npy",
+            labels_variable="gt",
+            components=0,
+            split="disjoint",
+            train_per_class=15,
+            validation_fraction=0.3,
+            model="cnn1d",
+            model_options="features=8",
+            profile="1.5:0:1e-3",
+            scheme="speed",
+            steps=7,
+            learning_rate=1 / 3,
+            seed=2**32 - 1,
+            workdir="runs/1",
+            overwrite=True,
+        ),
+    ],
+    ids=["default", "many"],
+)
+def test_json_gives_it_back(config):
+    assert Config(**json.loads(json.dumps(dataclasses.asdict(config)))) == config
+
+
+@pytest.mark.parametrize("field", CHOICES)
+def test_an_unknown_choice_lists_what_there_is(field):
+    with pytest.raises(InputError, match=rf"^--{field}=nope: choose one of ") as caught:
+        Config(**{field: "nope"})
+    listed = str(caught.value).split("choose one of ")[1].split(", ")
+    assert set(CHOICES[field]) <= set(listed)
+
+
+def test_every_choice_can_be_made():
+    for model in MODELS:
+        assert Config(model=model).model == model
+    for scheme in SCHEMES:
+        assert Config(scheme=scheme).scheme == scheme
+    for profile in PRESETS:
+        assert Config(profile=profile).profile == profile
+    for dataset in CATALOGUE:
+        assert Config(dataset=dataset, data_dir="data").dataset == dataset
+    assert set(DATASETS) == {"synthetic", "file", *CATALOGUE}
+
+
+def test_every_number_has_a_range():
+    numbers = {f.name for f in dataclasses.fields(Config) if f.metadata["kind"] in (int, float)}
+    assert numbers == set(RANGES)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(field, value) for field, (bad, _) in RANGES.items() for value in bad]
+)
+def test_a_value_out_of_range_is_refused(field, value):
+    with pytest.raises(InputError, match=rf"^--{field}={value}: give ") as caught:
+        Config(**{field: value})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(field, value) for field, (_, good) in RANGES.items() for value in good]
+)
+def test_a_value_on_the_edge_is_taken(field, value):
+    assert getattr(Config(**{field: value}), field) == value
+
+
+def test_an_even_patch_is_told_to_be_odd():
+    with pytest.raises(InputError, match="--patch_size=4: give an odd number"):
+        Config(patch_size=4)
+
+
+def test_fraction_and_number_exclude_each_other():
+    with pytest.raises(InputError, match="--train_fraction and --train_per_class exclude"):
+        Config(train_fraction=0.1, train_per_class=5)
+
+
+def test_a_split_that_is_no_file_is_refused(tmp_path):
+    missing = tmp_path / "nope.npz"
+    with pytest.raises(InputError, match=r"give random, disjoint or a \.npz or \.mat") as caught:
+        Config(split=str(missing))
+    assert f"--split={missing}" in str(caught.value)
+    with pytest.raises(InputError, match="give random, disjoint"):
+        Config(split=str(tmp_path))
+
+
+@pytest.mark.parametrize("amount", [{"train_fraction": 0.1}, {"train_per_class": 5}])
+def test_a_split_from_a_file_takes_no_amount(tmp_path, amount):
+    path = tmp_path / "split.npz"
+    path.touch()
+    assert Config(split=str(path)).split == str(path)
+    with pytest.raises(InputError, match="already says which pixels to train on; leave out"):
+        Config(split=str(path), **amount)
+
+
+@pytest.mark.parametrize("given", [{}, {"cube": "a.mat"}, {"labels": "b.mat"}])
+def test_a_scene_from_files_needs_both(given):
+    with pytest.raises(InputError, match="needs both --cube=FILE and --labels=FILE"):
+        Config(dataset="file", **given)
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_scene_of_the_catalogue_names_the_files_it_needs(name):
+    with pytest.raises(InputError, match=f"--dataset={name} needs --data_dir=FOLDER") as caught:
+        Config(dataset=name)
+    for part in (CATALOGUE[name].cube_file, CATALOGUE[name].label_file, CATALOGUE[name].page):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["cube", "labels", "cube_variable", "labels_variable"])
+def test_options_of_files_go_with_files_only(name):
+    with pytest.raises(InputError, match=f"--{name} goes with --dataset=file, not --dataset=syn"):
+        Config(**{name: "x"})
+    with pytest.raises(InputError, match=f"--{name} goes with --dataset=file, not --dataset=ksc"):
+        Config(dataset="ksc", data_dir="data", **{name: "x"})
+
+
+def test_a_data_folder_goes_with_the_catalogue_only():
+    with pytest.raises(InputError, match="--data_dir is of no use with --dataset=synthetic"):
+        Config(data_dir="data")
+    with pytest.raises(InputError, match="--data_dir is of no use with --dataset=file"):
+        Config(dataset="file", cube="a.mat", labels="b.mat", data_dir="data")
+
+
+@pytest.mark.parametrize(
+    ("profile", "message"),
+    [
+        ("4:x", "profile '4:x' is none of"),
+        ("", "profile '' is none of"),
+        ("4:", "profile '4:' is none of"),
+        ("0:0", "all speeds of profile '0:0' are 0"),
+        ("-1:2", r"speed of device 'device 0' is -1\.0"),
+        ("1:nan", "speed of device 'device 1' is nan"),
+        ("1:inf", "speed of device 'device 1' is inf"),
+        ("nope.json", r"profile nope\.json cannot be read"),
+    ],
+)
+def test_a_profile_that_cannot_be_used_is_refused(profile, message):
+    with pytest.raises(InputError, match=message):
+        Config(profile=profile)
+
+
+def test_memory_caps_must_hold_the_batch(tmp_path):
+    path = tmp_path / "small.json"
+    path.write_text('{"devices": [{"speed": 1, "memory_cap": 32}, {"speed": 1, "memory_cap": 16}]}')
+    assert Config(profile=str(path), batch_size=48, microbatch_size=16).batch_size == 48
+    with pytest.raises(InputError, match=r"hold 48 samples.* raise the caps or lower --batch_size"):
+        Config(profile=str(path), batch_size=49, microbatch_size=16)
+    with pytest.raises(InputError, match=r"equal share of 2 microbatches .* exceeds memory_cap 16"):
+        Config(profile=str(path), scheme="even", batch_size=64, microbatch_size=16)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("width=3", r"'width=3': cnn2d has the options features=\(64, 64, 128\); hidden=128"),
+        ("hidden", "'hidden': give a whole number"),
+        ("hidden=0", "'hidden=0': give a whole number"),
+        ("hidden=8; features=(1, 2)", r"'features=\(1, 2\)': give 3 whole numbers"),
+    ],
+)
+def test_options_that_the_model_lacks_are_refused(options, message):
+    with pytest.raises(InputError, match=f"^model option {message}"):
+        Config(model="cnn2d", model_options=options)
