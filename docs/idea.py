@@ -22,7 +22,8 @@ def draw_idea() -> Figure:
         axes.set_title(title, fontsize=11)
         axes.set_xlim(0, end + 0.45)
         axes.set_xlabel("modelled time of a step")
-    panels[0].set_yticks(range(4), [f"device {i}, speed {s:g}" for i, s in enumerate(profile.speeds)])
+    labels = [f"device {i}, speed {s:g}" for i, s in enumerate(profile.speeds)]
+    panels[0].set_yticks(range(len(labels)), labels)
     panels[0].invert_yaxis()
     return figure
 
