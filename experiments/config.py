@@ -9,6 +9,7 @@ from pathlib import Path
 from hsi_jax.data.catalogue import CATALOGUE
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import SCHEMES, make_plan, parse_profile
+from hsi_jax.hetero.cluster import finds_cluster
 from hsi_jax.models import MODELS, parse_options
 from hsi_jax.train.optimizer import OPTIMIZERS, SCHEDULES
 
@@ -71,8 +72,33 @@ class Config:
     )
     model_options: str = option("Model", "", 'sizes, such as "features=(32, 32, 64); hidden=64"')
 
-    profile: str = option("Devices", "4:2:1:1", "speeds such as 4:2:1:1, a preset, a .json file")
+    profile: str | None = option(
+        "Devices",
+        None,
+        "speeds such as 4:2:1:1, a preset, a .json file, or measured; default 4:2:1:1 emulated, "
+        "measured in a cluster",
+        kind=str,
+    )
     scheme: str = option("Devices", "balanced", "shares and weights", choices=SCHEMES)
+    retime_every: int = option(
+        "Devices", 20, "steps between the timed steps of --scheme=adaptive", at_least=1
+    )
+    dead_band: float = option(
+        "Devices",
+        0.05,
+        "gain in the modelled step time below which adaptive shares stay",
+        at_least=0,
+        below=1,
+    )
+    coordinator: str = option(
+        "Devices", "", "host:port of process 0; not needed under SLURM or Open MPI"
+    )
+    num_processes: int | None = option(
+        "Devices", None, "with --coordinator: processes, one for each device", kind=int, at_least=1
+    )
+    process_id: int | None = option(
+        "Devices", None, "with --coordinator: number of this one", kind=int, at_least=0
+    )
 
     batch_size: int = option("Training", 128, "samples per step, over all devices", at_least=1)
     microbatch_size: int = option("Training", 16, "samples of the atom of work", at_least=1)
@@ -96,7 +122,21 @@ class Config:
         _check_data(self)
         _check_split(self)
         parse_options(self.model, self.model_options)
-        make_plan(self.scheme, parse_profile(self.profile), self.batch_size, self.microbatch_size)
+        _check_cluster(self)
+        if self.profile_name != "measured":
+            profile = parse_profile(self.profile_name)
+            make_plan(self.scheme, profile, self.batch_size, self.microbatch_size)
+
+    @property
+    def in_cluster(self) -> bool:
+        """Whether this is one of several processes, one for each device."""
+        return bool(self.coordinator) or finds_cluster()
+
+    @property
+    def profile_name(self) -> str:
+        """The profile asked for, or the default."""
+        default = "measured" if self.in_cluster else "4:2:1:1"
+        return default if self.profile is None else self.profile
 
 
 def _check_choices(config: Config) -> None:
@@ -140,6 +180,25 @@ def _check_data(config: Config) -> None:
 def _files(dataset: str) -> str:
     info = CATALOGUE[dataset]
     return f"{info.cube_file} and {info.label_file} (from {info.page})"
+
+
+def _check_cluster(config: Config) -> None:
+    given = [name for name in ("num_processes", "process_id") if getattr(config, name) is not None]
+    if config.coordinator and len(given) < 2:
+        raise InputError("--coordinator needs --num_processes and --process_id as well")
+    if given and not config.coordinator:
+        raise InputError(f"--{given[0]} goes with --coordinator=HOST:PORT")
+    if config.coordinator and config.process_id >= config.num_processes:
+        raise InputError(
+            f"--process_id={config.process_id}: give a number below --num_processes="
+            f"{config.num_processes}"
+        )
+    for name, value in (("profile", config.profile), ("scheme", config.scheme)):
+        if value in ("measured", "adaptive") and not config.in_cluster:
+            raise InputError(
+                f"--{name}={value} needs a process for each device, because emulated devices have "
+                f"no speeds of their own; use python -m experiments.launch, or --coordinator"
+            )
 
 
 def _check_split(config: Config) -> None:

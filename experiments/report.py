@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 import hsi_jax
-from experiments.config import Config
+from experiments.setup import Setup
 from hsi_jax.data.scene import Scene
 from hsi_jax.data.split import Split, class_counts, count_leakage
 from hsi_jax.errors import InputError
@@ -19,19 +19,17 @@ from hsi_jax.evaluate.map import draw_map, rgb_composite
 from hsi_jax.evaluate.metrics import scores
 from hsi_jax.evaluate.shares import draw_shares
 from hsi_jax.hetero import make_plan
-from hsi_jax.train import Fit, Patches, Replicas, RunFolder, TrainState
+from hsi_jax.train import Fit, Replicas, TrainState
+from hsi_jax.train.rebalancing import Rebalancing
 
-TIME_UNIT = "time of a microbatch at speed 1"
 FIRST_STEPS = 20
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 
 
 def summarise(
-    config: Config,
-    scene: Scene,
-    split: Split,
-    replicas: Replicas,
+    setup: Setup,
     fitted: Fit,
+    rebalancing: Rebalancing | None,
     confusion: np.ndarray,
     test_loss: float,
 ) -> dict:
@@ -40,6 +38,7 @@ def summarise(
     Accuracies are fractions of 1 on the test pixels. Names that begin with `modelled_` come from
     the profile; all other times were measured here.
     """
+    config, scene, split, replicas = setup.config, setup.scene, setup.split, setup.replicas
     plan = replicas.plan
     step_seconds = statistics.median(fitted.step_seconds)
     return {
@@ -61,8 +60,8 @@ def summarise(
         "patch_size": replicas.patches.patch_size,
         "channels": replicas.patches.cube.shape[-1],
         "scheme": plan.scheme,
-        "profile": config.profile,
-        "num_devices": len(replicas.devices),
+        "profile": config.profile_name,
+        "num_devices": len(replicas.profile),
         "device_names": replicas.profile.names,
         "speeds": replicas.profile.speeds,
         "shares": plan.shares,
@@ -73,6 +72,7 @@ def summarise(
         "samples_per_second": plan.batch_size / step_seconds,
         "compile_seconds": fitted.compile_seconds,
         **model_times(replicas),
+        "rebalancing": rebalancing.records if rebalancing else [],
         "hardware": describe_hardware(replicas),
         "versions": {
             "hsi_jax": hsi_jax.__version__,
@@ -94,7 +94,7 @@ def model_times(replicas: Replicas) -> dict:
     return {
         "modelled_step_time": max(times),
         "modelled_speedup_over_even": max(even_times) / max(times) if even_times else None,
-        "modelled_time_unit": TIME_UNIT,
+        "modelled_time_unit": profile.time_unit,
         "modelled_device_times": times,
         "modelled_device_times_even": even_times,
     }
@@ -128,14 +128,13 @@ def count_parameters(state: TrainState) -> int:
 def describe_hardware(replicas: Replicas) -> str:
     """The devices, and whether they are emulated."""
     device = replicas.devices[0]
-    if device.platform == "cpu":
-        return f"{len(replicas.devices)} devices emulated on {_cores()} CPU cores ({_cpu_name()})"
-    return f"{len(replicas.devices)} x {device.device_kind}"
-
-
-def _cores() -> int:
-    # Only Linux tells which cores the process may use.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if device.platform != "cpu":
+        return f"{len(replicas.profile)} x {device.device_kind}"
+    if jax.process_count() > 1:
+        return f"{jax.process_count()} processes, one CPU device each ({_cpu_name()})"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    devices = "1 device" if len(replicas.profile) == 1 else f"{len(replicas.profile)} devices"
+    return f"{devices} emulated on {cores} CPU cores ({_cpu_name()})"
 
 
 def _cpu_name() -> str:
@@ -147,17 +146,11 @@ def _cpu_name() -> str:
     return names[0].strip() if names else platform.processor() or platform.machine()
 
 
-def describe_start(
-    config: Config,
-    scene: Scene,
-    split: Split,
-    patches: Patches,
-    state: TrainState,
-    num_steps: int,
-) -> str:
+def describe_start(setup: Setup) -> str:
     """The lines printed before training."""
+    config, scene, split = setup.config, setup.scene, setup.split
     rows, columns, bands = scene.cube.shape
-    size, channels = patches.patch_size, patches.cube.shape[-1]
+    size, channels = setup.replicas.patches.patch_size, setup.replicas.patches.cube.shape[-1]
     leakage = count_leakage(split, scene.labels.shape, size) / len(split.test)
     sizes = f"{len(split.train)} train, {len(split.validation)} validate, {len(split.test)} test"
     lines = [
@@ -167,8 +160,8 @@ def describe_start(
         f"in their patch",
         *(f"         {remark}" for remark in split.remarks),
         f"Model    {config.model} on {size} x {size} x {channels}, "
-        f"{count_parameters(state):,} parameters",
-        f"Training {num_steps} steps of {config.batch_size} samples, {config.optimizer}, "
+        f"{count_parameters(setup.state):,} parameters",
+        f"Training {setup.num_steps} steps of {config.batch_size} samples, {config.optimizer}, "
         f"learning rate {config.learning_rate:g} ({config.schedule})",
     ]
     if scene.note:
@@ -176,25 +169,28 @@ def describe_start(
     return "\n".join(lines)
 
 
-def describe_end(summary: dict) -> str:
-    """The lines printed after the test."""
-    speedup = summary["modelled_speedup_over_even"]
+def describe_devices(replicas: Replicas) -> str:
+    """The table of shares, and what they promise."""
+    profile, plan, modelled = replicas.profile, replicas.plan, model_times(replicas)
+    speedup = modelled["modelled_speedup_over_even"]
     gain = "" if speedup is None else f", {speedup:.2f} x as fast as even shares"
+    rows = zip(profile.names, profile.speeds, plan.shares, plan.weights, strict=True)
     lines = [
         "",
         f"{'device':<16}{'speed':>8}{'microbatches':>14}{'weight of loss':>16}",
         *(
-            f"{name:<16}{speed:>8g}{share:>14}{weight:>16.4f}"
-            for name, speed, share, weight in zip(
-                summary["device_names"],
-                summary["speeds"],
-                summary["shares"],
-                summary["weights"],
-                strict=True,
-            )
+            f"{name:<16}{speed:>8.4g}{share:>14}{weight:>16.4f}"
+            for name, speed, share, weight in rows
         ),
-        f"Modelled step of the slowest device: {summary['modelled_step_time']:g} "
-        f"({TIME_UNIT}){gain}",
+        f"Modelled step of the slowest device: {modelled['modelled_step_time']:.4g} "
+        f"({profile.time_unit}){gain}",
+    ]
+    return "\n".join(lines)
+
+
+def describe_end(summary: dict) -> str:
+    """The lines printed after the test."""
+    lines = [
         f"Measured step: {summary['step_time_ms_median']:.1f} ms (median), "
         f"{summary['samples_per_second']:,.0f} samples/s, compiled in "
         f"{summary['compile_seconds']:.1f} s; {summary['hardware']}",
@@ -208,50 +204,51 @@ def describe_end(summary: dict) -> str:
     return "\n".join(lines)
 
 
-def write_prediction(folder: RunFolder, scene: Scene, split: Split, prediction: np.ndarray) -> None:
+def write_prediction(setup: Setup, prediction: np.ndarray) -> None:
     """Saves the map as arrays, in the scene's own label ids (0 = unlabelled)."""
-    sets = {}
-    for name in ("train", "validation", "test"):
-        mask = np.zeros(scene.labels.shape, bool)
-        mask.flat[getattr(split, name)] = True
-        sets[name] = mask
-    folder.write_arrays(
+    scene = setup.scene
+    setup.folder.write_arrays(
         "prediction.npz",
         prediction=scene.original_labels(prediction),
         truth=scene.original_labels(scene.labels),
-        **sets,
+        **{name: _mask(setup, name) for name in ("train", "validation", "test")},
     )
 
 
+def _mask(setup: Setup, name: str) -> np.ndarray:
+    """The pixels of a set of the split, bool [rows, columns]."""
+    mask = np.zeros(setup.scene.labels.shape, bool)
+    mask.flat[getattr(setup.split, name)] = True
+    return mask
+
+
 def draw(
-    folder: RunFolder,
-    scene: Scene,
-    split: Split,
-    replicas: Replicas,
+    setup: Setup,
     fitted: Fit,
+    rebalancing: Rebalancing | None,
     confusion: np.ndarray,
     prediction: np.ndarray,
 ) -> None:
     """Draws the pictures of a run."""
+    folder, scene = setup.folder, setup.scene
     folder.write_figure("curves.png", draw_curves(folder.read_metrics(), fitted.best_step))
     folder.write_figure("confusion.png", draw_confusion(confusion, scene.class_names))
-    test = np.zeros(scene.labels.shape, bool)
-    test.flat[split.test] = True
     rgb = rgb_composite(scene.cube, scene.rgb_bands) if scene.rgb_bands else None
     oa = scores(confusion).overall_accuracy
-    title = f"{scene.name}: OA {oa:.2%} on test pixels, {split.kind} split"
+    title = f"{scene.name}: OA {oa:.2%} on test pixels, {setup.split.kind} split"
+    test = _mask(setup, "test")
     folder.write_figure(
         "map.png", draw_map(scene.labels, prediction, scene.class_names, test, rgb, title)
     )
-    plan, modelled = replicas.plan, model_times(replicas)
+    replicas, modelled = setup.replicas, model_times(setup.replicas)
     shares = draw_shares(
         replicas.profile.names,
         replicas.profile.speeds,
-        plan.shares,
-        plan.weights,
+        replicas.plan.shares,
+        replicas.plan.weights,
         modelled["modelled_device_times"],
-        plan.scheme,
-        TIME_UNIT,
+        replicas.plan.scheme,
+        replicas.profile.time_unit,
         modelled["modelled_device_times_even"],
     )
     folder.write_figure("shares.png", shares)

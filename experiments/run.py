@@ -2,8 +2,8 @@
 
 import dataclasses
 import math
-from datetime import datetime
 
+import jax
 import numpy as np
 from absl import app, logging
 from flax import traverse_util
@@ -11,26 +11,14 @@ from tqdm import tqdm
 
 from experiments import report
 from experiments.config import Config
-from experiments.dataset import load_dataset, make_patches, make_split
 from experiments.flags import config_from_flags, define_flags, fail, parse_flags
-from hsi_jax.data.sampler import steps_for_epochs
-from hsi_jax.data.scene import Scene
-from hsi_jax.data.split import Split
+from experiments.setup import Setup, measure_speeds, set_up
 from hsi_jax.errors import InputError
-from hsi_jax.evaluate.metrics import confusion_matrix, scores
-from hsi_jax.hetero import emulate_devices, make_plan, parse_profile
-from hsi_jax.models import find_model, parse_options
-from hsi_jax.train import (
-    Fit,
-    Replicas,
-    RunFolder,
-    TrainState,
-    create_state,
-    fit,
-    make_optimizer,
-    make_schedule,
-    predict,
-)
+from hsi_jax.evaluate import confusion_matrix, scores
+from hsi_jax.hetero.cluster import rank
+from hsi_jax.hetero.controller import Controller
+from hsi_jax.train import Fit, TrainState, fit, predict
+from hsi_jax.train.rebalancing import Rebalancing
 
 VALIDATIONS = 100  # at most, however short the epochs are
 
@@ -41,123 +29,124 @@ def run(config: Config) -> dict:
     Raises:
         InputError: on a mistake of the user's, before training; or where training diverges.
     """
-    profile = parse_profile(config.profile)
-    emulate_devices(len(profile))
-    folder = RunFolder(config.workdir or _new_workdir(config), config.overwrite)
-    scene = load_dataset(config)
-    split = make_split(config, scene)
-    patches = make_patches(config, scene, split.train)
-    plan = make_plan(config.scheme, profile, config.batch_size, config.microbatch_size)
-    replicas = Replicas(profile, plan, patches)
-    state, schedule, num_steps = _start(config, scene, split, patches)
+    setup = set_up(config)
+    setup.folder.start(dataclasses.asdict(config))
+    say(report.describe_start(setup))
+    if config.profile_name == "measured":
+        measure_speeds(setup)
+    setup.folder.write_json("profile.json", setup.replicas.profile.to_json())
+    say(report.describe_devices(setup.replicas))
 
-    folder.start(dataclasses.asdict(config))
-    print(report.describe_start(config, scene, split, patches, state, num_steps))
-    fitted = _train(folder, replicas, state, scene, split, schedule, num_steps, config.seed)
-    confusion, test_loss = _measure(replicas, fitted.state, scene, split.test)
-    record = {"set": "test", "step": fitted.best_step, "loss": test_loss}
-    folder.append_metrics({"kind": "evaluation", **record, **_headline(scores(confusion))})
-    summary = report.summarise(config, scene, split, replicas, fitted, confusion, test_loss)
-    folder.write_json("summary.json", summary)
-    folder.write_arrays("parameters.npz", **_named_arrays(fitted.state))
-    print(report.describe_end(summary))
-    prediction = _predict_scene(replicas, fitted.state, scene)
-    report.write_prediction(folder, scene, split, prediction)
-    report.draw(folder, scene, split, replicas, fitted, confusion, prediction)
-    print(f"Results: {folder.path}")
+    rebalancing = _make_rebalancing(setup)
+    fitted = _train(setup, rebalancing)
+    confusion, test_loss = _evaluate(setup, fitted.state, "test", fitted.best_step)
+    summary = report.summarise(setup, fitted, rebalancing, confusion, test_loss)
+    setup.folder.write_json("summary.json", summary)
+    setup.folder.write_arrays("parameters.npz", **_named_arrays(fitted.state))
+    say(report.describe_end(summary))
+
+    prediction = _predict_scene(setup, fitted.state)
+    if rank() == 0:
+        report.write_prediction(setup, prediction)
+        report.draw(setup, fitted, rebalancing, confusion, prediction)
+        say(f"Results: {setup.folder.path}")
     return summary
 
 
-def _start(config: Config, scene: Scene, split: Split, patches) -> tuple:
-    """The first state, the learning rate by step, and the number of steps."""
-    num_steps = config.steps or steps_for_epochs(len(split.train), config.batch_size, config.epochs)
-    schedule = make_schedule(config.schedule, config.learning_rate, num_steps)
-    optimizer = make_optimizer(config.optimizer, schedule, config.momentum, config.weight_decay)
-    options = parse_options(config.model, config.model_options)
-    module = find_model(config.model)(num_classes=scene.num_classes, **options)
-    patch_shape = (patches.patch_size, patches.patch_size, patches.cube.shape[-1])
-    return create_state(module, optimizer, patch_shape, config.seed), schedule, num_steps
+def say(text: str) -> None:
+    """Prints; in a cluster, with the number of the process before each line."""
+    if jax.process_count() > 1:
+        text = "\n".join(f"[{rank()}] {line}" for line in text.splitlines())
+    print(text, flush=True)
 
 
-def _train(
-    folder: RunFolder,
-    replicas: Replicas,
-    state: TrainState,
-    scene: Scene,
-    split: Split,
-    schedule,
-    num_steps: int,
-    seed: int,
-) -> Fit:
+def _make_rebalancing(setup: Setup) -> Rebalancing | None:
+    config = setup.config
+    if config.scheme != "adaptive":
+        return None
+    controller = Controller(
+        setup.replicas.profile,
+        config.batch_size,
+        config.microbatch_size,
+        dead_band=config.dead_band,
+    )
+    return Rebalancing(controller, config.retime_every)
+
+
+def _train(setup: Setup, rebalancing: Rebalancing | None) -> Fit:
     """Trains with a progress bar; every step and validation goes to metrics.jsonl at once."""
-    epoch = -(-len(split.train) // replicas.plan.batch_size)
+    split = setup.split
+    epoch = -(-len(split.train) // setup.config.batch_size)
 
     def on_step(step, loss):
-        rate = float(schedule(step))
+        rate = float(setup.schedule(step))
         known = loss if math.isfinite(loss) else None  # JSON has no NaN
-        folder.append_metrics({"kind": "step", "step": step, "loss": known, "learning_rate": rate})
+        record = {"kind": "step", "step": step, "loss": known, "learning_rate": rate}
+        setup.folder.append_metrics(record)
         bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
         bar.update()
 
     def validate(state, step):
-        confusion, loss = _measure(replicas, state, scene, split.validation)
-        headline = _headline(scores(confusion))
-        record = {"set": "validation", "step": step, "loss": loss}
-        folder.append_metrics({"kind": "evaluation", **record, **headline})
-        return headline["overall_accuracy"], -loss
+        confusion, loss = _evaluate(setup, state, "validation", step)
+        return scores(confusion).overall_accuracy, -loss
 
-    with tqdm(total=num_steps, unit="step", desc="training", disable=None) as bar:
+    quiet = True if rank() > 0 else None  # None: a bar on a terminal only
+    with tqdm(total=setup.num_steps, unit="step", desc="training", disable=quiet) as bar:
         return fit(
-            replicas,
-            state,
+            setup.replicas,
+            setup.state,
             split.train,
-            num_steps,
-            seed,
+            setup.num_steps,
+            setup.config.seed,
             validate if len(split.validation) else None,
-            max(epoch, num_steps // VALIDATIONS),
+            max(epoch, setup.num_steps // VALIDATIONS),
             on_step,
+            rebalancing,
         )
 
 
-def _measure(replicas, state, scene: Scene, ids) -> tuple[np.ndarray, float]:
-    """Confusion matrix, int [C, C], and mean loss over the given pixels.
+def _evaluate(setup: Setup, state: TrainState, name: str, step: int) -> tuple[np.ndarray, float]:
+    """Confusion matrix, int [C, C], and mean loss over a set of the split; also into the metrics.
 
     Raises:
         InputError: if the loss is not finite, as after a last update that went astray.
     """
-    classes, losses = predict(replicas, state, ids)
+    ids = getattr(setup.split, name)
+    classes, losses = predict(setup.replicas, state, ids)
     loss = float(np.mean(losses, dtype=np.float64))
     if not math.isfinite(loss):
         raise InputError(
             f"the loss over {len(ids)} pixels is {loss}: training has diverged; "
             f"lower --learning_rate"
         )
-    return confusion_matrix(scene.labels.ravel()[ids], classes, scene.num_classes), loss
+    confusion = confusion_matrix(setup.scene.labels.flat[ids], classes, setup.scene.num_classes)
+    measured = scores(confusion)
+    setup.folder.append_metrics(
+        {
+            "kind": "evaluation",
+            "set": name,
+            "step": step,
+            "loss": loss,
+            "overall_accuracy": measured.overall_accuracy,
+            "average_accuracy": measured.average_accuracy,
+            "kappa": measured.kappa,
+        }
+    )
+    return confusion, loss
 
 
-def _headline(measured) -> dict:
-    return {
-        "overall_accuracy": measured.overall_accuracy,
-        "average_accuracy": measured.average_accuracy,
-        "kappa": measured.kappa,
-    }
-
-
-def _predict_scene(replicas, state, scene: Scene) -> np.ndarray:
+def _predict_scene(setup: Setup, state: TrainState) -> np.ndarray:
     """Class indexes of all pixels, int32 [rows, columns]."""
-    ids = np.arange(scene.labels.size, dtype=np.int32)
-    with tqdm(total=len(ids), unit="pixel", desc="map", disable=None) as bar:
-        classes, _ = predict(replicas, state, ids, bar.update)
-    return classes.reshape(scene.labels.shape)
+    ids = np.arange(setup.scene.labels.size, dtype=np.int32)
+    quiet = True if rank() > 0 else None
+    with tqdm(total=len(ids), unit="pixel", desc="map", disable=quiet) as bar:
+        classes, _ = predict(setup.replicas, state, ids, bar.update)
+    return classes.reshape(setup.scene.labels.shape)
 
 
 def _named_arrays(state: TrainState) -> dict[str, np.ndarray]:
     tree = {"params": state.params, "batch_stats": state.batch_stats}
     return traverse_util.flatten_dict(tree, sep="/")
-
-
-def _new_workdir(config: Config) -> str:
-    return f"runs/{config.dataset}-{config.model}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 def main(argv: list[str]) -> None:

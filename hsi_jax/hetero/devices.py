@@ -6,9 +6,13 @@ import jax
 
 from hsi_jax.errors import InputError
 
+# XLA:CPU has a thread for each core or emulated device, whichever are more, and picks kernels by
+# that number. As many devices for every small profile let them all train to the same bits.
+LEAST_EMULATED = 8
+
 
 def emulate_devices(count: int) -> None:
-    """Splits the CPU into that many JAX devices; call it before anything has used JAX.
+    """Splits the CPU into at least that many JAX devices; call it before anything has used JAX.
 
     The devices share the CPU's cores, so their speeds are declared by a profile, never measured.
     It never lowers an earlier number, leaves alone one that is set by XLA_FLAGS, and does nothing
@@ -21,7 +25,7 @@ def emulate_devices(count: int) -> None:
     if chosen or jax.config.jax_num_cpu_devices >= count:
         return
     try:
-        jax.config.update("jax_num_cpu_devices", count)
+        jax.config.update("jax_num_cpu_devices", max(count, LEAST_EMULATED))
     except RuntimeError:
         if jax.default_backend() == "cpu":
             take_devices(count)

@@ -36,9 +36,17 @@ def exact_sum(
         A tree like term's, float32, the same on every device. All NaN if any term had a value that
         is not finite or exceeds 2**22 / most, where the integers could overflow.
     """
-    example = jax.eval_shape(term, jax.ShapeDtypeStruct((), jnp.int32))
-    zeros, restore = ravel_pytree(jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), example))
+    return combine(accumulate(term, count, most), term, axis_name)
+
+
+def accumulate(term: Callable[[jax.Array], Tree], count: jax.Array, most: int) -> jax.Array:
+    """The first half of `exact_sum`, without communication: this device's own sum.
+
+    Returns:
+        Fixed-point sums, int64 [n + 1] (see `to_fixed`).
+    """
     limit = 2.0 ** (62 - FRACTION_BITS) / most
+    zeros, _ = ravel_pytree(_zeros_like(term))
 
     def add(index, sums):
         with jax.enable_x64(False):
@@ -46,13 +54,23 @@ def exact_sum(
         return sums + to_fixed(vector, limit)
 
     with jax.enable_x64(True):
-        start = jnp.zeros(zeros.size + 1, jnp.int64)
-        sums = lax.fori_loop(jnp.int32(0), count, add, start)
+        return lax.fori_loop(jnp.int32(0), count, add, jnp.zeros(zeros.size + 1, jnp.int64))
+
+
+def combine(sums: jax.Array, term: Callable[[jax.Array], Tree], axis_name: str | None) -> Tree:
+    """The second half of `exact_sum`: what the devices have accumulated, summed over all."""
+    _, restore = ravel_pytree(_zeros_like(term))
+    with jax.enable_x64(True):
         if axis_name is not None:
             sums = lax.psum(sums, axis_name)
         total = from_fixed(sums)
     # Keeps what follows in its own kernels: they must not depend on whether a psum stood here.
     return restore(lax.optimization_barrier(total))
+
+
+def _zeros_like(term: Callable[[jax.Array], Tree]) -> Tree:
+    shapes = jax.eval_shape(term, jax.ShapeDtypeStruct((), jnp.int32))
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
 
 def to_fixed(vector: jax.Array, limit: float) -> jax.Array:

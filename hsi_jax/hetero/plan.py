@@ -8,7 +8,7 @@ from hsi_jax.errors import InputError
 from hsi_jax.hetero.partition import even_partition, partition
 from hsi_jax.hetero.profile import Profile
 
-SCHEMES = ("balanced", "speed", "uniform", "even")
+SCHEMES = ("balanced", "adaptive", "speed", "uniform", "even")
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ def make_plan(scheme: str, profile: Profile, batch_size: int, microbatch_size: i
     scheme       shares      weight of device d's mean loss
     ===========  ==========  ==========================================================
     `balanced`   by speed    count_d / B: exactly the gradient of the global batch
+    `adaptive`   by speed    count_d / B, with speeds that are measured again while training
     `speed`      by speed    s_d / sum(s): the formula of Moreno-Alvarez et al. (2022)
     `uniform`    by speed    1 / D: uneven batches averaged as if they were even
     `even`       equal       1 / D: what PyTorch DDP and Horovod do
@@ -74,7 +75,7 @@ def make_plan(scheme: str, profile: Profile, batch_size: int, microbatch_size: i
     ends = np.minimum(np.cumsum(shares) * microbatch_size, batch_size)
     counts = np.diff(ends, prepend=0)
     weights = _weights(scheme, profile, counts)
-    if scheme == "balanced":
+    if scheme in ("balanced", "adaptive"):
         # The same number everywhere, to the last bit; weights / counts would not be.
         sample_weights = np.full(len(profile), 1 / batch_size)
     else:
@@ -93,6 +94,7 @@ def make_plan(scheme: str, profile: Profile, batch_size: int, microbatch_size: i
 def _weights(scheme: str, profile: Profile, counts: np.ndarray) -> np.ndarray:
     unscaled = {
         "balanced": counts,
+        "adaptive": counts,
         "speed": np.array(profile.speeds) * (counts > 0),
         "uniform": counts > 0,
         "even": counts > 0,

@@ -16,6 +16,8 @@ PRESETS = {
     "extreme": (16, 1, 1, 1),  # one accelerator beside three slow devices
 }
 
+RELATIVE_TIME = "time of a microbatch at speed 1"
+
 
 @dataclass(frozen=True)
 class Device:
@@ -53,10 +55,17 @@ class Device:
 
 @dataclass(frozen=True)
 class Profile:
-    """The devices of one machine, in the order of JAX's devices."""
+    """The devices of one machine, in the order of JAX's devices.
+
+    Attributes:
+        devices: one entry for each.
+        name: what the user called it: the flag's value or the path of its file.
+        time_unit: unit of fixed costs and of 1 / speed.
+    """
 
     devices: tuple[Device, ...]
     name: str = ""
+    time_unit: str = RELATIVE_TIME
 
     def __post_init__(self):
         if not self.devices:
@@ -88,7 +97,8 @@ class Profile:
 
     def to_json(self) -> dict:
         """The dictionary that a profile file holds; `read_profile` takes it back."""
-        return {"devices": [asdict(device) for device in self.devices]}
+        devices = [asdict(device) for device in self.devices]
+        return {"time_unit": self.time_unit, "devices": devices}
 
 
 def parse_profile(text: str) -> Profile:
@@ -97,7 +107,7 @@ def parse_profile(text: str) -> Profile:
     Args:
         text: speeds such as "4:2:1:1", the name of a preset, or the path of a JSON file
             `{"devices": [{"name", "speed", "fixed_cost", "memory_cap"}, ...]}` in which all but
-            speed may be left out.
+            speed may be left out; `"time_unit"` beside the devices may name the unit.
 
     Raises:
         InputError: naming the offending part and what is allowed.
@@ -124,9 +134,11 @@ def read_profile(path: str | Path) -> Profile:
         InputError: naming the file and the offending entry.
     """
     try:
-        entries = json.loads(Path(path).read_text(encoding="utf-8"))["devices"]
-        devices = [Device(**{"name": f"device {i}"} | entry) for i, entry in enumerate(entries)]
-        return Profile(tuple(devices), str(path))
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        devices = [
+            Device(**{"name": f"device {i}"} | entry) for i, entry in enumerate(content["devices"])
+        ]
+        return Profile(tuple(devices), str(path), str(content.get("time_unit", RELATIVE_TIME)))
     except InputError as error:
         raise InputError(f"profile {path}: {error}") from None
     except OSError as error:

@@ -10,6 +10,7 @@ from hsi_jax.errors import InputError
 
 RESULTS = (
     "config.json",
+    "profile.json",
     "metrics.jsonl",
     "summary.json",
     "parameters.npz",

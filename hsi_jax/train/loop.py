@@ -5,14 +5,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 
 from hsi_jax.data.sampler import batch_ids
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import deal
+from hsi_jax.hetero.cluster import gather
 from hsi_jax.train.interrupt import interrupts
+from hsi_jax.train.rebalancing import Rebalancing
 from hsi_jax.train.replicas import Replicas, fetch
 from hsi_jax.train.state import TrainState
+from hsi_jax.train.stepper import Stepper
+
+STEPS_BETWEEN_QUESTIONS = 10
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ def fit(
     validate: Callable[[TrainState, int], tuple] | None = None,
     validate_every: int = 1,
     on_step: Callable[[int, float], object] = lambda step, loss: None,
+    rebalancing: Rebalancing | None = None,
 ) -> Fit:
     """Trains for `num_steps` steps, or until Ctrl-C.
 
@@ -58,6 +65,7 @@ def fit(
             the first of the highest rank is the best. It is told how many steps have been taken.
         validate_every: steps between validations; the last step is always validated.
         on_step: told each step's number, from 0, and its loss.
+        rebalancing: when to time the devices and how to move shares, or None to keep the plan.
 
     Raises:
         InputError: if the loss is no longer finite, naming the step.
@@ -67,23 +75,23 @@ def fit(
         ids = batch_ids(train_ids, replicas.plan.batch_size, seed, step)
         return deal(ids, replicas.plan)
 
-    start = time.perf_counter()
     live = replicas.replicate(state)
-    # Compiled ahead: its time is known apart, and nothing that follows can compile it again.
-    step_on_all = replicas.train_step.lower(live, replicas.patches, next_work(0)).compile()
-    compile_seconds = time.perf_counter() - start
-
+    stepper = Stepper(replicas, live, next_work(0), timed=rebalancing is not None)
     losses, seconds = [], []
     best, best_step, best_rank = state, 0, None
     with interrupts() as interrupted:
         for step in range(num_steps):
             start = time.perf_counter()
-            live, loss = step_on_all(live, replicas.patches, next_work(step))
-            losses.append(float(fetch(loss)))
+            if rebalancing and rebalancing.is_due(step):
+                live, loss, times = stepper.timed_step(live, next_work(step))
+                replicas.plan = rebalancing.observe(step, replicas.plan, times)
+            else:
+                live, loss = stepper.step(live, next_work(step))
+            losses.append(loss)
             seconds.append(time.perf_counter() - start)
-            on_step(step, losses[-1])
-            _check_finite(losses[-1], step)
-            last = step + 1 == num_steps or interrupted()
+            on_step(step, loss)
+            _check_finite(loss, step)
+            last = step + 1 == num_steps or _all_stop(step, interrupted())
             if last or (validate and (step + 1) % validate_every == 0):
                 current = fetch(live)
                 rank = validate(current, step + 1) if validate else None
@@ -91,7 +99,15 @@ def fit(
                     best, best_step, best_rank = current, step + 1, rank
             if last:
                 break
-    return Fit(best, best_step, losses, seconds, compile_seconds, len(losses) < num_steps)
+    interrupted = len(losses) < num_steps
+    return Fit(best, best_step, losses, seconds, stepper.compile_seconds, interrupted)
+
+
+def _all_stop(step: int, interrupted: bool) -> bool:
+    """Whether any process was interrupted; several processes ask each other only now and then."""
+    if jax.process_count() == 1:
+        return interrupted
+    return step % STEPS_BETWEEN_QUESTIONS == 0 and bool(gather(np.array([interrupted])).any())
 
 
 def _check_finite(loss: float, step: int) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from hsi_jax.hetero import deal, make_plan
 from hsi_jax.train.replicas import Replicas, fetch
 from hsi_jax.train.state import TrainState
+from hsi_jax.train.step import predict_step
 
 SAMPLES_PER_CALL = 4096
 
@@ -29,6 +30,7 @@ def predict(
         Class indexes, int32 [n], and cross-entropy losses, float32 [n] (without meaning where a
         pixel is unlabelled).
     """
+    step = replicas.pmap(predict_step)
     state = replicas.replicate(state)
     profile = replicas.profile.uncapped  # a share is worked through in microbatches
     size = replicas.plan.microbatch_size
@@ -36,8 +38,8 @@ def predict(
     classes, losses = [], []
     for start in range(0, len(ids), room * size):
         batch = ids[start : start + room * size]
-        work = deal(batch, make_plan(replicas.plan.scheme, profile, len(batch), size), room)
-        outputs = fetch(replicas.predict_step(state, replicas.patches, work))
+        plan = make_plan(replicas.plan.scheme, profile, len(batch), size)
+        outputs = fetch(step(state, replicas.patches, replicas.place(deal(batch, plan, room))))
         classes.append(outputs[0].ravel()[: len(batch)])
         losses.append(outputs[1].ravel()[: len(batch)])
         on_progress(len(batch))

@@ -1,11 +1,14 @@
-"""One step of training, and one of prediction, as each device runs them under `jax.pmap`."""
+"""The steps of training and prediction, as each device runs them under `jax.pmap`."""
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
 
-from hsi_jax.hetero import Work, exact_sum
+from hsi_jax.hetero import Work
+from hsi_jax.hetero.exact import accumulate, combine, exact_sum
 from hsi_jax.train.patches import Patches
 from hsi_jax.train.state import TrainState
 
@@ -26,9 +29,56 @@ def train_step(state: TrainState, patches: Patches, work: Work) -> tuple[TrainSt
     Returns:
         The next state and the batch's loss, float32, each the same on every device.
     """
+    term = contribution(state, patches, work)
+    loss, grads, stats = exact_sum(term, work.count, most=len(work.ids), axis_name=AXIS)
+    return state.apply_gradients(grads=grads, batch_stats=stats), loss
+
+
+def local_step(state: TrainState, patches: Patches, work: Work) -> jax.Array:
+    """The part of `train_step` before communication, apart so that it can be timed.
+
+    Returns:
+        The device's own fixed-point sums, for `update_step`, as int32 [n + 1, 2]: int64 does not
+        pass between programs while JAX's x64 is off.
+    """
+    term = contribution(state, patches, work)
+    sums = accumulate(term, work.count, most=len(work.ids))
+    with jax.enable_x64(True):
+        return lax.bitcast_convert_type(sums, jnp.int32)
+
+
+def update_step(
+    state: TrainState, patches: Patches, work: Work, halves: jax.Array, seconds: jax.Array
+) -> tuple[TrainState, jax.Array, jax.Array]:
+    """The rest of `train_step`; tells every device how long each one's `local_step` took.
+
+    Args:
+        state: as for `local_step`.
+        patches: likewise.
+        work: likewise.
+        halves: what `local_step` returned.
+        seconds: the device's measured time, float32 [].
+
+    Returns:
+        The next state, the loss and the times of all devices, float32 [devices].
+    """
+    with jax.enable_x64(True):
+        sums = lax.bitcast_convert_type(halves, jnp.int64)
+    loss, grads, stats = combine(sums, contribution(state, patches, work), AXIS)
+    all_seconds = lax.all_gather(seconds, AXIS)
+    return state.apply_gradients(grads=grads, batch_stats=stats), loss, all_seconds
+
+
+def contribution(state: TrainState, patches: Patches, work: Work) -> Callable:
+    """What a microbatch adds to the batch, as a function of its place among the device's own.
+
+    Returns:
+        A function from an index, int32 [], to the weighted loss, its gradient, and the running
+        statistics by the microbatch's part of the batch.
+    """
     step_key = jax.random.fold_in(jax.random.key(state.seed), state.step)
 
-    def contribution(index):
+    def term(index):
         inputs, labels = patches.take(work.ids[index])
         mask = work.mask[index]
         key = jax.random.fold_in(step_key, work.first + index)
@@ -49,8 +99,7 @@ def train_step(state: TrainState, patches: Patches, work: Work) -> tuple[TrainSt
         part = work.sample_fraction * jnp.sum(mask)
         return loss, grads, jax.tree.map(lambda stat: part * stat, stats)
 
-    loss, grads, stats = exact_sum(contribution, work.count, most=len(work.ids), axis_name=AXIS)
-    return state.apply_gradients(grads=grads, batch_stats=stats), loss
+    return term
 
 
 def predict_step(state: TrainState, patches: Patches, work: Work) -> tuple[jax.Array, jax.Array]:

@@ -26,7 +26,13 @@ RANGES = {
     "momentum": ([-0.1, 1.0, math.nan], [0.0, 0.999]),
     "weight_decay": ([-0.1, math.nan, math.inf], [0.0, 1e6]),
     "seed": ([-1, 2**32], [0, 2**32 - 1]),
+    "retime_every": ([0, -1], [1]),
+    "dead_band": ([-0.1, 1.0, math.nan], [0.0, 0.999]),
+    "num_processes": ([0, -1], [1]),
+    "process_id": ([-1], [0]),
 }
+
+MEMBER = {"coordinator": "localhost:1234", "num_processes": 2, "process_id": 1}
 
 CHOICES = {
     "dataset": ("synthetic", "indian_pines", "salinas_a", "file"),
@@ -90,7 +96,7 @@ def test_every_choice_can_be_made():
     for model in MODELS:
         assert Config(model=model).model == model
     for scheme in SCHEMES:
-        assert Config(scheme=scheme).scheme == scheme
+        assert Config(scheme=scheme, **MEMBER).scheme == scheme
     for profile in PRESETS:
         assert Config(profile=profile).profile == profile
     for dataset in CATALOGUE:
@@ -116,7 +122,9 @@ def test_a_value_out_of_range_is_refused(field, value):
     ("field", "value"), [(field, value) for field, (_, good) in RANGES.items() for value in good]
 )
 def test_a_value_on_the_edge_is_taken(field, value):
-    assert getattr(Config(**{field: value}), field) == value
+    needed = {"coordinator": "localhost:1234", "num_processes": 1, "process_id": 0}
+    cluster = needed if field in needed else {}
+    assert getattr(Config(**{**cluster, field: value}), field) == value
 
 
 def test_an_even_patch_is_told_to_be_odd():
@@ -216,3 +224,29 @@ def test_memory_caps_must_hold_the_batch(tmp_path):
 def test_options_that_the_model_lacks_are_refused(options, message):
     with pytest.raises(InputError, match=f"^model option {message}"):
         Config(model="cnn2d", model_options=options)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"coordinator": "a:1"}, "--coordinator needs --num_processes and --process_id"),
+        ({"coordinator": "a:1", "process_id": 0}, "--coordinator needs --num_processes"),
+        ({"num_processes": 2}, "--num_processes goes with --coordinator=HOST:PORT"),
+        ({**MEMBER, "process_id": 2}, "--process_id=2: give a number below --num_processes=2"),
+        ({"profile": "measured"}, "--profile=measured needs a process for each device"),
+        ({"scheme": "adaptive"}, "--scheme=adaptive needs a process for each device"),
+    ],
+)
+def test_half_a_cluster_is_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        Config(**given)
+
+
+def test_a_cluster_measures_unless_told_otherwise(monkeypatch):
+    assert Config().profile_name == "4:2:1:1"
+    assert Config(**MEMBER).profile_name == "measured"
+    assert Config(**MEMBER, profile="2:1").profile_name == "2:1"
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "3")
+    assert Config().profile_name == "measured"
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
+    assert not Config().in_cluster

@@ -287,7 +287,7 @@ def test_a_folder_that_is_not_of_a_run_is_never_overwritten(tmp_path):
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     below = tmp_path / "file" / "run"
-    with pytest.raises(InputError, match=r"cannot be written .*; choose another folder") as caught:
+    with pytest.raises(InputError, match=r"cannot be written.*; choose another folder") as caught:
         run(Config(**CHEAP, workdir=str(below)))
     assert f"--workdir={below}" in str(caught.value)
 

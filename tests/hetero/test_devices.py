@@ -37,10 +37,14 @@ def test_emulating_more_is_too_late_once_jax_has_started():
         emulate_devices(5)
 
 
-def test_emulating_before_jax_starts_gives_that_many():
+@pytest.mark.parametrize(
+    ("asked", "given"), [("3", "8"), ("9", "9"), ("9); emulate_devices(2", "9")]
+)
+def test_emulating_before_jax_starts(asked, given):
+    """Small profiles share one number of threads, and an earlier larger number stays."""
     code = (
-        "import jax; from hsi_jax.hetero import emulate_devices; emulate_devices(3); "
-        "print(jax.device_count())"
+        "import jax; from hsi_jax.hetero import emulate_devices; "
+        f"emulate_devices({asked}); print(jax.device_count())"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -48,4 +52,4 @@ def test_emulating_before_jax_starts_gives_that_many():
         capture_output=True,
         text=True,
     )
-    assert (done.stdout, done.returncode) == ("3\n", 0), done.stderr
+    assert (done.stdout, done.returncode) == (f"{given}\n", 0), done.stderr

@@ -6,14 +6,15 @@ import numpy as np
 from hsi_jax.hetero import Plan, deal
 from hsi_jax.train import Replicas, TrainState
 from hsi_jax.train.replicas import fetch
+from hsi_jax.train.step import train_step
 
 ROWS, COLUMNS, BANDS, CLASSES = 12, 13, 16, 5
 
 
 def one_step(replicas: Replicas, state: TrainState, ids: np.ndarray, plan: Plan):
-    live, loss = replicas.train_step(
-        replicas.replicate(state), replicas.patches, deal(np.asarray(ids, np.int32), plan)
-    )
+    work = replicas.place(deal(np.asarray(ids, np.int32), plan))
+    step = replicas.pmap(train_step)
+    live, loss = step(replicas.replicate(state), replicas.patches, work)
     return fetch(live), float(fetch(loss))
 
 

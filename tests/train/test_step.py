@@ -9,6 +9,7 @@ from jax import lax
 
 from hsi_jax.hetero import deal, make_plan, parse_profile
 from hsi_jax.models import find_model
+from hsi_jax.train.step import train_step
 from tests.train.small_scene import BANDS, CLASSES, COLUMNS, assert_same_bits, one_step
 
 IDS = np.random.default_rng(4).permutation(150)[:42].astype(np.int32)
@@ -213,10 +214,10 @@ def test_new_shares_do_not_compile_again(replicas_of, state_of):
 
 def test_all_replicas_stay_alike(replicas_of, state_of):
     replicas = replicas_of("7:0.5:0.5:0")
-    state, _ = replicas.train_step(
+    state, _ = replicas.pmap(train_step)(
         replicas.replicate(state_of(find_model("cnn1d")(CLASSES), 1)),
         replicas.patches,
-        deal(IDS[:40], replicas.plan),
+        replicas.place(deal(IDS[:40], replicas.plan)),
     )
     for leaf in jax.tree.leaves(state.params):
         first, *others = (np.asarray(shard.data) for shard in leaf.addressable_shards)

@@ -1,0 +1,152 @@
+"""Processes that train together, one for each device, over `jax.distributed`."""
+
+import hashlib
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from hsi_jax.errors import InputError
+
+JOIN_SECONDS = 60
+
+
+def finds_cluster() -> bool:
+    """Whether SLURM (srun) or Open MPI (mpirun) has started several processes like this one."""
+    sizes = (os.environ.get(name, "1") for name in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"))
+    return any(size.isdigit() and int(size) > 1 for size in sizes)
+
+
+def join_cluster(
+    coordinator: str | None = None, num_processes: int | None = None, process_id: int | None = None
+) -> None:
+    """Joins the other processes; call it before anything has used JAX.
+
+    Without arguments, JAX finds them by what SLURM or Open MPI tell.
+
+    Args:
+        coordinator: "host:port" of process 0, the same in all processes.
+        num_processes: how many there are.
+        process_id: which one this is, from 0.
+
+    Where somebody is missing after `JOIN_SECONDS`, it says so and ends the process.
+
+    Raises:
+        InputError: if the address cannot be used or reached, or if this process has several
+            devices.
+    """
+    place = coordinator or "the address that the scheduler tells"
+    if coordinator:
+        _check_address(coordinator, serves=process_id == 0)
+    # JAX ends the process with a stack trace when somebody is missing; this comes before it.
+    alarm = threading.Timer(
+        JOIN_SECONDS,
+        _give_up,
+        [
+            f"process {process_id} waited {JOIN_SECONDS} s at {place} for {num_processes} "
+            f"processes, but not all of them came; start every one with the same --coordinator and "
+            f"--num_processes"
+        ],
+    )
+    alarm.daemon = True
+    alarm.start()
+    try:
+        jax.distributed.initialize(
+            coordinator, num_processes, process_id, initialization_timeout=2 * JOIN_SECONDS
+        )
+    except (RuntimeError, ValueError) as error:
+        raise InputError(
+            f"process {process_id} could not join the cluster at {place}: "
+            f"{str(error).splitlines()[0]}"
+        ) from None
+    finally:
+        alarm.cancel()
+    if jax.local_device_count() != 1:
+        raise InputError(
+            f"process {jax.process_index()} sees {jax.local_device_count()} devices; start one "
+            f"process for each device (on one node with several GPUs, set CUDA_VISIBLE_DEVICES)"
+        )
+
+
+def _check_address(coordinator: str, serves: bool) -> None:
+    """Process 0 must be able to serve at the address, the others to reach it."""
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdigit():
+        raise InputError(f"--coordinator={coordinator}: give HOST:PORT of process 0")
+    if serves:
+        try:
+            with socket.create_server(("", int(port))):
+                return
+        except (OSError, OverflowError) as error:
+            raise InputError(
+                f"--coordinator={coordinator}: process 0 cannot serve at this port ({error}); "
+                f"choose a free one"
+            ) from None
+    deadline = time.monotonic() + JOIN_SECONDS
+    while True:
+        try:
+            socket.create_connection((host, int(port)), timeout=1).close()
+            return
+        except (OSError, OverflowError) as error:
+            if time.monotonic() > deadline:
+                raise InputError(
+                    f"--coordinator={coordinator} cannot be reached after {JOIN_SECONDS} s "
+                    f"({error}); check the address and that process 0 runs"
+                ) from None
+        time.sleep(0.2)
+
+
+def _give_up(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    os._exit(2)
+
+
+def rank() -> int:
+    """Number of this process, 0 where there is only one."""
+    return jax.process_index()
+
+
+def gather(values: np.ndarray) -> np.ndarray:
+    """The same-shaped arrays of all processes, [processes, ...], the same in each of them.
+
+    Every process must call it, and in the same order with other collective work.
+    """
+    if jax.process_count() == 1:
+        return np.asarray(values)[None]
+    return np.asarray(multihost_utils.process_allgather(np.asarray(values)))
+
+
+def gather_hosts() -> list[str]:
+    """The host name of every process."""
+    name = socket.gethostname().encode()[:64]
+    rows = gather(np.frombuffer(name.ljust(64, b"\0"), np.uint8))
+    return [row.tobytes().rstrip(b"\0").decode() for row in rows]
+
+
+def check_alike(settings: Mapping[str, object]) -> None:
+    """Checks that all processes were given the same settings.
+
+    Raises:
+        InputError: naming the settings that differ and the processes where they do, in every
+            process.
+    """
+    rows = gather(np.array([_fingerprint(value) for value in settings.values()], np.int32))
+    for name, column in zip(settings, rows.T, strict=True):
+        others = np.flatnonzero(column != column[0])
+        if len(others):
+            raise InputError(
+                f"--{name} differs between process 0 and process {', '.join(map(str, others))}; "
+                f"start all processes with the same flags"
+            )
+
+
+def _fingerprint(value: object) -> int:
+    digest = hashlib.sha256(json.dumps(value).encode()).digest()
+    return int.from_bytes(digest[:4], "little", signed=True)

@@ -1,0 +1,192 @@
+"""Shares that follow the devices' speeds while training runs (scheme `adaptive`)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import median_high
+
+from hsi_jax.errors import InputError
+from hsi_jax.hetero.plan import Plan, make_plan
+from hsi_jax.hetero.profile import Profile
+
+JUMP = 1.5  # a measurement off by more than this factor is a change of speed, not noise
+DRASTIC = 0.3  # a gain in step time, relative, that is worth acting on at the first measurement
+CONFIRMATIONS = 2  # measurements in a row that must speak for any smaller change
+
+
+@dataclass(eq=False)
+class Controller:
+    """Decides from measured times when, and to what, the shares of a batch change.
+
+    Every device has a *pace*: how fast it is compared with the first guess. A device of pace p
+    takes t(n) = (a + n / s) / p, with fixed cost a and speed s of the guess; so what slows a
+    process slows all it does, and noise of 5 % in a time is noise of 5 % in the pace, however
+    small the share. The unit of time of the guess does not matter.
+
+    *Measuring.* A new pace is averaged into the old one with weight `smoothing`, unless they
+    differ by more than the factor 1.5: then the device has changed and the new pace is taken as
+    it is. Times that are not finite and positive are ignored.
+
+    *Deciding.* Shares change only for a modelled step time shorter by more than what errors of
+    +-dead_band in the times could feign, 1 - (1 - dead_band) / (1 + dead_band), or 9.5 % for the
+    default of 5 %. Two measurements in a row must say so; one is enough where the gain exceeds
+    30 %. While all paces agree within that band, the devices are as guessed, and the shares go
+    back to those of the guess unless that would lose more than dead_band. So, where the guess
+    is right, noise up to +-dead_band never moves shares.
+
+    *Devices without work* cannot be measured. Their pace moves towards the best that the median
+    of the working devices has shown (1 where the guess is right, in its unit) by a fraction, the
+    device's trust, at each observation, until they are worth a trial. Trust starts at 1, halves
+    whenever the device loses its last work, and is 1 again once the device is measured as good
+    as the best, but for noise; so a device that stays slow is tried ever more rarely.
+
+    *A single hiccup* of, say, ten times the usual time moves the shares at once. They are back
+    by the second normal measurement, or, where a device lost all its work, by the sixth.
+
+    Decisions are a pure function of the state, the shares and the seconds. They use only
+    arithmetic that IEEE 754 rounds alike everywhere, so ranks on unlike hardware agree as well.
+
+    Attributes:
+        guess: the devices as measured or declared before training.
+        batch_size: B >= 1.
+        microbatch_size: m >= 1.
+        smoothing: weight of a new measurement, in (0, 1].
+        dead_band: relative error of a measured time that is taken for noise, in [0, 1).
+
+    Raises:
+        InputError: for values outside these ranges.
+    """
+
+    guess: Profile
+    batch_size: int
+    microbatch_size: int
+    smoothing: float = 0.5
+    dead_band: float = 0.05
+
+    def __post_init__(self):
+        if not 0 < self.smoothing <= 1:
+            raise InputError(f"smoothing is {self.smoothing}; give a number above 0, at most 1")
+        if not 0 <= self.dead_band < 1:
+            raise InputError(f"dead_band is {self.dead_band}; give a number from 0 to below 1")
+        # Times of equal devices differ by up to this factor through noise alone.
+        self._noise = (1 + self.dead_band) / (1 - self.dead_band)
+        self._home = self._deal(self.guess)
+        self._paces = [1.0] * len(self.guess)
+        self._trusts = [1.0] * len(self.guess)
+        self._best = 0.0  # nothing measured yet
+        self._agreeing = 0
+
+    @classmethod
+    def from_state(cls, state: dict, *args, **kwargs) -> "Controller":
+        """A controller that goes on where `state()` was taken.
+
+        Args:
+            state: what `state()` gave.
+            *args: as for the class; the decisions go on as they would have if these are the same.
+            **kwargs: likewise.
+
+        Raises:
+            InputError: if the state is of another number of devices.
+        """
+        controller = cls(*args, **kwargs)
+        if len(state["paces"]) != len(controller.guess):
+            raise InputError(
+                f"the controller's state is of {len(state['paces'])} devices but profile "
+                f"{controller.guess.name!r} has {len(controller.guess)}; start a new controller"
+            )
+        controller._paces = list(state["paces"])
+        controller._trusts = list(state["trusts"])
+        controller._best = state["best"]
+        controller._agreeing = state["agreeing"]
+        return controller
+
+    def state(self) -> dict:
+        """What a checkpoint must hold: a dictionary of floats, whole numbers and lists of them."""
+        return {
+            "paces": list(self._paces),
+            "trusts": list(self._trusts),
+            "best": self._best,
+            "agreeing": self._agreeing,
+        }
+
+    @property
+    def profile(self) -> Profile:
+        """The devices as they are estimated now."""
+        devices = [
+            replace(device, speed=device.speed * pace, fixed_cost=device.fixed_cost / pace)
+            for device, pace in zip(self.guess.devices, self._paces, strict=True)
+        ]
+        return replace(self.guess, devices=tuple(devices))
+
+    def observe(self, shares: Sequence[int], seconds: Sequence[float]) -> Plan | None:
+        """Takes in the times of one step, and gives a new plan where one is worth it.
+
+        Args:
+            shares: microbatches of each device in that step, [devices].
+            seconds: each device's time for its own work, without the reduction, [devices]; all
+                ranks must be given the same numbers (all-gather them).
+
+        Returns:
+            The plan to go on with, of scheme `adaptive`, or None where the shares stay.
+
+        Raises:
+            ValueError: if shares or seconds are not one for each device.
+        """
+        if not len(shares) == len(seconds) == len(self.guess):
+            raise ValueError(
+                f"{len(shares)} shares and {len(seconds)} seconds for {len(self.guess)} devices"
+            )
+        shares = tuple(int(share) for share in shares)
+        self._learn(shares, [float(second) for second in seconds])
+        return self._decide(shares)
+
+    def _learn(self, shares: tuple[int, ...], seconds: list[float]) -> None:
+        measured = {
+            index: expected / seconds[index]
+            for index, expected in enumerate(self.guess.times(shares))
+            if shares[index] > 0 and 0 < seconds[index] < math.inf
+        }
+        if not measured:
+            return
+        self._best = max(self._best, median_high(measured.values()))
+        for index, pace in measured.items():
+            self._measure(index, pace)
+        for index, share in enumerate(shares):
+            if share == 0:
+                self._paces[index] += self._trusts[index] * (self._best - self._paces[index])
+
+    def _measure(self, index: int, pace: float) -> None:
+        before = self._paces[index]
+        if max(pace, before) > JUMP * min(pace, before):
+            self._paces[index] = pace
+        else:
+            self._paces[index] += self.smoothing * (pace - before)
+        if pace * self._noise >= self._best:
+            self._trusts[index] = 1.0
+
+    def _decide(self, shares: tuple[int, ...]) -> Plan | None:
+        estimate = self.profile
+        if max(self._paces) <= self._noise * min(self._paces):
+            plan, least = self._home, -self.dead_band
+        else:
+            plan, least = self._deal(estimate), 1 - 1 / self._noise
+        gain = 1 - _step_time(estimate, plan.shares) / _step_time(estimate, shares)
+        if plan.shares == shares or gain < least:
+            self._agreeing = 0
+            return None
+        self._agreeing += 1
+        if self._agreeing < CONFIRMATIONS and gain <= DRASTIC:
+            return None
+        self._agreeing = 0
+        for index, (old, new) in enumerate(zip(shares, plan.shares, strict=True)):
+            if old > 0 and new == 0:
+                self._trusts[index] /= 2
+        return plan
+
+    def _deal(self, profile: Profile) -> Plan:
+        return make_plan("adaptive", profile, self.batch_size, self.microbatch_size)
+
+
+def _step_time(profile: Profile, shares: tuple[int, ...]) -> float:
+    times = zip(profile.times(shares), shares, strict=True)
+    return max(time for time, share in times if share > 0)

@@ -1,0 +1,208 @@
+"""Starts the processes of a run on this machine and leaves none of them behind."""
+
+import contextlib
+import logging
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from hsi_jax.errors import InputError
+
+POLL_SECONDS = 0.05
+PATIENCE_SECONDS = 3.0  # between SIGTERM and SIGKILL
+LOG_LINES = 15
+LOG_BYTES = 16_384  # enough for the last lines; a log may be large
+
+_LEASH = Path(__file__).with_name("leash.py")
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A process to start.
+
+    Attributes:
+        command: program and arguments.
+        environment: variables added to those of this process.
+        core: the CPU that it is pinned to before it starts a thread, or None for any.
+        log: file that its stdout and stderr go to; replaced if there is one.
+    """
+
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    core: int | None
+    log: Path
+
+
+class WorkerError(InputError):
+    """A worker has failed.
+
+    Attributes:
+        rank: its place among the workers.
+        exit_code: its exit code, or minus the number of the signal that ended it.
+    """
+
+    def __init__(self, rank: int, exit_code: int, log: Path):
+        self.rank = rank
+        self.exit_code = exit_code
+        how = f"ended with exit code {exit_code}"
+        if exit_code < 0:
+            how = f"was killed by {signal.Signals(-exit_code).name}"
+        super().__init__(f"rank {rank} {how}; the end of its log {log}:\n{_last_lines(log)}")
+
+
+def available_cores() -> list[int]:
+    """Numbers of the CPUs that this process, and so its workers, may use.
+
+    Raises:
+        InputError: if this is not Linux, where alone processes are pinned and tied to another.
+    """
+    if sys.platform != "linux":
+        raise InputError(f"uneven processes need Linux, but this is {sys.platform}; run on Linux")
+    return sorted(os.sched_getaffinity(0))
+
+
+class Workers:
+    """All workers of a run, running while inside `with`; none is alive after it.
+
+    Every worker leads a session of its own, and all that is left in that session's process group
+    is ended with it, suspended or not. When this process dies, even by SIGKILL, the kernel kills
+    the workers (not what they have started themselves). It does so as well when the *thread* that
+    entered `with` ends, so enter it where you wait. Linux only.
+
+    Attributes:
+        processes: the processes by rank. Do not wait for one: that frees its id for another.
+    """
+
+    processes: list[psutil.Process]
+
+    def __init__(self, workers: Sequence[Worker]):
+        self._workers = list(workers)
+        self._children: list[subprocess.Popen] = []
+
+    def __enter__(self) -> "Workers":
+        try:
+            for worker in self._workers:
+                self._start(worker)
+        except BaseException:
+            self._end()
+            raise
+        self.processes = [psutil.Process(child.pid) for child in self._children]
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._end()
+
+    def poll(self) -> bool:
+        """Whether all have ended well.
+
+        Raises:
+            WorkerError: if one has failed.
+        """
+        exit_codes = [_exit_code(child.pid) for child in self._children]
+        for rank, exit_code in enumerate(exit_codes):
+            if exit_code:
+                raise WorkerError(rank, exit_code, self._workers[rank].log)
+        return None not in exit_codes
+
+    def wait(self, watch: Callable[[], None] = lambda: None, grace: float = 60.0) -> None:
+        """Waits until all have ended well, and calls `watch` about 20 times a second.
+
+        Ctrl-C is passed on to the workers, which may take `grace` seconds to write what they have;
+        if they then end well, so does this. A second Ctrl-C is not waited for.
+
+        Raises:
+            WorkerError: as soon as one has failed; leave `with` to end the others.
+            KeyboardInterrupt: on Ctrl-C, if the workers do not end well after it.
+        """
+        try:
+            self._wait(watch, math.inf)
+            return
+        except KeyboardInterrupt:
+            self._signal(signal.SIGINT)
+        logging.getLogger(__name__).warning(
+            "Ctrl-C: waiting up to %g s for the processes to finish; press again to kill them",
+            grace,
+        )
+        try:
+            self._wait(watch, time.monotonic() + grace)
+        except WorkerError as error:
+            if error.exit_code in (-signal.SIGINT, 128 + signal.SIGINT):
+                raise KeyboardInterrupt from None
+            raise
+
+    def _start(self, worker: Worker) -> None:
+        """Starts a worker and returns once the kernel will kill it with us.
+
+        Were it suspended before that, it would outlive us.
+        """
+        core = "any" if worker.core is None else str(worker.core)
+        read_end, write_end = os.pipe()
+        leash = (sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), str(write_end), core)
+        with open(read_end, "rb") as leashed:
+            with open(write_end, "wb"), open(worker.log, "wb") as log:
+                child = subprocess.Popen(
+                    (*leash, *worker.command),
+                    env=os.environ | worker.environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=(write_end,),
+                )
+            self._children.append(child)
+            leashed.read()  # ends when the leash closes its copy of the other end
+
+    def _wait(self, watch: Callable[[], None], deadline: float) -> None:
+        while not self.poll():
+            if time.monotonic() > deadline:
+                raise KeyboardInterrupt
+            watch()
+            time.sleep(POLL_SECONDS)
+        watch()
+
+    def _signal(self, number: signal.Signals) -> None:
+        for child in self._children:
+            # The group is gone only once its leader has been waited for.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, number)
+
+    def _end(self) -> None:
+        self._signal(signal.SIGTERM)
+        self._signal(signal.SIGCONT)
+        try:
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while time.monotonic() < deadline and not self._all_ended():
+                time.sleep(POLL_SECONDS)
+        finally:
+            self._signal(signal.SIGKILL)
+            for child in self._children:
+                child.wait()
+
+    def _all_ended(self) -> bool:
+        return all(_exit_code(child.pid) is not None for child in self._children)
+
+
+def _exit_code(pid: int) -> int | None:
+    """The exit code of a child, minus a signal's number, or None while it runs.
+
+    It leaves the child to be waited for, so that its id, and its group's, cannot become another's.
+    """
+    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    if ended is None:
+        return None
+    return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+
+
+def _last_lines(log: Path) -> str:
+    with open(log, "rb") as file:
+        file.seek(max(0, log.stat().st_size - LOG_BYTES))
+        lines = file.read().decode(errors="replace").splitlines()
+    return "\n".join(lines[-LOG_LINES:]) or "(empty)"

@@ -1,0 +1,53 @@
+"""Speeds measured before training: the real model, on the real data, on all devices at once."""
+
+import jax
+import numpy as np
+
+from hsi_jax.hetero import Profile, Work, deal, make_plan, parse_profile
+from hsi_jax.hetero.cluster import gather, gather_hosts
+from hsi_jax.hetero.timing import Timing, fit_timing, profile_of, time_calls
+from hsi_jax.train.replicas import Replicas
+from hsi_jax.train.state import TrainState
+from hsi_jax.train.step import local_step
+
+REPEATS = 5
+
+
+def measure_profile(replicas: Replicas, state: TrainState, ids: np.ndarray) -> Profile:
+    """Times each process's own microbatches, without communication, and gathers one profile.
+
+    All processes measure at the same time, so that what they share (cores, caches, memory) is
+    shared as it will be in training. The times at a quarter, half and all of a batch's microbatches
+    give t(n) = a + b * n.
+
+    Args:
+        replicas: one device in each process.
+        state: not replicated; it is not changed.
+        ids: sample ids of one batch, int32 [B].
+
+    Returns:
+        The same profile in every process, in microbatches per second and seconds.
+    """
+    work = _everything_everywhere(ids, replicas.plan.microbatch_size, len(replicas.profile))
+    live = replicas.replicate(state)
+    step = replicas.pmap(local_step).lower(live, replicas.patches, replicas.place(work)).compile()
+
+    def run(count):
+        counted = work.replace(count=np.full_like(work.count, count))
+        jax.block_until_ready(step(live, replicas.patches, replicas.place(counted)))
+
+    most = work.ids.shape[1]
+    sizes = sorted({max(1, most // 4), max(1, most // 2), most})
+    gather(np.zeros(1))  # all begin together
+    own = fit_timing(sizes, time_calls(run, sizes, REPEATS))
+    rows = gather(np.array([own.fixed_cost, own.per_microbatch, own.spread], np.float32))
+    timings = [Timing(*map(float, row)) for row in rows]
+    names = [f"{host} {rank}" for rank, host in enumerate(gather_hosts())]
+    return profile_of(timings, names)
+
+
+def _everything_everywhere(ids: np.ndarray, microbatch_size: int, devices: int) -> Work:
+    """Work in which every device holds the whole batch, at least two microbatches."""
+    ids = np.resize(ids, max(len(ids), 2 * microbatch_size))
+    one = deal(ids, make_plan("even", parse_profile("1"), len(ids), microbatch_size))
+    return jax.tree.map(lambda array: np.repeat(array, devices, axis=0), one)

@@ -1,0 +1,245 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hsi_jax.errors import InputError
+from hsi_jax.hetero.workers import Worker, WorkerError, Workers, available_cores
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux")
+
+PATIENCE = 10  # seconds that anything here may take on a busy machine
+
+SLEEP = "import time; print('ready', flush=True); time.sleep(600)"
+IGNORE_SIGTERM = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEP}"
+# Writes its result when interrupted, as a run does.
+FINISH = """
+import time
+try:
+    print('ready', flush=True)
+    time.sleep(600)
+except KeyboardInterrupt:
+    time.sleep(0.3)
+    print('finished')
+"""
+WITH_CHILD = f"""
+import subprocess, sys
+child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])
+print('child', child.pid, flush=True)
+{SLEEP}
+"""
+
+
+@pytest.fixture
+def worker(tmp_path):
+    """Makes a worker of a Python program; logs are rank0.log, rank1.log, ..."""
+    logs = (tmp_path / f"rank{rank}.log" for rank in range(100))
+
+    def make(program, core=None, **environment):
+        return Worker((sys.executable, "-S", "-c", program), environment, core, next(logs))
+
+    return make
+
+
+def wait_until(holds):
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.02)
+
+
+def wait_for(log, text="ready"):
+    wait_until(lambda: log.exists() and text in log.read_text())
+
+
+@contextmanager
+def ctrl_c(after):
+    """Presses Ctrl-C at a time after `with` begins."""
+    timer = threading.Timer(after, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    yield
+    timer.join()
+
+
+def is_gone(process):
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_workers_that_end_well(worker, tmp_path):
+    seen = []
+    program = "import sys, os; print(os.environ['GREETING']); print('to stderr', file=sys.stderr)"
+    with Workers([worker(program, GREETING="hello"), worker(SLEEP.replace("600", "0.3"))]) as two:
+        assert [process.is_running() for process in two.processes] == [True, True]
+        two.wait(lambda: seen.append(1))
+        assert two.poll()
+    assert len(seen) > 2
+    assert sorted((tmp_path / "rank0.log").read_text().split("\n")) == ["", "hello", "to stderr"]
+
+
+def test_each_is_pinned_from_its_start_and_leads_a_session(worker, tmp_path):
+    core = available_cores()[-1]
+    program = "import os; print(os.sched_getaffinity(0), os.getsid(0) == os.getpid())"
+    with Workers([worker(program, core), worker(program)]) as two:
+        two.wait()
+    everywhere = set(available_cores())
+    for rank, cores in enumerate(({core}, everywhere)):
+        assert (tmp_path / f"rank{rank}.log").read_text() == f"{cores} True\n"
+
+
+def test_a_failure_names_the_rank_its_exit_code_and_the_end_of_its_log(worker, tmp_path):
+    program = "import sys; [print('line', i) for i in range(100)]; sys.exit(7)"
+    with pytest.raises(WorkerError) as caught, Workers([worker(SLEEP), worker(program)]) as two:
+        two.wait()
+    assert (caught.value.rank, caught.value.exit_code) == (1, 7)
+    assert isinstance(caught.value, InputError)
+    head, *tail = str(caught.value).splitlines()
+    log = tmp_path / "rank1.log"
+    assert head == f"rank 1 ended with exit code 7; the end of its log {log}:"
+    assert tail == [f"line {i}" for i in range(85, 100)]
+    assert all(is_gone(process) for process in two.processes)
+
+
+def test_a_long_line_and_an_empty_log_do_no_harm(worker):
+    program = "print('x' * 10**6, flush=True); 1 / 0"
+    with pytest.raises(WorkerError) as caught, Workers([worker(program)]) as one:
+        one.wait()
+    assert len(str(caught.value)) < 20_000
+    assert str(caught.value).endswith("ZeroDivisionError: division by zero")
+    with pytest.raises(WorkerError, match=r"exit code 3; .*:\n\(empty\)"):  # noqa: SIM117
+        with Workers([worker("raise SystemExit(3)")]) as one:
+            one.wait()
+
+
+def test_a_command_that_does_not_exist_is_named(tmp_path):
+    bad = Worker(("/no/such/program",), {}, None, tmp_path / "log")
+    with pytest.raises(WorkerError, match=r"/no/such/program cannot be started .*: No such file"):  # noqa: SIM117
+        with Workers([bad]) as one:
+            one.wait()
+
+
+def test_a_worker_killed_from_outside_is_named_with_the_signal(worker):
+    with Workers([worker(SLEEP), worker(SLEEP)]) as two:
+        two.processes[1].kill()
+        with pytest.raises(WorkerError, match="rank 1 was killed by SIGKILL"):
+            two.wait()
+    assert all(is_gone(process) for process in two.processes)
+
+
+def test_neither_suspended_nor_stubborn_workers_are_left(worker, tmp_path):
+    with Workers([worker(SLEEP), worker(SLEEP), worker(IGNORE_SIGTERM)]) as three:
+        for rank in range(3):
+            wait_for(tmp_path / f"rank{rank}.log")
+        three.processes[0].suspend()
+        start = time.monotonic()
+    assert all(is_gone(process) for process in three.processes)
+    assert 2 < time.monotonic() - start < PATIENCE
+
+
+def test_a_suspended_worker_may_end_by_itself(worker, tmp_path):
+    program = (
+        f"import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit('bye')); {SLEEP}"
+    )
+    with Workers([worker(program)]) as one:
+        wait_for(tmp_path / "rank0.log")
+        one.processes[0].suspend()
+    assert (tmp_path / "rank0.log").read_text() == "ready\nbye\n"
+
+
+@pytest.mark.parametrize("ending", ["time.sleep(600)", "raise SystemExit(0)"])
+def test_what_a_worker_has_started_is_ended_too(worker, tmp_path, ending):
+    log = tmp_path / "rank0.log"
+    with Workers([worker(WITH_CHILD.replace("time.sleep(600)\n", f"{ending}\n"))]):
+        wait_for(log)
+        child = psutil.Process(int(re.search(r"child (\d+)", log.read_text())[1]))
+    wait_until(lambda: is_gone(child))
+
+
+def test_an_error_of_the_callers_ends_them(worker):
+    with pytest.raises(ZeroDivisionError), Workers([worker(SLEEP)]) as one:
+        _ = 1 / 0
+    assert is_gone(one.processes[0])
+
+
+def test_a_failure_to_start_one_ends_the_others(worker, tmp_path):
+    here = psutil.Process()
+    before = set(here.children())
+    bad = Worker(("true",), {}, None, tmp_path / "no folder" / "log")
+    with pytest.raises(FileNotFoundError, match="no folder"), Workers([worker(SLEEP), bad]):
+        pass
+    assert set(here.children()) == before
+
+
+def test_ctrl_c_lets_workers_finish(worker, tmp_path):
+    with Workers([worker(FINISH), worker(FINISH)]) as two:
+        for rank in range(2):
+            wait_for(tmp_path / f"rank{rank}.log")
+        with ctrl_c(0.1):
+            two.wait()
+    for rank in range(2):
+        assert (tmp_path / f"rank{rank}.log").read_text() == "ready\nfinished\n"
+
+
+def test_ctrl_c_with_workers_that_it_ends_is_ctrl_c(worker, tmp_path):
+    with Workers([worker(SLEEP)]) as one:
+        wait_for(tmp_path / "rank0.log")
+        with ctrl_c(0.1), pytest.raises(KeyboardInterrupt):
+            one.wait()
+    assert is_gone(one.processes[0])
+
+
+def test_a_failure_after_ctrl_c_is_named(worker, tmp_path):
+    with Workers([worker(FINISH.replace("print('finished')", "1 / 0"))]) as one:
+        wait_for(tmp_path / "rank0.log")
+        with ctrl_c(0.1), pytest.raises(WorkerError, match="rank 0 ended with exit code 1"):
+            one.wait()
+
+
+def test_ctrl_c_waits_no_longer_than_the_grace(worker, tmp_path):
+    with Workers([worker(FINISH.replace("sleep(0.3)", "sleep(600)"))]) as one:
+        wait_for(tmp_path / "rank0.log")
+        with ctrl_c(0.1), pytest.raises(KeyboardInterrupt):
+            one.wait(grace=0.5)
+    assert is_gone(one.processes[0])
+
+
+def test_a_second_ctrl_c_is_not_waited_for(worker, tmp_path):
+    with Workers([worker(FINISH.replace("sleep(0.3)", "sleep(600)"))]) as one:
+        wait_for(tmp_path / "rank0.log")
+        with ctrl_c(0.1), ctrl_c(0.6), pytest.raises(KeyboardInterrupt):
+            one.wait(grace=600)
+    assert is_gone(one.processes[0])
+
+
+LAUNCHER = """
+import sys, time
+from pathlib import Path
+from hsi_jax.hetero.workers import Worker, Workers
+log = Path(sys.argv[1])
+workers = [Worker((sys.executable, '-S', '-c', {program!r}), {{}}, None, log / f'rank{{i}}.log')
+           for i in range(3)]
+with Workers(workers) as three:
+    three.processes[1].suspend()
+    print(*(p.pid for p in three.processes), flush=True)
+    three.wait()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_the_death_of_the_launcher_leaves_no_orphan(tmp_path, number):
+    program = LAUNCHER.format(program=IGNORE_SIGTERM)
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as launcher:
+        orphans = [psutil.Process(int(pid)) for pid in launcher.stdout.readline().split()]
+        assert len(orphans) == 3
+        launcher.send_signal(number)
+        assert launcher.wait(PATIENCE) == -number
+    wait_until(lambda: all(is_gone(process) for process in orphans))

@@ -1,0 +1,85 @@
+import jax
+import numpy as np
+import optax
+import pytest
+
+from hsi_jax.hetero import deal, make_plan, parse_profile
+from hsi_jax.models import find_model
+from hsi_jax.train import fit
+from hsi_jax.train.rebalancing import Rebalancing
+from hsi_jax.train.replicas import fetch
+from hsi_jax.train.stepper import Stepper
+from tests.train.small_scene import CLASSES, assert_same_bits
+
+IDS = np.arange(42, dtype=np.int32)
+TRAIN = np.arange(0, 150, 2, dtype=np.int32)
+
+
+@pytest.fixture
+def state(state_of):
+    module = find_model("cnn2d")(CLASSES, features=(4, 4), hidden=8)
+    return state_of(module, 3, optax.adam(0.1))
+
+
+def test_a_timed_step_gives_the_same_bits_and_a_time_for_each_device(replicas_of, state):
+    replicas = replicas_of("2:1:1", 42, patch_size=3)
+    work = deal(IDS, replicas.plan)
+    stepper = Stepper(replicas, replicas.replicate(state), work, timed=True)
+    whole, parts = replicas.replicate(state), replicas.replicate(state)
+    for _ in range(3):
+        whole, loss = stepper.step(whole, work)
+        parts, same_loss, seconds = stepper.timed_step(parts, work)
+        assert same_loss == loss
+        assert seconds.shape == (3,)
+        assert (seconds > 0).all()
+    assert_same_bits(fetch(parts), fetch(whole))
+
+
+def test_shares_may_change_between_compiled_steps(replicas_of, state):
+    replicas = replicas_of("1:1:1", 42, patch_size=3)
+    stepper = Stepper(replicas, replicas.replicate(state), deal(IDS, replicas.plan), timed=True)
+    results = []
+    for profile in ("1:1:1", "5:1:1", "0:0:1"):
+        work = deal(IDS, make_plan("balanced", parse_profile(profile), 42, 4))
+        live, loss = stepper.step(replicas.replicate(state), work)
+        timed, timed_loss, _ = stepper.timed_step(replicas.replicate(state), work)
+        results.append((fetch(live), loss))
+        results.append((fetch(timed), timed_loss))
+    for result in results[1:]:
+        assert_same_bits(result, results[0])
+
+
+def test_the_state_that_was_given_is_not_changed(replicas_of, state):
+    before = jax.tree.map(np.array, state.params)
+    replicas = replicas_of("1:1", 42, patch_size=3)
+    fit(replicas, state, TRAIN, 2, seed=0)
+    assert_same_bits(state.params, before)
+
+
+SEESAW = [(4, 4, 3), (10, 1, 0), (0, 2, 9), (10, 1, 0)]
+
+
+class Seesaw:
+    """Stands for a controller that moves the shares at every observation."""
+
+    def __init__(self):
+        self.seen = []
+
+    def observe(self, shares, seconds):
+        self.seen.append((tuple(shares), tuple(seconds)))
+        profile = parse_profile("5:1:0" if len(self.seen) % 2 else "0:1:5")
+        return make_plan("adaptive", profile, 42, 4)
+
+
+def test_forced_changes_of_shares_give_the_bits_of_fixed_shares(replicas_of, state):
+    fixed = fit(replicas_of("1:1:1", 42, patch_size=3), state, TRAIN, 9, seed=1)
+    controller = Seesaw()
+    rebalancing = Rebalancing(controller, every=2)
+    replicas = replicas_of("1:1:1", 42, scheme="adaptive", patch_size=3)
+    moved = fit(replicas, state, TRAIN, 9, seed=1, rebalancing=rebalancing)
+    assert moved.losses == fixed.losses
+    assert_same_bits(moved.state, fixed.state)
+    assert [record["step"] for record in rebalancing.records] == [1, 3, 5, 7]
+    assert [shares for shares, _ in controller.seen] == SEESAW
+    assert rebalancing.records[-1]["shares"] == [0, 2, 9]
+    assert replicas.plan.shares == (0, 2, 9)
