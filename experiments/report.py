@@ -19,8 +19,7 @@ from hsi_jax.evaluate.map import draw_map, rgb_composite
 from hsi_jax.evaluate.metrics import scores
 from hsi_jax.evaluate.shares import draw_shares
 from hsi_jax.hetero import make_plan
-from hsi_jax.train import Fit, Replicas, TrainState
-from hsi_jax.train.rebalancing import Rebalancing
+from hsi_jax.train import Fit, Rebalancing, Replicas, TrainState
 
 FIRST_STEPS = 20
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
@@ -250,5 +249,6 @@ def draw(
         replicas.plan.scheme,
         replicas.profile.time_unit,
         modelled["modelled_device_times_even"],
+        rebalancing.records if rebalancing else (),
     )
     folder.write_figure("shares.png", shares)

@@ -17,8 +17,7 @@ from hsi_jax.errors import InputError
 from hsi_jax.evaluate import confusion_matrix, scores
 from hsi_jax.hetero.cluster import rank
 from hsi_jax.hetero.controller import Controller
-from hsi_jax.train import Fit, TrainState, fit, predict
-from hsi_jax.train.rebalancing import Rebalancing
+from hsi_jax.train import Fit, Rebalancing, TrainState, fit, predict
 
 VALIDATIONS = 100  # at most, however short the epochs are
 
@@ -39,6 +38,8 @@ def run(config: Config) -> dict:
 
     rebalancing = _make_rebalancing(setup)
     fitted = _train(setup, rebalancing)
+    if rebalancing:
+        setup.replicas.profile = rebalancing.controller.profile
     confusion, test_loss = _evaluate(setup, fitted.state, "test", fitted.best_step)
     summary = report.summarise(setup, fitted, rebalancing, confusion, test_loss)
     setup.folder.write_json("summary.json", summary)

@@ -24,8 +24,8 @@ from hsi_jax.train import (
     create_state,
     make_optimizer,
     make_schedule,
+    measure_profile,
 )
-from hsi_jax.train.measurement import measure_profile
 
 OWN_TO_A_PROCESS = ("process_id", "workdir")
 

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hsi_jax.errors import InputError
+from hsi_jax.evaluate.palette import class_colours
 
 _CHOSEN, _EVEN = "#0072b2", "#e69f00"
 
@@ -21,8 +22,11 @@ def draw_shares(
     scheme: str,
     time_unit: str,
     even_times: Sequence[float] | None = None,
+    history: Sequence[dict] = (),
 ) -> Figure:
     """Draws the shares of D devices in a step, and how long a model says that they take.
+
+    With a history, a second row shows how shares and measured times went while training.
 
     A device waits from the end of its own work until the slowest device that takes part is done.
     An infinite time stands for a device that takes no part.
@@ -36,6 +40,8 @@ def draw_shares(
         scheme: name of the scheme that gave the shares.
         time_unit: unit of the times, such as "ms".
         even_times: the modelled times had every device an equal share.
+        history: of each timed step its `step`, the `device_seconds` measured in it and the
+            `shares` from then on, each [D].
 
     Returns:
         The figure.
@@ -53,8 +59,16 @@ def draw_shares(
             ("modelled_times", modelled_times),
         )
     )
-    figure = Figure(figsize=(12, 1.7 + 0.5 * len(names)), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
+    height = 1.7 + 0.5 * len(names)
+    rows = 2 if len(history) else 1
+    figure = Figure(figsize=(12, height + 3 * (rows - 1)), layout="constrained")
+    grid = figure.add_gridspec(rows, 2, height_ratios=[height, 3][:rows])
+    left = figure.add_subplot(grid[0, 0])
+    right = figure.add_subplot(grid[0, 1], sharey=left)
+    right.tick_params(labelleft=False)
+    if len(history):
+        _draw_history(figure.add_subplot(grid[1, 0]), names, history, "shares")
+        _draw_history(figure.add_subplot(grid[1, 1]), names, history, "device_seconds")
     _draw_counts(left, shares, weights)
     left.set_title(f"Share of each device, scheme {scheme}", fontsize=11)
     labels = [f"{name}\nspeed {speed:.4g}" for name, speed in zip(names, speeds, strict=True)]
@@ -67,8 +81,26 @@ def draw_shares(
         _draw_times(right, modelled_times, scheme, _CHOSEN, centre=-0.2, height=0.36)
         _draw_times(right, even_times, "even shares", _EVEN, centre=0.2, height=0.36)
     _finish_times(right, time_unit)
-    figure.legend(loc="outside lower center", ncols=4, fontsize=9, frameon=False)
+    times = right.get_legend_handles_labels()
+    figure.legend(*times, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
     return figure
+
+
+def _draw_history(axes: Axes, names: Sequence[str], history: Sequence[dict], key: str) -> None:
+    steps = [record["step"] for record in history]
+    values = np.array([record[key] for record in history], dtype=np.float64)
+    for device, colour in enumerate(class_colours(len(names))):
+        style = {"color": colour, "marker": "o", "markersize": 3, "label": names[device]}
+        if key == "shares":
+            axes.step(steps, values[:, device], where="post", **style)
+        else:
+            axes.plot(steps, 1e3 * values[:, device], **style)
+    title = "Shares while training" if key == "shares" else "Measured time of own work"
+    axes.set_title(title, fontsize=11)
+    axes.set_ylabel("microbatches in a step" if key == "shares" else "measured time (ms)")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("step")
+    axes.legend(fontsize=8, frameon=False)
 
 
 def _draw_counts(axes: Axes, shares: np.ndarray, weights: np.ndarray) -> None:

@@ -2,9 +2,11 @@
 
 from hsi_jax.train.folder import RunFolder
 from hsi_jax.train.loop import Fit, fit
+from hsi_jax.train.measurement import measure_profile
 from hsi_jax.train.optimizer import OPTIMIZERS, SCHEDULES, make_optimizer, make_schedule
 from hsi_jax.train.patches import Patches
 from hsi_jax.train.prediction import predict
+from hsi_jax.train.rebalancing import Rebalancing
 from hsi_jax.train.replicas import Replicas
 from hsi_jax.train.state import TrainState, create_state
 
@@ -13,6 +15,7 @@ __all__ = [
     "SCHEDULES",
     "Fit",
     "Patches",
+    "Rebalancing",
     "Replicas",
     "RunFolder",
     "TrainState",
@@ -20,5 +23,6 @@ __all__ = [
     "fit",
     "make_optimizer",
     "make_schedule",
+    "measure_profile",
     "predict",
 ]

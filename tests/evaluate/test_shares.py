@@ -123,3 +123,21 @@ def test_lists_of_another_length_negative_or_nan_are_refused(key):
 def test_no_device_is_refused():
     with pytest.raises(InputError, match=r"speeds has shape \(0,\) for 0 names"):
         draw_shares([], [], [], [], [], "even", "s")
+
+
+def test_the_history_shows_shares_and_measured_times(render):
+    history = [
+        {"step": 19, "device_seconds": [0.02, 0.03], "shares": [4, 4]},
+        {"step": 39, "device_seconds": [0.02, 0.09], "shares": [6, 2]},
+    ]
+    figure = draw_shares(
+        ["a", "b"], [1, 1], [6, 2], [0.75, 0.25], [0.1, 0.1], "adaptive", "s", history=history
+    )
+    render(figure)
+    _, _, shares, times = figure.axes
+    assert [line.get_ydata().tolist() for line in shares.get_lines()] == [[4, 6], [4, 2]]
+    assert [line.get_xdata().tolist() for line in shares.get_lines()] == [[19, 39]] * 2
+    np.testing.assert_allclose(
+        [line.get_ydata() for line in times.get_lines()], [[20, 20], [30, 90]]
+    )
+    assert "Measured" in times.get_title()

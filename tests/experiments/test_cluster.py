@@ -54,7 +54,9 @@ def results(folder: Path) -> tuple[dict, dict]:
         return json.loads((folder / "summary.json").read_text()), dict(arrays)
 
 
-def test_three_measured_and_rebalanced_processes_give_the_bits_of_one_at_work(run_together, tmp_path):
+def test_three_measured_and_rebalanced_processes_give_the_bits_of_one_at_work(
+    run_together, tmp_path
+):
     alone, together = tmp_path / "alone", tmp_path / "together"
     # One does it all, and a second looks on: XLA compiles otherwise for a single device.
     run_together(*members(2, *SMALL, *SIZES, "--profile=1:0", f"--workdir={alone}"))
