@@ -4,6 +4,7 @@ import dataclasses
 import math
 import operator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from hsi_jax.data.catalogue import CATALOGUE
@@ -126,6 +127,10 @@ class Config:
         if self.profile_name != "measured":
             profile = parse_profile(self.profile_name)
             make_plan(self.scheme, profile, self.batch_size, self.microbatch_size)
+
+    def choose_workdir(self) -> str:
+        """The folder asked for, or a new one under runs/ named after the time."""
+        return self.workdir or f"runs/{self.dataset}-{self.model}-{datetime.now():%Y%m%d-%H%M%S}"
 
     @property
     def in_cluster(self) -> bool:

@@ -10,7 +10,6 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 
 from absl import flags
@@ -19,8 +18,9 @@ from experiments.flags import config_from_flags, define_flags, fail, parse_flags
 from experiments.follower import Follower
 from experiments.slowdown import Slowdown, parse_slowdown
 from hsi_jax.errors import InputError
+from hsi_jax.hetero.placement import Placement, place
 from hsi_jax.hetero.profile import Profile, parse_profile
-from hsi_jax.hetero.throttle import Placement, Throttle, place
+from hsi_jax.hetero.throttle import Throttle
 from hsi_jax.hetero.workers import Worker, WorkerError, Workers, available_cores
 
 # One thread each: with more, the processes of a core would not be slower in proportion.
@@ -39,7 +39,7 @@ Trains with one process for each device on this machine, and makes them really u
   python -m experiments.launch --profile=1:1 --slowdown=1:3:100:200 -- --scheme=adaptive
 
 What follows -- are flags of experiments.run. Each process has one thread and is pinned to a core.
-The fastest has a core to itself where they suffice; the others are suspended and resumed by turns
+The fastest has a core to itself where they suffice; the others are suspended and resumed,
 from when the data are read, so that each has its part of a core's time. Ctrl-C lets them finish.
 """
 
@@ -147,7 +147,7 @@ class _Watch:
 
 
 def describe(profile: Profile, placements: Sequence[Placement], throttle: Throttle) -> str:
-    """A table of the speeds that were asked for and those that were realised, as mean over time."""
+    """A table of the speeds asked for and of those realised, as means over time."""
     rows = [f"{'rank':>4}{'core':>6}{'speed asked':>14}{'realised':>11}{'part of its core':>19}"]
     for rank, placement in enumerate(placements):
         speed_of_core = profile.speeds[rank] / placement.fraction
@@ -156,7 +156,7 @@ def describe(profile: Profile, placements: Sequence[Placement], throttle: Thrott
             f"{rank:>4}{placement.core:>6}{asked * speed_of_core:>14.3f}"
             f"{realised * speed_of_core:>11.3f}{realised:>19.1%}"
         )
-    note = "Realised: by the part of a core's time in which each process was allowed to run."
+    note = "Realised: by CPU time, over the time in which a process did not wait for others."
     return "\n".join(["", *rows, note])
 
 
@@ -220,7 +220,7 @@ def _parse_run_flags(run_flags: list[str], num_processes: int) -> tuple[list[str
     config = config_from_flags()
     if config.workdir:
         return run_flags, Path(config.workdir)
-    workdir = f"runs/{config.dataset}-{config.model}-{datetime.now():%Y%m%d-%H%M%S}"
+    workdir = config.choose_workdir()
     return [*run_flags, f"--workdir={workdir}"], Path(workdir)
 
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import os
+import sys
 
 import jax
 import numpy as np
@@ -156,6 +158,10 @@ def main(argv: list[str]) -> None:
     try:
         run(config_from_flags())
     except InputError as error:
+        if jax.distributed.is_initialized():
+            # A normal exit would wait for the other processes, and they for this one.
+            print(f"error: [{rank()}] {error}", file=sys.stderr, flush=True)
+            os._exit(2)
         fail(error)
 
 

@@ -5,7 +5,6 @@ import dataclasses
 import shutil
 import tempfile
 from dataclasses import dataclass
-from datetime import datetime
 
 import jax
 import optax
@@ -104,5 +103,4 @@ def _claim_folder(config: Config) -> RunFolder:
         nowhere = tempfile.mkdtemp(prefix="hsi_jax-")
         atexit.register(shutil.rmtree, nowhere, ignore_errors=True)
         return RunFolder(nowhere)
-    name = f"runs/{config.dataset}-{config.model}-{datetime.now():%Y%m%d-%H%M%S}"
-    return RunFolder(config.workdir or name, config.overwrite)
+    return RunFolder(config.choose_workdir(), config.overwrite)

@@ -1,186 +1,70 @@
-"""Makes processes really uneven on one machine: each gets a fixed part of a core's time."""
+"""Makes processes really uneven on one machine: each is held to a part of a core's time."""
 
 import contextlib
 import itertools
 import math
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
 
 import psutil
 
 from hsi_jax.errors import InputError
+from hsi_jax.hetero.placement import Placement
 
-PERIOD_SECONDS = 0.02
-MOST_OWED = 10  # periods: what a long pause of this process would otherwise leave to make up for
-BISECTIONS = 20  # of the capacity, to a millionth
+TICK_SECONDS = 0.002
+TICKS_PER_COUNT = 100  # counting reads a file for each thread
+SAVED_SECONDS = 0.005  # about a time slice of the kernel, in which another may hold the core
+MOST_SECONDS = 1.0  # so that a pause of the launcher has no long effect
 
 
-@dataclass(frozen=True)
-class Placement:
-    """Where a process runs, and for how much of the time.
+def limits(placements: Sequence[Placement]) -> list[float]:
+    """The part of its core that each process must be held to; 1 where the kernel sees to it.
 
-    Attributes:
-        core: number of the CPU.
-        fraction: part of that core's time, above 0 and at most 1.
+    The kernel gives the busy processes of a core the same time, so those whose equal fractions
+    fill a core are left alone. While one of them waits, the others do get its time.
     """
-
-    core: int
-    fraction: float
-
-
-def place(speeds: Sequence[float], cores: Sequence[int]) -> list[Placement]:
-    """Gives each process a core and a part of its time, in proportion to the speeds.
-
-    The fastest gets a whole core where all of them fit, by first-fit decreasing bin packing: the
-    least number of cores is filled, so that like processes share one. Where they do not fit, all
-    fractions are lowered by the same factor, which MULTIFIT keeps small (Coffman, Garey and
-    Johnson, "An application of bin-packing to multiprocessor scheduling", SIAM J. Comput. 1978).
-
-    Args:
-        speeds: of the processes, [processes], in any unit.
-        cores: numbers of the CPUs that may be used.
-
-    Returns:
-        One placement for each process; fractions on a core sum to at most 1.
-
-    Raises:
-        InputError: if a speed is not above 0 and finite, or if there are no speeds or no cores.
-    """
-    for speed in speeds:
-        if not 0 < speed < math.inf:
-            raise InputError(f"a process of speed {speed:g} cannot be placed; give speeds above 0")
-    if not speeds or not cores:
-        raise InputError(f"{len(speeds)} processes on {len(cores)} cores; give at least one each")
-    sizes = [speed / max(speeds) for speed in speeds]
-    bins = _multifit(sizes, len(cores))
-    loads = [0.0] * len(cores)
-    for size, bin_ in zip(sizes, bins, strict=True):
-        loads[bin_] += size
-    scale = max(1.0, *loads)
-    return [Placement(cores[b], size / scale) for size, b in zip(sizes, bins, strict=True)]
-
-
-def _multifit(sizes: Sequence[float], num_bins: int) -> list[int]:
-    """The bin of each item, for about the least capacity >= 1 at which all fit."""
-    bins = _first_fit_decreasing(sizes, num_bins, 1.0)
-    if bins is not None:
-        return bins
-    low, high, bins = 1.0, sum(sizes), [0] * len(sizes)
-    for _ in range(BISECTIONS):
-        capacity = (low + high) / 2
-        fitting = _first_fit_decreasing(sizes, num_bins, capacity)
-        if fitting is None:
-            low = capacity
-        else:
-            high, bins = capacity, fitting
-    return bins
-
-
-def _first_fit_decreasing(
-    sizes: Sequence[float], num_bins: int, capacity: float
-) -> list[int] | None:
-    """The bin of each item, or None if they do not fit."""
-    free = [capacity * (1 + 1e-9)] * num_bins  # a third three times is one
-    bins = [0] * len(sizes)
-    for item in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
-        fitting = (b for b in range(num_bins) if sizes[item] <= free[b])
-        bins[item] = next(fitting, None)
-        if bins[item] is None:
-            return None
-        free[bins[item]] -= sizes[item]
-    return bins
-
-
-def timetable(
-    placements: Sequence[Placement], owed: Sequence[float]
-) -> list[tuple[float, bool, int]]:
-    """When to suspend and resume each process within one period.
-
-    The processes of a core run one after the other, each alone for its fraction of the period, and
-    then the core idles. So a process that waits does not lend its time to another, and a device is
-    as slow as it should be whatever the others do. If equal fractions fill a core, its processes
-    run all the time, because the kernel shares it fairly; one that waits then does lend its time.
-
-    Args:
-        placements: of the processes, [processes].
-        owed: what each had too little (or, below 0, too much) so far, [processes], in periods.
-
-    Returns:
-        (time as a part of the period, whether it runs from then on, process), sorted.
-    """
-    by_core = defaultdict(list)
-    for rank, placement in enumerate(placements):
-        by_core[placement.core].append(rank)
-    switches = []
-    for ranks in by_core.values():
-        if _fill_evenly([placements[rank].fraction for rank in ranks]):
-            switches += [(0.0, True, rank) for rank in ranks]
-            continue
-        end = 0.0
-        for rank in ranks:
-            start, end = end, min(1.0, end + max(0.0, placements[rank].fraction + owed[rank]))
-            switches += _slot(start, end, rank)
-    # At a handover the next process is resumed first, so that the core is never left idle.
-    return sorted(switches, key=lambda switch: (switch[0], not switch[1]))
-
-
-def _slot(start: float, end: float, rank: int) -> list[tuple[float, bool, int]]:
-    """The switches of a process that runs between two parts of the period, and at no other time.
-
-    What lasts to the end of a period goes on until the next one hands over.
-    """
-    if start >= end:
-        return [(0.0, False, rank)]
-    switches = [(0.0, False, rank)] if start > 0.0 else []
-    switches.append((start, True, rank))
-    return [*switches, (end, False, rank)] if end < 1.0 else switches
-
-
-def _fill_evenly(fractions: Sequence[float]) -> bool:
-    return math.isclose(min(fractions), max(fractions)) and math.isclose(sum(fractions), 1.0)
+    fractions = defaultdict(list)
+    for placement in placements:
+        fractions[placement.core].append(placement.fraction)
+    shared_evenly = {
+        core
+        for core, parts in fractions.items()
+        if math.isclose(min(parts), max(parts)) and math.isclose(sum(parts), 1.0)
+    }
+    return [1.0 if p.core in shared_evenly else p.fraction for p in placements]
 
 
 class Throttle:
-    """Suspends and resumes processes so that each has its fraction of a core's time.
+    """Holds processes to their fraction of a core's time, by suspending and resuming them.
 
     It works in a thread while inside `with`, and leaves all processes running. The processes must
     be pinned to the cores of their placements; those that have ended do no harm. Only the process
-    itself is suspended, not those that it has started.
+    itself is suspended, not those that it has started. Linux only.
 
-    A process can wait up to a period for its turn, so whatever processes do together takes up to
-    that much longer; a switch costs about 0.05 ms and can come some tenths of a millisecond late.
+    A process runs until it has used more CPU time than its fraction allows, and is then suspended
+    for as long as its device would still have been at work: some milliseconds. One that waits for
+    others is not suspended, so that it answers at once. (With fixed turns instead, each message of
+    a collective waits for its receiver's turn: on two busy cores, a small step of five processes as
+    8:4:2:1:1 took at least 160 ms with turns in 20 ms, and about 30 ms like this.)
+
+    Work shorter than about 50 ms is faster or slower by chance; time more of it at once.
     """
 
-    def __init__(
-        self,
-        processes: Sequence[psutil.Process],
-        placements: Sequence[Placement],
-        period: float = PERIOD_SECONDS,
-    ):
-        """Prepares; nothing is suspended before `with`.
-
-        Args:
-            processes: to be throttled, [processes].
-            placements: of each, [processes]; see `place`.
-            period: seconds in which each process has its turn once.
-        """
+    def __init__(self, processes: Sequence[psutil.Process], placements: Sequence[Placement]):
         self._processes = list(processes)
-        self._fastest = list(placements)
+        self._unslowed = list(placements)
         self._placements = list(placements)
-        self._period = period
-        self._runs = [True] * len(self._processes)
-        self._asked = [0.0] * len(self._processes)
-        self._granted = [0.0] * len(self._processes)
-        self._owed = [0.0] * len(self._processes)
-        self._elapsed = 0.0
+        self._parts = limits(self._placements)
+        self._brakes: list[_Brake] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="throttle", daemon=True)
 
     def __enter__(self) -> "Throttle":
-        self._last = time.perf_counter()
+        self._brakes = [_Brake(process) for process in self._processes]
         self._thread.start()
         return self
 
@@ -189,7 +73,7 @@ class Throttle:
         self._thread.join()
 
     def set_slowdown(self, rank: int, factor: float) -> None:
-        """Slows one process by a factor from the next period on; 1 ends its slowdown.
+        """Slows one process by a factor from now on; 1 ends its slowdown.
 
         Raises:
             InputError: if there is no such rank, or the factor is not at least 1 and finite.
@@ -198,63 +82,125 @@ class Throttle:
             raise InputError(f"no rank {rank} to slow down; give 0 to {len(self._processes) - 1}")
         if not 1 <= factor < math.inf:
             raise InputError(f"slowdown {factor:g} of rank {rank}; give a factor >= 1")
-        fastest = self._fastest[rank]
-        self._placements[rank] = replace(fastest, fraction=fastest.fraction / factor)
+        unslowed = self._unslowed[rank]
+        self._placements[rank] = replace(unslowed, fraction=unslowed.fraction / factor)
+        self._parts = limits(self._placements)
 
     @property
     def asked(self) -> list[float]:
-        """Part of a core's time that each process should have had, slowdowns included."""
-        return [seconds / self._elapsed for seconds in self._asked]
+        """Part of a core that each process should have had while it had work, as mean over time.
+
+        NaN for one that was never seen to have any.
+        """
+        return [brake.asked for brake in self._brakes]
 
     @property
     def realised(self) -> list[float]:
-        """Part of a core's time in which each process was allowed to run.
+        """Part of a core that each process did have while it had work, as mean over time.
 
-        It says nothing of whether the process had work then. Processes that run at the same time
-        on one core count as sharing it equally.
+        It is measured: CPU time over the time in which the process ran, was suspended, or stood in
+        the kernel's queue for its core, be it behind other programs. Time in which it waited for
+        something else, such as another process, does not count.
         """
-        return [seconds / self._elapsed for seconds in self._granted]
+        return [brake.realised for brake in self._brakes]
 
     def _work(self) -> None:
-        start = time.perf_counter()
+        last = time.perf_counter()
         try:
-            while not self._stop.is_set():
-                for offset, runs, rank in timetable(self._placements, self._owed):
-                    self._sleep_until(start + offset * self._period)
-                    self._switch(rank, runs)
-                self._sleep_until(start + self._period)
-                self._count()
-                # After a pause of the whole machine, periods missed are not made up for.
-                start = max(start, time.perf_counter() - self._period) + self._period
+            for tick in itertools.count(1):
+                if self._stop.wait(TICK_SECONDS):
+                    break
+                now = time.perf_counter()
+                self._hold(now - last, tick % TICKS_PER_COUNT == 0)
+                last = now
         finally:
-            for rank in range(len(self._processes)):
-                self._switch(rank, True)
+            for brake in self._brakes:
+                brake.release()
 
-    def _sleep_until(self, moment: float) -> None:
-        self._stop.wait(max(0.0, moment - time.perf_counter()))
+    def _hold(self, seconds: float, count: bool) -> None:
+        processes = zip(self._brakes, self._placements, self._parts, strict=True)
+        for brake, placement, part in processes:
+            with contextlib.suppress(OSError):  # it has ended
+                brake.hold(part, seconds)
+                if count:
+                    brake.count(placement.fraction)
 
-    def _switch(self, rank: int, runs: bool) -> None:
-        if runs == self._runs[rank]:
-            return
-        self._count()
-        self._runs[rank] = runs
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process = self._processes[rank]
-            process.resume() if runs else process.suspend()
 
-    def _count(self) -> None:
-        """Brings the accounts up to date with the time since the last call."""
-        now = time.perf_counter()
-        seconds, self._last = now - self._last, now
-        self._elapsed += seconds
-        running = Counter(
-            self._placements[rank].core
-            for rank in itertools.compress(range(len(self._runs)), self._runs)
+class _Brake:
+    """Holds one process to a part of a core, and counts what it had."""
+
+    def __init__(self, process: psutil.Process):
+        self._process = process
+        self._runs = True
+        self._pause = 0.0  # how long it must not run; below 0, what it has saved up
+        self._lost = 0.0  # time that it was allowed and did not use
+        self._used = self._suspended = 0.0
+        self._counted = (0.0, 0.0, 0.0, 0.0)
+        self._asked_total = self._used_total = self._busy_total = 0.0
+        with contextlib.suppress(OSError):
+            self._used = _used_seconds(process.pid)
+            self._counted = self._totals()
+
+    @property
+    def asked(self) -> float:
+        return self._asked_total / self._busy_total if self._busy_total else math.nan
+
+    @property
+    def realised(self) -> float:
+        return self._used_total / self._busy_total if self._busy_total else math.nan
+
+    def hold(self, part: float, seconds: float) -> None:
+        """Suspends or resumes the process by what it used in the last `seconds`."""
+        used = _used_seconds(self._process.pid)
+        pause = self._pause + (used - self._used) / part - seconds
+        self._used = used
+        if self._runs:  # what it could have used and did not is lost
+            kept = max(pause, min(self._pause, -SAVED_SECONDS))
+            self._lost += kept - pause
+            pause = kept
+        else:
+            self._suspended += seconds
+        self._pause = min(max(pause, -MOST_SECONDS), MOST_SECONDS)
+        self._let_run(part == 1 or self._pause <= 0)
+
+    def count(self, fraction: float) -> None:
+        """Brings the totals up to date with the time since the last call."""
+        totals = self._totals()
+        used, queued, suspended, seconds = (
+            max(0.0, new - old) for new, old in zip(totals, self._counted, strict=True)
         )
-        for rank, placement in enumerate(self._placements):
-            asked = seconds * placement.fraction
-            granted = seconds / running[placement.core] if self._runs[rank] else 0.0
-            self._asked[rank] += asked
-            self._granted[rank] += granted
-            owed = self._owed[rank] + (asked - granted) / self._period
-            self._owed[rank] = min(MOST_OWED, max(-MOST_OWED, owed))
+        self._counted = totals
+        # Given back: what it lost not by waiting but because another had the core.
+        self._pause -= min(self._lost, queued)
+        self._lost = 0.0
+        # A process that is suspended while in the queue stays there until its turn.
+        busy = min(used + queued + suspended, seconds)
+        self._used_total += used
+        self._busy_total += busy
+        self._asked_total += fraction * busy
+
+    def release(self) -> None:
+        """Lets the process run."""
+        self._let_run(True)
+
+    def _let_run(self, runs: bool) -> None:
+        if runs == self._runs:
+            return
+        self._runs = runs
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self._process.resume() if runs else self._process.suspend()
+
+    def _totals(self) -> tuple[float, float, float, float]:
+        queued = _queued_seconds(self._process.pid)
+        return self._used, queued, self._suspended, time.perf_counter()
+
+
+def _used_seconds(pid: int) -> float:
+    """CPU time of a process, to the microsecond; that of psutil comes in steps of 10 ms."""
+    return time.clock_gettime(~pid << 3 | 2)  # clock_getcpuclockid(3), as Linux defines it
+
+
+def _queued_seconds(pid: int) -> float:
+    """Time in which the threads of a process could have run, but another had the core."""
+    stats = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(stat.read_text().split()[1]) for stat in stats) * 1e-9

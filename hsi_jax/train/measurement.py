@@ -1,5 +1,7 @@
 """Speeds measured before training: the real model, on the real data, on all devices at once."""
 
+import math
+
 import jax
 import numpy as np
 
@@ -11,6 +13,7 @@ from hsi_jax.train.state import TrainState
 from hsi_jax.train.step import local_step
 
 REPEATS = 5
+LEAST_SECONDS = 0.1  # a throttled process rests by turns, which a shorter time may miss
 
 
 def measure_profile(replicas: Replicas, state: TrainState, ids: np.ndarray) -> Profile:
@@ -32,14 +35,17 @@ def measure_profile(replicas: Replicas, state: TrainState, ids: np.ndarray) -> P
     live = replicas.replicate(state)
     step = replicas.pmap(local_step).lower(live, replicas.patches, replicas.place(work)).compile()
 
-    def run(count):
-        counted = work.replace(count=np.full_like(work.count, count))
-        jax.block_until_ready(step(live, replicas.patches, replicas.place(counted)))
+    def run(count, passes=1):
+        counted = replicas.place(work.replace(count=np.full_like(work.count, count)))
+        for _ in range(passes):
+            jax.block_until_ready(step(live, replicas.patches, counted))
 
     most = work.ids.shape[1]
     sizes = sorted({max(1, most // 4), max(1, most // 2), most})
     gather(np.zeros(1))  # all begin together
-    own = fit_timing(sizes, time_calls(run, sizes, REPEATS))
+    passes = math.ceil(LEAST_SECONDS / np.median(time_calls(run, sizes[:1], 3)))
+    seconds = time_calls(lambda count: run(count, passes), sizes, REPEATS) / passes
+    own = fit_timing(sizes, seconds)
     rows = gather(np.array([own.fixed_cost, own.per_microbatch, own.spread], np.float32))
     timings = [Timing(*map(float, row)) for row in rows]
     names = [f"{host} {rank}" for rank, host in enumerate(gather_hosts())]

