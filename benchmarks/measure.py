@@ -25,7 +25,7 @@ def parse_arguments(description: str) -> argparse.Namespace:
         except (OSError, ValueError):
             allowed = sorted(os.sched_getaffinity(0))
             parser.error(f"--cores={arguments.cores}: give some of {allowed} between commas")
-    print(_machine(pinned=arguments.cores is not None))
+    print(describe_machine(pinned=arguments.cores is not None))
     return arguments
 
 
@@ -50,7 +50,8 @@ def interleave(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[
     return {name: np.array(seconds) for name, seconds in times.items()}
 
 
-def _machine(pinned: bool) -> str:
+def describe_machine(pinned: bool) -> str:
+    """CPU, cores and JAX version, in a line."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

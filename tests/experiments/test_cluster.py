@@ -138,5 +138,6 @@ def test_a_mistake_that_one_process_alone_finds_ends_all(run_together, tmp_path)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.tex").touch()
     flags = (*SMALL, *SIZES, "--profile=1:1", f"--workdir={tmp_path / 'run'}")
-    with pytest.raises(WorkerError, match=r"(?s)rank 0 ended with exit code 2.*already holds thesis.tex"):
+    message = r"(?s)rank 0 ended with exit code 2.*already holds thesis.tex"
+    with pytest.raises(WorkerError, match=message):
         run_together(*members(2, *flags))
