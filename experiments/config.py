@@ -87,7 +87,7 @@ class Config:
     dead_band: float = option(
         "Devices",
         0.05,
-        "gain in the modelled step time below which adaptive shares stay",
+        "error of a measured time, as a fraction, that adaptive shares take for noise",
         at_least=0,
         below=1,
     )
@@ -102,7 +102,7 @@ class Config:
     )
 
     batch_size: int = option("Training", 128, "samples per step, over all devices", at_least=1)
-    microbatch_size: int = option("Training", 16, "samples of the atom of work", at_least=1)
+    microbatch_size: int = option("Training", 16, "samples of a microbatch, the atom of work", at_least=1)
     epochs: int = option("Training", 40, "passes over the training pixels", at_least=1)
     steps: int | None = option("Training", None, "steps, instead of --epochs", kind=int, at_least=1)
     optimizer: str = option("Training", "adam", "optimiser", choices=OPTIMIZERS)
