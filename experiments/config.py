@@ -102,7 +102,9 @@ class Config:
     )
 
     batch_size: int = option("Training", 128, "samples per step, over all devices", at_least=1)
-    microbatch_size: int = option("Training", 16, "samples of a microbatch, the atom of work", at_least=1)
+    microbatch_size: int = option(
+        "Training", 16, "samples of a microbatch, the atom of work", at_least=1
+    )
     epochs: int = option("Training", 40, "passes over the training pixels", at_least=1)
     steps: int | None = option("Training", None, "steps, instead of --epochs", kind=int, at_least=1)
     optimizer: str = option("Training", "adam", "optimiser", choices=OPTIMIZERS)
