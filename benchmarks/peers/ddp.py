@@ -30,6 +30,7 @@ FEATURES = (64, 64, 128)
 HIDDEN = 128
 LEARNING_RATE = 0.1
 MOMENTUM = 0.9
+SEED = 0
 PATIENCE = timedelta(seconds=60)  # for the other ranks, at the start and in every step
 
 
@@ -44,9 +45,7 @@ def main() -> None:
         world_size=arguments.world,
         timeout=PATIENCE,
     )
-    seconds = time_steps(
-        arguments.rank, arguments.counts, arguments.warmup + arguments.steps, arguments.seed
-    )
+    seconds = time_steps(arguments.rank, arguments.counts, arguments.warmup + arguments.steps)
     if arguments.rank == 0:
         print(json.dumps({"step_seconds": seconds[arguments.warmup :]}), flush=True)
     distributed.barrier()  # a rank that leaves early can break the last reduction of the others
@@ -62,7 +61,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--counts", required=True, help="samples of each rank, as 96,48,48")
     parser.add_argument("--steps", type=int, default=30, help="timed steps")
     parser.add_argument("--warmup", type=int, default=5, help="steps before them")
-    parser.add_argument("--seed", type=int, default=0, help="of parameters and samples")
     arguments = parser.parse_args()
     try:
         arguments.counts = [int(count) for count in arguments.counts.split(",")]
@@ -73,7 +71,7 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def time_steps(rank: int, counts: Sequence[int], steps: int, seed: int) -> list[float]:
+def time_steps(rank: int, counts: Sequence[int], steps: int) -> list[float]:
     """Trains on one batch, of which this rank has counts[rank] samples.
 
     DDP averages gradients over ranks, which is right where counts are equal. The loss of each rank
@@ -83,14 +81,14 @@ def time_steps(rank: int, counts: Sequence[int], steps: int, seed: int) -> list[
     Returns:
         Seconds of each step.
     """
-    torch.manual_seed(seed)  # the same parameters on every rank
+    torch.manual_seed(SEED)  # the same parameters on every rank
     model = DistributedDataParallel(
         make_model().to(memory_format=torch.channels_last),
         broadcast_buffers=False,
         gradient_as_bucket_view=True,
     )
     optimizer = torch.optim.SGD(model.parameters(), LEARNING_RATE, momentum=MOMENTUM)
-    patches, labels = make_batch(rank, counts, seed)
+    patches, labels = make_batch(rank, counts)
     weight = counts[rank] * len(counts) / sum(counts)
 
     seconds = []
@@ -125,9 +123,9 @@ def make_model() -> nn.Module:
     )
 
 
-def make_batch(rank: int, counts: Sequence[int], seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def make_batch(rank: int, counts: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
     """This rank's samples of a random batch: patches, float32 [n, bands, p, p], labels [n]."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(SEED)
     patches = rng.normal(size=(sum(counts), PATCH_SIZE, PATCH_SIZE, BANDS)).astype(np.float32)
     labels = rng.integers(0, NUM_CLASSES, sum(counts))
     own = slice(sum(counts[:rank]), sum(counts[: rank + 1]))
