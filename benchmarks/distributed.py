@@ -17,7 +17,6 @@ import argparse
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,7 @@ import numpy as np
 
 from benchmarks.measure import describe_machine
 from hsi_jax.hetero import Plan, make_plan, parse_profile
-from hsi_jax.hetero.workers import Worker, Workers
+from hsi_jax.hetero.workers import Worker, Workers, free_port
 
 BATCH_SIZE = 192
 PATIENCE_SECONDS = 120  # for one start of all processes; about 15 are needed
@@ -173,13 +172,6 @@ def run(cores: Sequence[int], commands: Sequence[tuple[str, ...]]) -> list[dict]
             w.wait(watch)
         lines = logs[0].read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines if line.startswith("{")]
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on at this moment."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def median_ms(line: dict) -> float:

@@ -11,14 +11,13 @@ from collections.abc import Callable
 import jax
 import numpy as np
 import optax
-from flax import jax_utils
 
 from benchmarks.measure import interleave, parse_arguments
-from hsi_jax.hetero import Plan, Work, deal, emulate_devices, make_plan, parse_profile, take_devices
+from hsi_jax.hetero import Plan, Work, deal, emulate_devices, make_plan, parse_profile
 from hsi_jax.models import find_model
-from hsi_jax.train.patches import Patches
-from hsi_jax.train.state import create_state
-from hsi_jax.train.step import AXIS, train_step
+from hsi_jax.train import Patches, Replicas, create_state
+from hsi_jax.train.replicas import fetch
+from hsi_jax.train.step import train_step
 
 # Profiles with batch sizes that they divide exactly.
 BATCH_SIZES = {"2:1:1": 128, "8:1:1:1": 176}
@@ -42,7 +41,7 @@ def main() -> None:
     for text, batch_size in BATCH_SIZES.items():
         plan = make_plan("balanced", parse_profile(text), batch_size, MICROBATCH_SIZE)
         work = deal(random_ids(batch_size), plan)
-        calls = make_steps({"looped": work, "padded": pad_to_largest(work, plan)})
+        calls = make_steps(text, plan, {"looped": work, "padded": pad_to_largest(work, plan)})
         times = interleave(calls, arguments.repeats)
         ratio = times["padded"] / times["looped"]
         work_ratio = len(plan.shares) * max(plan.shares) / plan.microbatches
@@ -69,22 +68,22 @@ def pad_to_largest(work: Work, plan: Plan) -> Work:
     return work.replace(mask=mask, count=np.full_like(work.count, largest))
 
 
-def make_steps(works: dict[str, Work]) -> dict[str, Callable[[], None]]:
+def make_steps(profile: str, plan: Plan, works: dict[str, Work]) -> dict[str, Callable[[], None]]:
     """Calls that run one training step each, all by the same compiled program."""
-    devices = take_devices(len(next(iter(works.values())).count))
     rng = np.random.default_rng(0)
     cube = rng.normal(size=SCENE).astype(np.float32)
     labels = rng.integers(0, NUM_CLASSES, SCENE[:2]).astype(np.int32)
     module = find_model("cnn2d")(num_classes=NUM_CLASSES)
     state = create_state(module, optax.sgd(0.01), (PATCH_SIZE, PATCH_SIZE, SCENE[2]), seed=0)
     patches = Patches.of_scene(cube, labels, PATCH_SIZE)
-    state, patches = jax_utils.replicate((state, patches), devices, axis_name=AXIS)
-    step = jax.pmap(train_step, axis_name=AXIS, devices=devices)
+    replicas = Replicas(parse_profile(profile), plan, patches)
+    live = replicas.replicate(state)
+    step = replicas.pmap(train_step)
 
     def run(work):
         # Waiting for each step keeps emulated devices from running out of threads.
-        _, loss = jax.block_until_ready(step(state, patches, work))
-        if not np.isfinite(loss.addressable_shards[0].data).all():
+        _, loss = jax.block_until_ready(step(live, replicas.patches, replicas.place(work)))
+        if not np.isfinite(fetch(loss)):
             raise FloatingPointError("the loss of the benchmark is not finite")
 
     return {name: lambda work=work: run(work) for name, work in works.items()}

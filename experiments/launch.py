@@ -5,7 +5,6 @@ import json
 import math
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import textwrap
@@ -21,7 +20,7 @@ from hsi_jax.errors import InputError
 from hsi_jax.hetero.placement import Placement, place
 from hsi_jax.hetero.profile import Profile, parse_profile
 from hsi_jax.hetero.throttle import Throttle
-from hsi_jax.hetero.workers import Worker, WorkerError, Workers, available_cores
+from hsi_jax.hetero.workers import Worker, WorkerError, Workers, available_cores, free_port
 
 # One thread each: with more, the processes of a core would not be slower in proportion.
 ENVIRONMENT = {
@@ -78,7 +77,7 @@ def launch(
         InputError: if the processes cannot be placed; WorkerError if one fails.
     """
     placements = place(profile.speeds, available_cores())
-    coordinator = f"127.0.0.1:{_free_port()}"
+    coordinator = f"127.0.0.1:{free_port()}"
     with _log_folder(log_dir) as logs:
         workers = [
             Worker(
@@ -175,12 +174,6 @@ def _log_folder(log_dir: str) -> Iterator[Path]:
         raise
     if not log_dir:
         shutil.rmtree(folder)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def parse(argv: list[str]) -> tuple[Profile, list[Slowdown], list[str], Path, str]:

@@ -29,14 +29,13 @@ def join_cluster(
 ) -> None:
     """Joins the other processes; call it before anything has used JAX.
 
-    Without arguments, JAX finds them by what SLURM or Open MPI tell.
+    Without arguments, JAX finds them by what SLURM or Open MPI tell. Where somebody is missing
+    after `JOIN_SECONDS`, this says so and ends the process.
 
     Args:
         coordinator: "host:port" of process 0, the same in all processes.
         num_processes: how many there are.
         process_id: which one this is, from 0.
-
-    Where somebody is missing after `JOIN_SECONDS`, it says so and ends the process.
 
     Raises:
         InputError: if the address cannot be used or reached, or if this process has several

@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -67,6 +68,13 @@ def available_cores() -> list[int]:
     if sys.platform != "linux":
         raise InputError(f"uneven processes need Linux, but this is {sys.platform}; run on Linux")
     return sorted(os.sched_getaffinity(0))
+
+
+def free_port() -> int:
+    """A TCP port of this machine that nobody listens on at this moment."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 class Workers:

@@ -11,7 +11,7 @@ import pytest
 
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import cluster
-from hsi_jax.hetero.workers import Worker, WorkerError, Workers
+from hsi_jax.hetero.workers import Worker, WorkerError, Workers, free_port
 
 ROOT = Path(__file__).parents[2]
 ONE_THREAD = {"JAX_PLATFORMS": "cpu", "NPROC": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
@@ -20,8 +20,7 @@ SIZES = ("--model_options=features=(8, 8, 8); hidden=16", "--optimizer=sgd", "--
 
 
 def free_address() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"127.0.0.1:{server.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 @pytest.fixture
