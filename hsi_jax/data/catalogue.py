@@ -1,7 +1,7 @@
 """The public hyperspectral scenes that this package knows by name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from hsi_jax.data.scene import UNLABELLED, Scene
 from hsi_jax.errors import InputError
 
 GIC_PAGE = "https://www.ehu.eus/ccwintco/index.php/Hyperspectral_Remote_Sensing_Scenes"
+GIC_UPLOADS = "https://www.ehu.eus/ccwintco/uploads"
 HOUSTON_PAGE = "https://machinelearning.ee.uh.edu/2013-ieee-grss-data-fusion-contest/"
 
 LABELLED_ONLY_NOTE = (
@@ -37,6 +38,9 @@ class SceneInfo:
         page: where the files come from.
         doi: DOI of the data set, or else of the paper that describes it, or "" if there is none.
         note: what else one has to know.
+        cube_url: address of cube_file, or "" if it has to be fetched by hand.
+        label_url: address of label_file, likewise.
+        sha256: checksum of each file, where it is known.
     """
 
     name: str
@@ -52,6 +56,9 @@ class SceneInfo:
     page: str = GIC_PAGE
     doi: str = ""
     note: str = ""
+    cube_url: str = ""
+    label_url: str = ""
+    sha256: Mapping[str, str] = field(default_factory=dict)
 
 
 def _numbered(*names: str) -> dict[int, str]:
@@ -108,6 +115,8 @@ _SCENES = (
         wavelengths_nm=(400.0, 2500.0),
         doi="10.4231/R7RX991C",
         note="AVIRIS, 1992; bands 104-108, 150-163 and 220 of 220 (water vapour) are left out.",
+        cube_url=f"{GIC_UPLOADS}/6/67/Indian_pines_corrected.mat",
+        label_url=f"{GIC_UPLOADS}/c/c4/Indian_pines_gt.mat",
     ),
     SceneInfo(
         name="salinas",
@@ -121,6 +130,8 @@ _SCENES = (
         rgb_bands=(28, 18, 9),
         wavelengths_nm=(400.0, 2500.0),
         note="AVIRIS; bands 108-112, 154-167 and 224 of 224 (water vapour) are left out.",
+        cube_url=f"{GIC_UPLOADS}/a/a3/Salinas_corrected.mat",
+        label_url=f"{GIC_UPLOADS}/f/fa/Salinas_gt.mat",
     ),
     SceneInfo(
         name="salinas_a",
@@ -134,6 +145,13 @@ _SCENES = (
         rgb_bands=(28, 18, 9),
         wavelengths_nm=(400.0, 2500.0),
         note="A part of Salinas; its six classes keep the ids they have there, 1 and 10 to 14.",
+        cube_url=f"{GIC_UPLOADS}/1/1a/SalinasA_corrected.mat",
+        label_url=f"{GIC_UPLOADS}/a/aa/SalinasA_gt.mat",
+        sha256={
+            "SalinasA_corrected.mat": "d75684ed3ab71a1024cee0f9db9061f5"
+            "0a3523a92ff5edfbbb1eed976b9f1721",
+            "SalinasA_gt.mat": "17814c1d3296c0e29b27f320f2c4174d2a68adb87e376abe78f02923e2c2e454",
+        },
     ),
     SceneInfo(
         name="pavia_university",
@@ -157,6 +175,8 @@ _SCENES = (
         rgb_bands=(50, 29, 7),
         wavelengths_nm=(430.0, 860.0),
         note="ROSIS.",
+        cube_url=f"{GIC_UPLOADS}/e/ee/PaviaU.mat",
+        label_url=f"{GIC_UPLOADS}/5/50/PaviaU_gt.mat",
     ),
     SceneInfo(
         name="pavia_centre",
@@ -181,6 +201,8 @@ _SCENES = (
         wavelengths_nm=(430.0, 860.0),
         note="ROSIS. The table on the page has the classes in another order than the file; the "
         "names here go by the file's pixel counts (42,826 pixels of id 8 are roof tiles).",
+        cube_url=f"{GIC_UPLOADS}/e/e3/Pavia.mat",
+        label_url=f"{GIC_UPLOADS}/5/53/Pavia_gt.mat",
     ),
     SceneInfo(
         name="ksc",
@@ -208,6 +230,8 @@ _SCENES = (
         rgb_bands=(28, 18, 9),
         wavelengths_nm=(400.0, 2500.0),
         note="AVIRIS, 1996; 176 of 224 bands, which ones is not stated, so rgb_bands are a guess.",
+        cube_url=f"{GIC_UPLOADS}/2/26/KSC.mat",
+        label_url=f"{GIC_UPLOADS}/a/a6/KSC_gt.mat",
     ),
     SceneInfo(
         name="botswana",
@@ -236,6 +260,8 @@ _SCENES = (
         rgb_bands=(19, 10, 1),
         wavelengths_nm=(400.0, 2500.0),
         note="EO-1 Hyperion, 2001; bands 10-55, 82-97, 102-119, 134-164 and 187-220 of 242.",
+        cube_url=f"{GIC_UPLOADS}/7/72/Botswana.mat",
+        label_url=f"{GIC_UPLOADS}/5/58/Botswana_gt.mat",
     ),
     SceneInfo(
         name="houston2013",

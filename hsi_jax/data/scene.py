@@ -140,6 +140,11 @@ def _checked_label_ids(label_ids: np.ndarray, shape: tuple, source: str) -> np.n
             f"The label map of {source} ({label_ids.dtype}) has values that are not whole "
             f"numbers; give one class id per pixel."
         )
+    if label_ids.min() < -(2**31) or label_ids.max() >= 2**31:
+        raise InputError(
+            f"The label map of {source} has ids from {label_ids.min()} to {label_ids.max()}; give "
+            f"ids of 32 bits."
+        )
     return label_ids.astype(np.int64)
 
 

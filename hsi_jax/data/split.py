@@ -1,4 +1,4 @@
-"""Which labelled pixels train, validate and test."""
+"""Which labelled samples, pixels of a scene or images of a set, train, validate and test."""
 
 import math
 from collections.abc import Sequence
@@ -18,11 +18,12 @@ _NO_IDS = np.empty(0, np.int32)
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """A division of labelled pixels; pixels in none of the three sets are unused.
+    """A division of labelled samples; samples in none of the three sets are unused.
 
     Attributes:
-        kind: how it was made: "random", "disjoint" or "file".
-        train: int32 flat pixel ids (row * columns + column), increasing.
+        kind: how it was made: "random", "disjoint" or "file", or "official" if it comes with an
+            image set.
+        train: int32 sample ids, increasing: numbers of images, or row * columns + column.
         validation: likewise.
         test: likewise.
         remarks: every exception to the rule that was made, a sentence each, to be reported.
@@ -43,24 +44,24 @@ def random_split(
     small_classes: str = "error",
     class_names: Sequence[str] | None = None,
 ) -> Split:
-    """Draws training pixels at random in every class; all other labelled pixels test.
+    """Draws training samples at random in every class; all other labelled samples test.
 
-    This is the usual protocol of the field. Test pixels have training pixels next to them, which
-    flatters models that look at patches: see `disjoint_split` and `count_leakage`.
+    This is the usual protocol of the field. In a scene, test pixels have training pixels next to
+    them, which flatters models that look at patches: see `disjoint_split` and `count_leakage`.
 
     Args:
-        labels: int [rows, columns], class index or -1.
+        labels: int [rows, columns] of a scene or [n] of images, class index or -1.
         seed: seed of the draw, 0 or more.
         fraction: part f of each class that trains: round(f * N_c), but at least 1 and at most
-            N_c - 1 pixels of a class of N_c. Give either this or per_class.
-        per_class: number of training pixels in each class.
-        small_classes: what to do with classes of no more than per_class pixels: "error", or "half"
+            N_c - 1 samples of a class of N_c. Give either this or per_class.
+        per_class: number of training samples in each class.
+        small_classes: what to do with classes of no more than per_class samples: "error", or "half"
             to train with half of them.
         class_names: for messages.
 
     Raises:
         InputError: if not exactly one of fraction and per_class is given or it is out of range, or
-            if a class has too few labelled pixels.
+            if a class has too few labelled samples.
     """
     if small_classes not in ("error", "half"):
         raise InputError(f"small_classes '{small_classes}' is not known; give 'error' or 'half'.")
@@ -71,20 +72,20 @@ def random_split(
     remarks = []
     if (counts < 2).any():
         raise InputError(
-            f"{_listing(counts < 2, counts, describe)}: a class needs at least 2 labelled pixels, "
+            f"{_listing(counts < 2, counts, describe)}: a class needs at least 2 labelled samples, "
             f"one to train and one to test; label more or drop the class."
         )
     small = targets >= counts
     if small.any() and small_classes == "error":
         raise InputError(
-            f"{per_class} training pixels per class leave no test pixels in "
+            f"{per_class} training samples per class leave no test samples in "
             f"{_listing(small, counts, describe)}; ask for fewer, or choose to train small classes "
-            f"with half of their pixels (small_classes='half')."
+            f"with half of their samples (small_classes='half')."
         )
     for k in np.flatnonzero(small):
         targets[k] = counts[k] // 2
         remarks.append(
-            f"{describe(k)} has only {counts[k]} labelled pixels: half of them, {targets[k]}, "
+            f"{describe(k)} has only {counts[k]} labelled samples: half of them, {targets[k]}, "
             f"train instead of {per_class}."
         )
     rng = _generator(seed)
@@ -184,17 +185,17 @@ def file_split(
 
 
 def hold_out(split: Split, labels: np.ndarray, fraction: float, seed: int) -> Split:
-    """Moves a random part of the training pixels of each class to validation.
+    """Moves a random part of the training samples of each class to validation.
 
     Args:
-        split: a split without validation pixels.
-        labels: int [rows, columns], class index or -1.
-        fraction: part f of the n_c training pixels of each class, 0 <= f < 1; floor(f * n_c) are
+        split: a split without validation samples.
+        labels: int [rows, columns] or [n], class index or -1.
+        fraction: part f of the n_c training samples of each class, 0 <= f < 1; floor(f * n_c) are
             moved, so that a class never loses its last one. 0 returns the split unchanged.
         seed: seed of the draw, 0 or more.
 
     Raises:
-        InputError: if fraction is out of range or the split has validation pixels already.
+        InputError: if fraction is out of range or the split has validation samples already.
     """
     if not 0 <= fraction < 1:
         raise InputError(
@@ -202,7 +203,7 @@ def hold_out(split: Split, labels: np.ndarray, fraction: float, seed: int) -> Sp
         )
     if split.validation.size:
         raise InputError(
-            f"The split has {split.validation.size} validation pixels already; hold out only once."
+            f"The split has {split.validation.size} validation samples already; hold out only once."
         )
     if fraction == 0:
         return split
@@ -214,7 +215,7 @@ def hold_out(split: Split, labels: np.ndarray, fraction: float, seed: int) -> Sp
         [rng.permutation(ids)[: math.floor(exact * len(ids))] for ids in members]
     )
     train = np.setdiff1d(split.train, validation)
-    remark = f"{len(validation)} of {len(split.train)} training pixels are held out to validate."
+    remark = f"{len(validation)} of {len(split.train)} training samples are held out to validate."
     return replace(split, train=train, validation=validation, remarks=(*split.remarks, remark))
 
 
@@ -232,7 +233,7 @@ def count_leakage(split: Split, shape: Sequence[int], patch_size: int) -> int:
 
 
 def class_counts(ids: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Counts the pixels of each class among labelled flat pixel ids, int [num_classes]."""
+    """Counts the samples of each class among labelled sample ids, int [num_classes]."""
     return np.bincount(labels.ravel()[ids], minlength=num_classes)
 
 
@@ -263,7 +264,7 @@ def _listing(which: np.ndarray, counts: np.ndarray, describe) -> str:
 
 
 def _targets(counts: np.ndarray, fraction: float | None, per_class: int | None) -> np.ndarray:
-    """Number of training pixels wanted in each class."""
+    """Number of training samples wanted in each class."""
     if (fraction is None) == (per_class is None):
         raise InputError(
             f"The training set is given by exactly one of a fraction and a number per class, "
@@ -271,7 +272,7 @@ def _targets(counts: np.ndarray, fraction: float | None, per_class: int | None) 
         )
     if per_class is not None:
         if per_class < 1:
-            raise InputError(f"{per_class} training pixels per class are too few; give 1 or more.")
+            raise InputError(f"{per_class} training samples per class are too few; give 1 or more.")
         return np.full(len(counts), per_class)
     if not 0 < fraction < 1:
         raise InputError(f"A training fraction of {fraction} is not between 0 and 1.")

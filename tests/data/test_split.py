@@ -121,7 +121,7 @@ class TestRandomSplit:
         ({"fraction": 0.0}, "fraction of 0.0"),
         ({"fraction": 1.0}, "fraction of 1.0"),
         ({"fraction": float("nan")}, "fraction of nan"),
-        ({"per_class": 0}, "0 training pixels per class"),
+        ({"per_class": 0}, "0 training samples per class"),
     ],
 )
 def test_rules_that_are_not_possible_are_refused(rule, message):
@@ -321,7 +321,7 @@ class TestHoldOut:
         split = random_split(labels, 0, fraction=0.5)
         assert hold_out(split, labels, 0, 0) is split
         assert hold_out(split, labels, 0.1, 0).remarks == (
-            "2 of 20 training pixels are held out to validate.",
+            "2 of 20 training samples are held out to validate.",
         )
 
     @pytest.mark.parametrize("fraction", [-0.1, 1.0, float("nan")])
@@ -334,7 +334,7 @@ class TestHoldOut:
     def test_holding_out_twice_is_refused(self):
         labels = labels_with([20, 20])
         split = hold_out(random_split(labels, 0, fraction=0.5), labels, 0.5, 0)
-        with pytest.raises(InputError, match="10 validation pixels already"):
+        with pytest.raises(InputError, match="10 validation samples already"):
             hold_out(split, labels, 0.5, 0)
 
 

@@ -1,0 +1,11 @@
+"""TFDS builders of the sets that this package knows; importing this registers them with TFDS.
+
+After `import hsi_jax.data.builders`, `tensorflow_datasets.builder` and `load` know
+`hsi_jax_eurosat`, `hsi_jax_uc_merced`, `hsi_jax_resisc45` and `hsi_jax_scenes/<scene>`. None of
+them needs TensorFlow, to prepare or to read (`as_data_source`, with file_format="array_record").
+"""
+
+from hsi_jax.data.builders.image_sets import HsiJaxEurosat, HsiJaxResisc45, HsiJaxUcMerced
+from hsi_jax.data.builders.scenes import HsiJaxScenes
+
+__all__ = ["HsiJaxEurosat", "HsiJaxResisc45", "HsiJaxScenes", "HsiJaxUcMerced"]
