@@ -1,6 +1,23 @@
-"""Networks in Flax linen, each from the patch [batch, p, p, bands] to logits [batch, classes]."""
+"""Networks in Flax linen, from patches or images [batch, h, w, c] to logits [batch, classes]."""
 
 from hsi_jax.models.convolution import convolve
-from hsi_jax.models.registry import MODELS, check_input, find_model, parse_options
+from hsi_jax.models.registry import (
+    MODELS,
+    build_model,
+    check_input,
+    check_kind,
+    find_model,
+    find_trait,
+    parse_options,
+)
 
-__all__ = ["MODELS", "check_input", "convolve", "find_model", "parse_options"]
+__all__ = [
+    "MODELS",
+    "build_model",
+    "check_input",
+    "check_kind",
+    "convolve",
+    "find_model",
+    "find_trait",
+    "parse_options",
+]

@@ -23,6 +23,7 @@ class CNN1D(nn.Module):
     features: int = 20
     hidden: int = 100
 
+    kinds: ClassVar[tuple[str, ...]] = ("patch",)
     default_patch_size: ClassVar[int] = 1
     default_components: ClassVar[int] = 0
     smallest_patch_size: ClassVar[int] = 1

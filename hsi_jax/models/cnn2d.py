@@ -24,6 +24,7 @@ class CNN2D(nn.Module):
     features: Sequence[int] = (64, 64, 128)
     hidden: int = 128
 
+    kinds: ClassVar[tuple[str, ...]] = ("patch", "image")
     default_patch_size: ClassVar[int] = 11
     default_components: ClassVar[int] = 30
     smallest_patch_size: ClassVar[int] = 3

@@ -21,6 +21,7 @@ class CNN3D(nn.Module):
     features: int = 20
     deep_features: int = 35
 
+    kinds: ClassVar[tuple[str, ...]] = ("patch",)
     default_patch_size: ClassVar[int] = 5
     default_components: ClassVar[int] = 0
     smallest_patch_size: ClassVar[int] = 5

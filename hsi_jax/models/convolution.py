@@ -5,7 +5,7 @@ program (https://github.com/jax-ml/jax/issues/12868). Inside a ``fori_loop`` the
 which autodiff writes in another layout, falls to a naive kernel many times slower
 (``python -m benchmarks.convolution``). Here every convolution, forward and backward, is written in
 the fast layout (NHWC x HWIO -> NHWC) by hand. A 3-D convolution becomes a 2-D one: its depth taps
-join the channels and its depth the batch.
+join the channels and its depth the batch. A 1x1 kernel becomes a matrix product over the pixels.
 """
 
 from collections.abc import Sequence
@@ -82,18 +82,31 @@ def _convolve_1d(lhs, rhs, strides, padding, dilation, precision):
     return out[:, 0]
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
 def _convolve_2d(lhs, rhs, strides, padding, dilation, precision):
+    if rhs.shape[:2] == (1, 1) and padding == ((0, 0), (0, 0)):
+        return _multiply(lhs, rhs, strides, precision)
+    return _convolve_window(lhs, rhs, strides, padding, dilation, precision)
+
+
+def _multiply(lhs, rhs, strides, precision):
+    """A product of matrices, whose gradients are products as well."""
+    read = lhs[:, :: strides[0], :: strides[1]]
+    pixels = read.reshape(-1, read.shape[-1])
+    return jnp.dot(pixels, rhs[0, 0], precision=precision).reshape(*read.shape[:-1], rhs.shape[-1])
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
+def _convolve_window(lhs, rhs, strides, padding, dilation, precision):
     return lax.conv_general_dilated(
         lhs, rhs, strides, padding, None, dilation, LAYOUT, precision=precision
     )
 
 
-def _convolve_2d_forward(lhs, rhs, strides, padding, dilation, precision):
-    return _convolve_2d(lhs, rhs, strides, padding, dilation, precision), (lhs, rhs)
+def _convolve_window_forward(lhs, rhs, strides, padding, dilation, precision):
+    return _convolve_window(lhs, rhs, strides, padding, dilation, precision), (lhs, rhs)
 
 
-def _convolve_2d_backward(strides, padding, dilation, precision, residuals, grad):
+def _convolve_window_backward(strides, padding, dilation, precision, residuals, grad):
     lhs, rhs = residuals
     return (
         _lhs_gradient(lhs.shape, rhs, grad, strides, padding, dilation, precision),
@@ -136,7 +149,7 @@ def _rhs_gradient(lhs, rhs_shape, grad, strides, padding, dilation, precision):
     return jnp.transpose(out, (1, 2, 0, 3))
 
 
-_convolve_2d.defvjp(_convolve_2d_forward, _convolve_2d_backward)
+_convolve_window.defvjp(_convolve_window_forward, _convolve_window_backward)
 
 
 def _convolve_3d(lhs, rhs, strides, padding, dilation, precision):

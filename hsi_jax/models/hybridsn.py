@@ -25,6 +25,7 @@ class HybridSN(nn.Module):
     hidden: Sequence[int] = (256, 128)
     dropout: float = 0.4
 
+    kinds: ClassVar[tuple[str, ...]] = ("patch",)
     default_patch_size: ClassVar[int] = 25
     default_components: ClassVar[int] = 30
     smallest_patch_size: ClassVar[int] = 9

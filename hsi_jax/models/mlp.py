@@ -20,6 +20,7 @@ class MLP(nn.Module):
     hidden: Sequence[int] = (256, 128)
     dropout: float = 0.2
 
+    kinds: ClassVar[tuple[str, ...]] = ("patch",)
     default_patch_size: ClassVar[int] = 1
     default_components: ClassVar[int] = 0
     smallest_patch_size: ClassVar[int] = 1

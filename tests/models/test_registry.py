@@ -6,10 +6,19 @@ import numpy as np
 import pytest
 
 from hsi_jax.errors import InputError
-from hsi_jax.models import MODELS, check_input, find_model, parse_options
+from hsi_jax.models import (
+    MODELS,
+    build_model,
+    check_input,
+    check_kind,
+    find_model,
+    find_trait,
+    parse_options,
+)
 
 NUM_CLASSES = 5
-SMALLEST = {  # patch size and bands
+KINDS = ("patch", "image")
+SMALLEST = {  # patch size and bands; the networks for images are in test_image_networks.py
     "mlp": (1, 1),
     "cnn1d": (1, 1),
     "cnn2d": (3, 1),
@@ -20,7 +29,7 @@ SMALL = SMALLEST | {"mlp": (3, 4), "cnn1d": (1, 20), "cnn2d": (5, 3)}
 WITH_DROPOUT = {"mlp", "hybridsn"}
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(params=SMALLEST)
 def name(request):
     return request.param
 
@@ -173,7 +182,7 @@ def test_cnn3d_has_the_layers_of_its_paper():
 
 
 def test_an_unknown_model_is_answered_with_those_there_are():
-    with pytest.raises(InputError, match="model 'vgg' is unknown; choose one of mlp, cnn1d"):
+    with pytest.raises(InputError, match=r"--model=vgg: choose one of mlp, .*, or your own as"):
         find_model("vgg")
 
 
@@ -186,6 +195,9 @@ def test_an_unknown_model_is_answered_with_those_there_are():
         ("mlp", "hidden=[8, 4]; dropout=0", {"hidden": (8, 4), "dropout": 0}),
         ("hybridsn", "dropout=0.25;flat_features = 7;", {"dropout": 0.25, "flat_features": 7}),
         ("cnn2d", "features=(3, 4, 5)", {"features": (3, 4, 5)}),
+        ("resnet20", "stem=medium; dtype=bfloat16", {"stem": "medium", "dtype": "bfloat16"}),
+        ("vgg16", "head='dense'; hidden=8", {"head": "dense", "hidden": 8}),
+        ("resnet34", "depths=(1, 1, 2, 1)", {"depths": (1, 1, 2, 1)}),
     ],
 )
 def test_options_are_read(name, text, options):
@@ -224,3 +236,42 @@ def test_sizes_given_as_options_are_the_sizes_used():
     shapes = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, 1, 1, 4)))
     kernels = [leaf.shape for leaf in jax.tree.leaves(shapes) if leaf.ndim == 2]
     assert sorted(kernels) == [(2, 3), (4, 7), (7, 2)]
+
+
+@pytest.mark.parametrize("value", ["huge", "", "1", "(small)"])
+def test_a_word_that_an_option_does_not_take_is_answered_with_those_it_does(value):
+    message = f"'stem={value}': choose one of auto, small, medium, large"
+    with pytest.raises(InputError) as caught:
+        parse_options("resnet18", f"stem={value}")
+    assert message in str(caught.value)
+
+
+def test_the_models_say_what_they_take():
+    takes = {kind: {n for n in MODELS if kind in find_trait(n, "kinds")} for kind in KINDS}
+    assert takes["patch"] == set(SMALLEST)
+    assert takes["image"] == (set(MODELS) - set(SMALLEST)) | {"cnn2d"}
+
+
+def test_a_model_for_the_other_kind_is_refused_with_those_that_fit():
+    fitting = r"choose one of mlp, cnn1d, cnn2d, cnn3d, hybridsn$"
+    with pytest.raises(InputError, match="--model=vgg16 takes images, but .* patches; " + fitting):
+        check_kind("vgg16", "patch")
+    with pytest.raises(InputError, match="--model=vgg16 takes images"):
+        check_input("vgg16", 64, 3)
+    with pytest.raises(
+        InputError, match=r"--model=mlp takes patches, .* choose one of cnn2d, resn"
+    ):
+        check_input("mlp", 64, 3, "image")
+
+
+def test_the_size_of_images_is_checked():
+    check_input("vgg16", 32, 1, "image")
+    with pytest.raises(InputError, match=r"^images of side 31: vgg16 takes images of at least 32"):
+        check_input("vgg16", 31, 3, "image")
+
+
+def test_cnn2d_takes_images():
+    check_input("cnn2d", 64, 3, "image")
+    module = build_model("cnn2d", 4, {"features": (4, 4, 4), "hidden": 8})
+    images = random_patches(64, 3, batch=2)
+    assert module.init_with_output(jax.random.key(0), images)[0].shape == (2, 4)
