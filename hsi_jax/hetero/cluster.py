@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from typing import NoReturn
 
 import jax
 import numpy as np
@@ -16,6 +17,8 @@ from jax.experimental import multihost_utils
 from hsi_jax.errors import InputError
 
 JOIN_SECONDS = 60
+HEARTBEAT_SECONDS = 30  # without a sign of life, after which a process counts as lost
+BROADCAST_BYTES = 2**26  # at once; each device holds two copies for a moment
 
 
 def finds_cluster() -> bool:
@@ -47,9 +50,9 @@ def join_cluster(
     # JAX ends the process with a stack trace when somebody is missing; this comes before it.
     alarm = threading.Timer(
         JOIN_SECONDS,
-        _give_up,
+        leave_cluster,
         [
-            f"process {process_id} waited {JOIN_SECONDS} s at {place} for {num_processes} "
+            f"error: process {process_id} waited {JOIN_SECONDS} s at {place} for {num_processes} "
             f"processes, but not all of them came; start every one with the same --coordinator and "
             f"--num_processes"
         ],
@@ -58,7 +61,11 @@ def join_cluster(
     alarm.start()
     try:
         jax.distributed.initialize(
-            coordinator, num_processes, process_id, initialization_timeout=2 * JOIN_SECONDS
+            coordinator,
+            num_processes,
+            process_id,
+            initialization_timeout=2 * JOIN_SECONDS,
+            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
         )
     except (RuntimeError, ValueError) as error:
         raise InputError(
@@ -102,9 +109,13 @@ def _check_address(coordinator: str, serves: bool) -> None:
         time.sleep(0.2)
 
 
-def _give_up(message: str) -> None:
-    print(f"error: {message}", file=sys.stderr, flush=True)
-    os._exit(2)
+def leave_cluster(message: str, exit_code: int = 2) -> NoReturn:
+    """Ends this process at once, with a line on stderr.
+
+    A normal exit would wait for the other processes, and they may be lost or wait for this one.
+    """
+    print(message, file=sys.stderr, flush=True)
+    os._exit(exit_code)
 
 
 def rank() -> int:
@@ -120,6 +131,25 @@ def gather(values: np.ndarray) -> np.ndarray:
     if jax.process_count() == 1:
         return np.asarray(values)[None]
     return np.asarray(multihost_utils.process_allgather(np.asarray(values)))
+
+
+def broadcast(data: bytes) -> bytes:
+    """What process 0 was given, in every process; the others' own `data` does not count.
+
+    Every process must call it, and in the same order with other collective work.
+    """
+    if jax.process_count() == 1:
+        return data
+    size = multihost_utils.broadcast_one_to_all(np.array(divmod(len(data), 2**20), np.int32))
+    size = int(size[0]) * 2**20 + int(size[1])
+    pieces = []
+    for start in range(0, size, BROADCAST_BYTES):
+        piece = np.zeros(min(BROADCAST_BYTES, size - start), np.uint8)
+        if rank() == 0:
+            piece[:] = np.frombuffer(data, np.uint8, len(piece), start)
+        # As bytes: a sum over the processes would turn a -0.0 into 0.0.
+        pieces.append(np.asarray(multihost_utils.broadcast_one_to_all(piece), np.uint8).tobytes())
+    return b"".join(pieces)
 
 
 def gather_hosts() -> list[str]:

@@ -11,7 +11,6 @@ from hsi_jax.hetero.profile import Profile
 
 JUMP = 1.5  # a measurement off by more than this factor is a change of speed, not noise
 DRASTIC = 0.3  # a gain in step time, relative, that is worth acting on at the first measurement
-CONFIRMATIONS = 2  # measurements in a row that must speak for any smaller change
 
 
 @dataclass(eq=False)
@@ -29,10 +28,10 @@ class Controller:
 
     *Deciding.* Shares change only for a modelled step time shorter by more than what errors of
     +-dead_band in the times could feign, 1 - (1 - dead_band) / (1 + dead_band), or 9.5 % for the
-    default of 5 %. Two measurements in a row must say so; one is enough where the gain exceeds
-    30 %. While all paces agree within that band, the devices are as guessed, and the shares go
-    back to those of the guess unless that would lose more than dead_band. So, where the guess
-    is right, noise up to +-dead_band never moves shares.
+    default of 5 %. `hysteresis` measurements in a row must say so; one is enough where the gain
+    exceeds 30 %. While all paces agree within that band, the devices are as guessed, and the
+    shares go back to those of the guess unless that would lose more than dead_band. So, where the
+    guess is right, noise up to +-dead_band never moves shares.
 
     *Devices without work* cannot be measured. Their pace moves towards the best that the median
     of the working devices has shown (1 where the guess is right, in its unit) by a fraction, the
@@ -52,6 +51,9 @@ class Controller:
         microbatch_size: m >= 1.
         smoothing: weight of a new measurement, in (0, 1].
         dead_band: relative error of a measured time that is taken for noise, in [0, 1).
+        hysteresis: measurements in a row that must speak for a change of at most 30 %, >= 1.
+        settled: whether the last measurements agreed with the estimate, but for noise, and neither
+            moved shares nor spoke for it; if not, it is worth measuring again soon.
 
     Raises:
         InputError: for values outside these ranges.
@@ -62,12 +64,15 @@ class Controller:
     microbatch_size: int
     smoothing: float = 0.5
     dead_band: float = 0.05
+    hysteresis: int = 2
 
     def __post_init__(self):
         if not 0 < self.smoothing <= 1:
             raise InputError(f"smoothing is {self.smoothing}; give a number above 0, at most 1")
         if not 0 <= self.dead_band < 1:
             raise InputError(f"dead_band is {self.dead_band}; give a number from 0 to below 1")
+        if self.hysteresis < 1:
+            raise InputError(f"hysteresis is {self.hysteresis}; give a whole number >= 1")
         # Times of equal devices differ by up to this factor through noise alone.
         self._noise = (1 + self.dead_band) / (1 - self.dead_band)
         self._home = self._deal(self.guess)
@@ -75,6 +80,7 @@ class Controller:
         self._trusts = [1.0] * len(self.guess)
         self._best = 0.0  # nothing measured yet
         self._agreeing = 0
+        self.settled = True
 
     @classmethod
     def from_state(cls, state: dict, *args, **kwargs) -> "Controller":
@@ -137,23 +143,28 @@ class Controller:
                 f"{len(shares)} shares and {len(seconds)} seconds for {len(self.guess)} devices"
             )
         shares = tuple(int(share) for share in shares)
-        self._learn(shares, [float(second) for second in seconds])
-        return self._decide(shares)
+        expected = self._learn(shares, [float(second) for second in seconds])
+        plan = self._decide(shares)
+        self.settled = expected and plan is None and self._agreeing == 0
+        return plan
 
-    def _learn(self, shares: tuple[int, ...], seconds: list[float]) -> None:
+    def _learn(self, shares: tuple[int, ...], seconds: list[float]) -> bool:
+        """Takes the times in; returns whether they were as expected, but for noise."""
         measured = {
             index: expected / seconds[index]
             for index, expected in enumerate(self.guess.times(shares))
             if shares[index] > 0 and 0 < seconds[index] < math.inf
         }
         if not measured:
-            return
+            return True
         self._best = max(self._best, median_high(measured.values()))
         for index, pace in measured.items():
             self._measure(index, pace)
         for index, share in enumerate(shares):
             if share == 0:
                 self._paces[index] += self._trusts[index] * (self._best - self._paces[index])
+        ratios = [pace / self._paces[index] for index, pace in measured.items()]
+        return 1 - self.dead_band <= min(ratios) and max(ratios) <= 1 + self.dead_band
 
     def _measure(self, index: int, pace: float) -> None:
         before = self._paces[index]
@@ -175,7 +186,7 @@ class Controller:
             self._agreeing = 0
             return None
         self._agreeing += 1
-        if self._agreeing < CONFIRMATIONS and gain <= DRASTIC:
+        if self._agreeing < self.hysteresis and gain <= DRASTIC:
             return None
         self._agreeing = 0
         for index, (old, new) in enumerate(zip(shares, plan.shares, strict=True)):

@@ -45,7 +45,7 @@ def accumulate(term: Callable[[jax.Array], Tree], count: jax.Array, most: int) -
     Returns:
         Fixed-point sums, int64 [n + 1] (see `to_fixed`).
     """
-    limit = 2.0 ** (62 - FRACTION_BITS) / most
+    limit = term_limit(most)
     zeros, _ = ravel_pytree(_zeros_like(term))
 
     def add(index, sums):
@@ -55,6 +55,11 @@ def accumulate(term: Callable[[jax.Array], Tree], count: jax.Array, most: int) -
 
     with jax.enable_x64(True):
         return lax.fori_loop(jnp.int32(0), count, add, jnp.zeros(zeros.size + 1, jnp.int64))
+
+
+def term_limit(most: int) -> float:
+    """The greatest magnitude of a term, for `most` terms whose sum cannot overflow."""
+    return 2.0 ** (62 - FRACTION_BITS) / most
 
 
 def combine(sums: jax.Array, term: Callable[[jax.Array], Tree], axis_name: str | None) -> Tree:

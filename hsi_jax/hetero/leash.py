@@ -26,6 +26,9 @@ def main(parent: str, ready: str, core: str, *command: str) -> None:
     try:
         if core != "any":
             os.sched_setaffinity(0, {int(core)})
+            # On one core, each packet of a collective would else wake a thread that interrupts the
+            # one which computes.
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         os.execvp(command[0], command)
     except OSError as error:
         sys.exit(f"{command[0]} cannot be started on core {core}: {error.strerror}")

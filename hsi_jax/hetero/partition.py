@@ -2,8 +2,13 @@
 
 import heapq
 
+import numpy as np
+
 from hsi_jax.errors import InputError
-from hsi_jax.hetero.profile import Profile
+from hsi_jax.hetero.profile import Device, Profile
+
+_BISECTIONS = 64
+_ROUNDING = 1e-9  # well above that of t(n), so that nothing is dealt ahead that should not be
 
 
 def partition(profile: Profile, microbatches: int, microbatch_size: int) -> tuple[int, ...]:
@@ -26,29 +31,61 @@ def partition(profile: Profile, microbatches: int, microbatch_size: int) -> tupl
     Raises:
         InputError: if the memory caps leave no room for all microbatches.
     """
-    caps = [
-        microbatches if device.memory_cap is None else device.memory_cap // microbatch_size
-        for device in profile.devices
-    ]
-    shares = [0] * len(profile)
+    devices = profile.devices
+    caps = [_cap(device, microbatches, microbatch_size) for device in devices]
+    if sum(caps) < microbatches:
+        raise InputError(
+            f"the memory caps of profile {profile.name!r} hold {sum(caps) * microbatch_size} "
+            f"samples, in microbatches of {microbatch_size}, but a step has {microbatches} "
+            f"microbatches; raise the caps or lower --batch_size"
+        )
+    shares = _deal_ahead(profile, caps, microbatches)
     finish = [
-        (device.time(1), index)
-        for index, device in enumerate(profile.devices)
-        if device.speed > 0 and caps[index] > 0
+        (device.time(share + 1), index)
+        for index, (device, share) in enumerate(zip(devices, shares, strict=True))
+        if share < caps[index]
     ]
     heapq.heapify(finish)
-    for dealt in range(microbatches):
-        if not finish:
-            raise InputError(
-                f"the memory caps of profile {profile.name!r} hold {dealt * microbatch_size} "
-                f"samples, in microbatches of {microbatch_size}, but a step has {microbatches} "
-                f"microbatches; raise the caps or lower --batch_size"
-            )
+    for _ in range(microbatches - sum(shares)):
         _, index = heapq.heappop(finish)
         shares[index] += 1
         if shares[index] < caps[index]:
-            heapq.heappush(finish, (profile.devices[index].time(shares[index] + 1), index))
+            heapq.heappush(finish, (devices[index].time(shares[index] + 1), index))
     return tuple(shares)
+
+
+def _cap(device: Device, microbatches: int, microbatch_size: int) -> int:
+    if device.speed == 0:
+        return 0
+    if device.memory_cap is None:
+        return microbatches
+    return min(microbatches, device.memory_cap // microbatch_size)
+
+
+def _deal_ahead(profile: Profile, caps: list[int], microbatches: int) -> list[int]:
+    """Shares that dealing one by one would have reached on its way, found all at once.
+
+    They are all microbatches that can be done by a common deadline; the latest deadline by which
+    no more than there are can be done is bisected. So thousands of devices cost no more than a few
+    microbatches each, however many there are.
+    """
+    speeds = np.array(profile.speeds, float)
+    fixed_costs = np.array([device.fixed_cost for device in profile.devices], float)
+    caps = np.array(caps)
+
+    def done_by(deadline):
+        with np.errstate(over="ignore", invalid="ignore"):
+            done = np.floor((deadline - fixed_costs) * speeds)
+        return np.minimum(np.maximum(np.nan_to_num(done), 0), caps).astype(int)
+
+    low, high = 0.0, max(profile.times(caps.tolist()))
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        if done_by(middle).sum() <= microbatches:
+            low = middle
+        else:
+            high = middle
+    return done_by(low * (1 - _ROUNDING)).tolist()
 
 
 def even_partition(profile: Profile, microbatches: int, microbatch_size: int) -> tuple[int, ...]:

@@ -72,6 +72,17 @@ def make_plan(scheme: str, profile: Profile, batch_size: int, microbatch_size: i
     microbatches = -(-batch_size // microbatch_size)
     divide = even_partition if scheme == "even" else partition
     shares = divide(profile, microbatches, microbatch_size)
+    return plan_of_shares(scheme, profile, batch_size, microbatch_size, shares)
+
+
+def plan_of_shares(
+    scheme: str,
+    profile: Profile,
+    batch_size: int,
+    microbatch_size: int,
+    shares: tuple[int, ...],
+) -> Plan:
+    """The plan of `make_plan` in which the devices have these shares, [devices]."""
     ends = np.minimum(np.cumsum(shares) * microbatch_size, batch_size)
     counts = np.diff(ends, prepend=0)
     weights = _weights(scheme, profile, counts)

@@ -1,12 +1,13 @@
 """Heterogeneity profiles: what is known of the devices before the work is dealt."""
 
-import json
 import math
+import reprlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from hsi_jax.errors import InputError
+from hsi_jax.json_file import read_json
 
 PRESETS = {
     "uniform": (1, 1, 1, 1),  # four like devices: the homogeneous control
@@ -16,6 +17,7 @@ PRESETS = {
     "extreme": (16, 1, 1, 1),  # one accelerator beside three slow devices
 }
 
+MOST = 1e30  # of a speed or fixed cost; products of such numbers are finite still
 RELATIVE_TIME = "time of a microbatch at speed 1"
 
 
@@ -37,13 +39,17 @@ class Device:
     memory_cap: int | None = None
 
     def __post_init__(self):
+        _check_text("name of a device", self.name)
         where = f"device {self.name!r}"
         _check_number(f"speed of {where}", self.speed)
+        if 0 < self.speed < 1 / MOST:
+            raise InputError(f"speed of {where} is {self.speed}; give 0, or {1 / MOST:g} and more")
         _check_number(f"fixed_cost of {where}", self.fixed_cost)
         cap = self.memory_cap
         if cap is not None and (isinstance(cap, bool) or not isinstance(cap, int) or cap < 0):
             raise InputError(
-                f"memory_cap of {where} is {cap!r}; give a whole number of samples >= 0, or null"
+                f"memory_cap of {where} is {reprlib.repr(cap)}; give a whole number of samples "
+                f">= 0, or null"
             )
 
     def time(self, microbatches: int) -> float:
@@ -68,6 +74,7 @@ class Profile:
     time_unit: str = RELATIVE_TIME
 
     def __post_init__(self):
+        _check_text("time_unit", self.time_unit)
         if not self.devices:
             raise InputError("the profile has no devices; give at least one")
         if not any(device.speed for device in self.devices):
@@ -134,20 +141,21 @@ def read_profile(path: str | Path) -> Profile:
         InputError: naming the file and the offending entry.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = read_json(path)
+    except InputError as error:
+        raise InputError(f"profile {error}") from None
+    try:
         devices = [
             Device(**{"name": f"device {i}"} | entry) for i, entry in enumerate(content["devices"])
         ]
-        return Profile(tuple(devices), str(path), str(content.get("time_unit", RELATIVE_TIME)))
+        return Profile(tuple(devices), str(path), content.get("time_unit", RELATIVE_TIME))
     except InputError as error:
         raise InputError(f"profile {path}: {error}") from None
-    except OSError as error:
-        raise InputError(f"profile {path} cannot be read: {error.strerror}") from None
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError) as error:
         raise InputError(
             f"profile {path} is not of the form "
             f'{{"devices": [{{"name": "a", "speed": 4, "fixed_cost": 0, "memory_cap": null}}]}} '
-            f"({error})"
+            f"({error!r})"
         ) from None
 
 
@@ -157,5 +165,12 @@ def _from_speeds(speeds: Sequence[float], name: str) -> Profile:
 
 def _check_number(what: str, value: float) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 0:
-        raise InputError(f"{what} is {value!r}; give a finite number >= 0")
+    if not number or not 0 <= value < math.inf:  # isfinite fails at an int beyond all floats
+        raise InputError(f"{what} is {reprlib.repr(value)}; give a finite number >= 0")
+    if value > MOST:
+        raise InputError(f"{what} is {reprlib.repr(value)}; give at most {MOST:g}")
+
+
+def _check_text(what: str, value: str) -> None:
+    if not isinstance(value, str) or not value.isprintable():
+        raise InputError(f"{what} is {reprlib.repr(value)}; give a line of text")

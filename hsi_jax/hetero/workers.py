@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +56,25 @@ class WorkerError(InputError):
         how = f"ended with exit code {exit_code}"
         if exit_code < 0:
             how = f"was killed by {signal.Signals(-exit_code).name}"
-        super().__init__(f"rank {rank} {how}; the end of its log {log}:\n{_last_lines(log)}")
+        super().__init__(f"rank {rank} {how}; the end of its log {log}:\n{last_lines(log)}")
+
+
+class Terminated(BaseException):
+    """SIGTERM came to this process; see `terminable`."""
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Turns SIGTERM into `Terminated`, as Python does Ctrl-C; in the main thread only."""
+
+    def on_signal(number, frame):
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, on_signal)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def available_cores() -> list[int]:
@@ -94,6 +112,7 @@ class Workers:
     def __init__(self, workers: Sequence[Worker]):
         self._workers = list(workers)
         self._children: list[subprocess.Popen] = []
+        self._stop_codes: tuple[int, ...] = ()
 
     def __enter__(self) -> "Workers":
         try:
@@ -115,36 +134,52 @@ class Workers:
             WorkerError: if one has failed.
         """
         exit_codes = [_exit_code(child.pid) for child in self._children]
-        for rank, exit_code in enumerate(exit_codes):
-            if exit_code:
-                raise WorkerError(rank, exit_code, self._workers[rank].log)
+        failed = {
+            rank: code
+            for rank, code in enumerate(exit_codes)
+            if code and code not in self._stop_codes
+        }
+        if failed:
+            # Whom a signal has killed is the cause where others failed, or aborted, for want of it.
+            killed = [rank for rank, code in failed.items() if code < 0 and code != -signal.SIGABRT]
+            rank = min(killed or failed)
+            raise WorkerError(rank, failed[rank], self._workers[rank].log)
         return None not in exit_codes
 
     def wait(self, watch: Callable[[], None] = lambda: None, grace: float = 60.0) -> None:
         """Waits until all have ended well, and calls `watch` about 20 times a second.
 
-        Ctrl-C is passed on to the workers, which may take `grace` seconds to write what they have;
-        if they then end well, so does this. A second Ctrl-C is not waited for.
+        Ctrl-C, and SIGTERM inside `terminable`, is passed on to the workers, which may take `grace`
+        seconds to write what they have; if they then end well, so does this. A second one is not
+        waited for.
 
         Raises:
             WorkerError: as soon as one has failed; leave `with` to end the others.
-            KeyboardInterrupt: on Ctrl-C, if the workers do not end well after it.
+            KeyboardInterrupt: on Ctrl-C, if the workers do not end with code 0 after it.
+            Terminated: on SIGTERM, likewise.
         """
         try:
             self._wait(watch, math.inf)
             return
-        except KeyboardInterrupt:
-            self._signal(signal.SIGINT)
+        except (KeyboardInterrupt, Terminated) as exception:
+            asked = type(exception)
+        number = signal.SIGTERM if asked is Terminated else signal.SIGINT
+        self._stop_codes = (128 + number,)  # what a run ends with when it was asked to
+        self._signal(number)
         logging.getLogger(__name__).warning(
-            "Ctrl-C: waiting up to %g s for the processes to finish; press again to kill them",
+            "%s: waiting up to %g s for the processes to finish; a second one kills them",
+            "SIGTERM" if asked is Terminated else "Ctrl-C",
             grace,
         )
         try:
-            self._wait(watch, time.monotonic() + grace)
+            if not self._wait(watch, time.monotonic() + grace):
+                raise asked
         except WorkerError as error:
-            if error.exit_code in (-signal.SIGINT, 128 + signal.SIGINT):
-                raise KeyboardInterrupt from None
+            if error.exit_code == -number:
+                raise asked from None
             raise
+        if any(_exit_code(child.pid) for child in self._children):
+            raise asked
 
     def _start(self, worker: Worker) -> None:
         """Starts a worker and returns once the kernel will kill it with us.
@@ -168,13 +203,15 @@ class Workers:
             self._children.append(child)
             leashed.read()  # ends when the leash closes its copy of the other end
 
-    def _wait(self, watch: Callable[[], None], deadline: float) -> None:
+    def _wait(self, watch: Callable[[], None], deadline: float) -> bool:
+        """Whether all have ended before the deadline."""
         while not self.poll():
             if time.monotonic() > deadline:
-                raise KeyboardInterrupt
+                return False
             watch()
             time.sleep(POLL_SECONDS)
         watch()
+        return True
 
     def _signal(self, number: signal.Signals) -> None:
         for child in self._children:
@@ -209,8 +246,9 @@ def _exit_code(pid: int) -> int | None:
     return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
 
-def _last_lines(log: Path) -> str:
+def last_lines(log: Path, most: int = LOG_LINES) -> str:
+    """The end of a log, at most so many lines."""
     with open(log, "rb") as file:
         file.seek(max(0, log.stat().st_size - LOG_BYTES))
         lines = file.read().decode(errors="replace").splitlines()
-    return "\n".join(lines[-LOG_LINES:]) or "(empty)"
+    return "\n".join(lines[-most:]) or "(empty)"

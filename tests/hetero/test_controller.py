@@ -254,6 +254,35 @@ def test_a_change_that_is_not_drastic_needs_two_measurements_in_a_row():
     assert step_time(slow, platform.shares) == pytest.approx(12)
 
 
+@pytest.mark.parametrize("hysteresis", [1, 3])
+def test_hysteresis_is_the_number_of_measurements_that_must_agree(hysteresis):
+    guess = parse_profile("1:1")
+    slow = slowed(guess, 1, 4 / 3)
+    platform = Platform(guess, 20, smoothing=1, hysteresis=hysteresis)
+    assert platform.run(slow, hysteresis - 1) == 0
+    assert platform.run(slow) == 1
+
+
+def test_it_is_settled_while_measurements_are_as_expected_and_shares_stay():
+    guess = parse_profile("1:1")
+    slow = slowed(guess, 1, 4 / 3)
+    platform = Platform(guess, 20)
+    assert platform.controller.settled
+    for truth, changes, settled in [
+        (guess, 0, True),
+        (slow, 0, False),  # unexpected
+        (slow, 0, False),  # speaks for a change
+        (slow, 1, False),  # shares moved
+        (slow, 0, True),
+        (slowed(guess, 1, 2), 0, False),
+    ]:
+        assert platform.run(truth) == changes
+        assert platform.controller.settled == settled
+    silent = [float("nan")] * 2
+    platform.controller.observe(platform.shares, silent)
+    assert not platform.controller.settled  # what spoke for a change is still to be confirmed
+
+
 @pytest.mark.parametrize(("dead_band", "changes"), [(0.05, 1), (0.055, 0), (0.0, 1)])
 def test_the_dead_band_bounds_the_gain_from_below(dead_band, changes):
     # A gain of 10 %; 2 * dead_band / (1 + dead_band) is 9.5 %, 10.4 % and 0 %.
@@ -377,6 +406,7 @@ def test_a_state_of_other_devices_is_refused():
         ({"smoothing": 1.01}, "smoothing is 1.01"),
         ({"smoothing": np.nan}, "smoothing is nan"),
         ({"dead_band": -0.01}, "dead_band is -0.01"),
+        ({"hysteresis": 0}, "hysteresis is 0"),
         ({"dead_band": 1.0}, "dead_band is 1.0"),
         ({"batch_size": 0}, "batch_size is 0"),
     ],

@@ -134,3 +134,59 @@ def test_an_even_share_beyond_the_cap_names_the_device():
     assert even_partition(profile, 3, 16) == (2, 1)
     with pytest.raises(InputError, match=r"2 microbatches of 16.*memory_cap 31 of 'small'"):
         even_partition(profile, 4, 16)
+
+
+def dealt_one_by_one(profile, microbatches, microbatch_size):
+    """Who would be done first gets the next one, in as many words."""
+    shares = [0] * len(profile)
+    for _ in range(microbatches):
+        free = [
+            index
+            for index, device in enumerate(profile.devices)
+            if device.speed > 0
+            and (
+                device.memory_cap is None
+                or (shares[index] + 1) * microbatch_size <= device.memory_cap
+            )
+        ]
+        if not free:
+            return None
+        first = min(free, key=lambda i: (profile.devices[i].time(shares[i] + 1), i))
+        shares[first] += 1
+    return tuple(shares)
+
+
+speeds = st.just(0) | st.floats(1e-6, 1e6) | st.integers(1, 9) | st.sampled_from([1e-30, 1e30])
+fixed_costs = st.just(0) | st.floats(0, 1e3) | st.sampled_from([1e-9, 1e9, 1e30])
+
+
+@given(
+    devices=st.lists(
+        st.builds(Device, st.just("a"), speeds, fixed_costs, st.none() | st.integers(0, 400)),
+        min_size=1,
+        max_size=9,
+    ).filter(lambda devices: any(device.speed for device in devices)),
+    microbatches=st.integers(1, 120),
+)
+@settings(max_examples=300)
+def test_dealing_ahead_gives_the_shares_of_dealing_one_by_one(devices, microbatches):
+    profile = Profile(tuple(devices))
+    expected = dealt_one_by_one(profile, microbatches, MICROBATCH_SIZE)
+    if expected is None:
+        with pytest.raises(InputError, match="raise the caps"):
+            partition(profile, microbatches, MICROBATCH_SIZE)
+    else:
+        assert partition(profile, microbatches, MICROBATCH_SIZE) == expected
+
+
+def test_thousands_of_devices_are_dealt_tens_of_thousands_of_microbatches():
+    kinds = (Device("new", 4, 0.5), Device("old", 1, 0.25, memory_cap=60), Device("off", 0))
+    profile = Profile(tuple(kinds[i % 3] for i in range(6000)))
+    shares = partition(profile, 60_000, MICROBATCH_SIZE)
+    late = Fraction(slowest(profile, shares))
+    assert sum(shares) == 60_000
+    assert is_allowed(profile, shares)
+    # No device could end earlier: everyone is busy to within one microbatch of the end.
+    for device, share in zip(profile.devices, shares, strict=True):
+        if device.speed:
+            assert device.time(share + 1) >= late

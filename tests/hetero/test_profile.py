@@ -76,7 +76,7 @@ def test_all_but_the_speed_may_be_left_out_of_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "names_it"),
     [
-        ("{", "is not of the form"),
+        ("{", "is not a JSON file"),
         ("[]", "is not of the form"),
         ('{"device": []}', "'devices'"),
         ('{"devices": []}', "has no devices"),

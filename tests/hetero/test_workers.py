@@ -12,7 +12,14 @@ import psutil
 import pytest
 
 from hsi_jax.errors import InputError
-from hsi_jax.hetero.workers import Worker, WorkerError, Workers, available_cores
+from hsi_jax.hetero.workers import (
+    Terminated,
+    Worker,
+    WorkerError,
+    Workers,
+    available_cores,
+    terminable,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux")
 
@@ -61,9 +68,9 @@ def wait_for(log, text="ready"):
 
 
 @contextmanager
-def ctrl_c(after):
-    """Presses Ctrl-C at a time after `with` begins."""
-    timer = threading.Timer(after, os.kill, (os.getpid(), signal.SIGINT))
+def ctrl_c(after, number=signal.SIGINT):
+    """Presses Ctrl-C, or sends another signal, at a time after `with` begins."""
+    timer = threading.Timer(after, os.kill, (os.getpid(), number))
     timer.start()
     yield
     timer.join()
@@ -193,6 +200,46 @@ def test_ctrl_c_with_workers_that_it_ends_is_ctrl_c(worker, tmp_path):
         with ctrl_c(0.1), pytest.raises(KeyboardInterrupt):
             one.wait()
     assert is_gone(one.processes[0])
+
+
+# As a run does that was asked to stop; the first argument is how long it takes.
+STOPPED = """
+import signal, sys, time
+def stop(number, frame):
+    time.sleep({pause})
+    print('finished', flush=True)
+    sys.exit(128 + number)
+signal.signal(signal.SIGINT, stop)
+signal.signal(signal.SIGTERM, stop)
+print('ready', flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+)
+def test_all_workers_may_finish_before_a_signal_ends_the_wait(worker, tmp_path, number, raised):
+    programs = [STOPPED.format(pause=pause) for pause in (0.8, 0)]
+    with terminable(), Workers([worker(program) for program in programs]) as two:
+        for rank in range(2):
+            wait_for(tmp_path / f"rank{rank}.log")
+        with ctrl_c(0.1, number), pytest.raises(raised):
+            two.wait()
+    for rank in range(2):
+        assert (tmp_path / f"rank{rank}.log").read_text() == "ready\nfinished\n"
+
+
+def test_the_killed_is_named_before_those_that_fail_for_want_of_it(worker, tmp_path):
+    programs = [
+        "raise SystemExit(1)",
+        "import os; os.abort()",
+        "import os; os.kill(os.getpid(), 9)",
+    ]
+    with Workers([worker(program) for program in programs]) as three:
+        wait_until(lambda: all(map(is_gone, three.processes)))
+        with pytest.raises(WorkerError, match="rank 2 was killed by SIGKILL"):
+            three.wait()
 
 
 def test_a_failure_after_ctrl_c_is_named(worker, tmp_path):
