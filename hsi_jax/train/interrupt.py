@@ -1,32 +1,42 @@
-"""Ctrl-C that loses nothing."""
+"""Ctrl-C and SIGTERM that lose nothing."""
 
 import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 @contextlib.contextmanager
-def interrupts() -> Iterator[Callable[[], bool]]:
-    """Turns the first Ctrl-C into a question that the loop asks between steps.
+def interrupts() -> Iterator[Callable[[], int]]:
+    """Turns the first Ctrl-C, and the first SIGTERM, into a question asked between steps.
 
-    The second Ctrl-C acts as always. Outside the main thread, where Python takes no signals, the
-    answer is always no.
+    The second of a kind acts as always. Outside the main thread, where Python takes no signals,
+    the answer is always 0.
 
     Yields:
-        A function that tells whether Ctrl-C was pressed.
+        A function that tells the number of the signal that has come, SIGTERM before SIGINT, or 0.
     """
-    pressed = threading.Event()
+    came = {number: threading.Event() for number in SIGNALS}
+
+    def answer() -> int:
+        return max((int(number) for number, event in came.items() if event.is_set()), default=0)
+
     if threading.current_thread() is not threading.main_thread():
-        yield pressed.is_set
+        yield answer
         return
 
-    def on_interrupt(signum, frame):
-        pressed.set()
-        signal.signal(signal.SIGINT, before)
+    def on_signal(number, frame):
+        came[number].set()
+        signal.signal(number, before[number])
 
-    before = signal.signal(signal.SIGINT, on_interrupt)
+    # A handler that was not set from Python cannot be set back from it: JAX has one for SIGTERM.
+    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, on_signal)
     try:
-        yield pressed.is_set
+        yield answer
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,6 +1,8 @@
 """The training loop: it sequences steps, times them and keeps the best state."""
 
+import logging
 import math
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,13 +14,18 @@ from hsi_jax.data.sampler import batch_ids
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import deal
 from hsi_jax.hetero.cluster import gather
+from hsi_jax.train.diagnosis import find_offender
+from hsi_jax.train.feed import Feed
 from hsi_jax.train.interrupt import interrupts
+from hsi_jax.train.progress import Progress
 from hsi_jax.train.rebalancing import Rebalancing
 from hsi_jax.train.replicas import Replicas, fetch
 from hsi_jax.train.state import TrainState
 from hsi_jax.train.stepper import Stepper
+from hsi_jax.train.timeline import gather_stamps
 
 STEPS_BETWEEN_QUESTIONS = 10
+MOST_SKIPPED = 10  # in a row; whatever is wrong then is not the batch
 
 
 @dataclass(frozen=True)
@@ -28,18 +35,29 @@ class Fit:
     Attributes:
         state: the best by validation, or the last without validation, as NumPy arrays.
         best_step: steps that had been taken by `state`.
-        losses: of each step, before its update.
-        step_seconds: wall time of each step, from drawing its ids to its loss on the host.
+        losses: of each step, before its update; of those before `start` as well.
+        step_seconds: wall time of each step since `start`, from drawing its ids to its loss on the
+            host.
+        wait_seconds: part of it in which the step waited for its input.
         compile_seconds: wall time of tracing and compiling the step, once.
-        interrupted: Ctrl-C ended the training before its last step.
+        stopped_by: number of the signal that ended the training before its last step, or 0.
+        timeline: of each timed step since `start` and each process, when it began, had done its
+            own work and ended, s since the first of these, float64 [timed steps, processes, 3].
     """
 
     state: TrainState
     best_step: int
     losses: list[float]
     step_seconds: list[float]
+    wait_seconds: list[float]
     compile_seconds: float
-    interrupted: bool
+    stopped_by: int
+    timeline: np.ndarray
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended the training before its last step."""
+        return self.stopped_by != 0
 
 
 def fit(
@@ -50,68 +68,108 @@ def fit(
     seed: int,
     validate: Callable[[TrainState, int], tuple] | None = None,
     validate_every: int = 1,
-    on_step: Callable[[int, float], object] = lambda step, loss: None,
+    on_step: Callable[[int, float, float], object] = lambda step, loss, seconds: None,
     rebalancing: Rebalancing | None = None,
+    start: Progress | None = None,
+    save: Callable[[Progress], object] | None = None,
+    save_every: int = 0,
+    skip_nonfinite: bool = False,
 ) -> Fit:
-    """Trains for `num_steps` steps, or until Ctrl-C.
+    """Trains until `num_steps` steps have been taken, or until Ctrl-C or SIGTERM.
 
     Args:
-        replicas: the devices, the plan of each batch and the scene.
-        state: where to start; not replicated.
+        replicas: the devices, the plan of each batch and the samples.
+        state: the first state; not replicated.
         train_ids: sample ids to learn from, int32 [n].
         num_steps: >= 1.
         seed: batch t is a function of (seed, t).
-        validate: ranks a state (not replicated) by pixels kept for choosing, never by test pixels;
-            the first of the highest rank is the best. It is told how many steps have been taken.
-        validate_every: steps between validations; the last step is always validated.
-        on_step: told each step's number, from 0, and its loss.
+        validate: ranks a state (not replicated) by samples kept for choosing, never by those of
+            the test; the first of the highest rank is the best. It is told how many steps have
+            been taken.
+        validate_every: steps between validations; the last step is always validated, and so is
+            the one after which Ctrl-C, but not SIGTERM, ended the training.
+        on_step: told each step's number, from 0, its loss and its wall time, s.
         rebalancing: when to time the devices and how to move shares, or None to keep the plan.
+        start: where to go on, or None for the first step; the devices may be others than before.
+        save: given the progress, as for `Checkpoints.save`, at the end and when a signal ends it.
+        save_every: steps between further calls of `save`, or 0 for none.
+        skip_nonfinite: leaves out a batch whose loss or gradient is not finite, instead of raising
+            an error; the optimiser and its schedule do not see it.
 
     Raises:
-        InputError: if the loss is no longer finite, naming the step.
+        InputError: naming the step and what is not finite, and after ten such steps in a row.
     """
 
     def next_work(step):
-        ids = batch_ids(train_ids, replicas.plan.batch_size, seed, step)
-        return deal(ids, replicas.plan)
+        return deal(batch_ids(train_ids, replicas.plan.batch_size, seed, step), replicas.plan)
 
-    live = replicas.replicate(state)
-    stepper = Stepper(replicas, live, next_work(0), timed=rebalancing is not None)
-    losses, seconds = [], []
-    best, best_step, best_rank = state, 0, None
-    with interrupts() as interrupted:
-        for step in range(num_steps):
-            start = time.perf_counter()
+    def validated(best, state, step):
+        return best.or_better(state, step, validate(state, step) if validate else None)
+
+    start = start or Progress.start(state)
+    losses, seconds, stopped_by, best = list(start.losses), [], 0, start.best
+    if start.step >= num_steps:
+        return Fit(best.state, best.step, losses, [], [], 0.0, stopped_by, gather_stamps([]))
+    live = replicas.replicate(start.state)
+    ready = replicas.ready(next_work(start.step))
+    stepper = Stepper(replicas, live, ready, timed=rebalancing is not None)
+    with interrupts() as signalled, Feed(replicas, next_work, num_steps) as feed:
+        for step in range(start.step, num_steps):
+            began = time.perf_counter()
+            ready = feed.take(step)
             if rebalancing and rebalancing.is_due(step):
-                live, loss, times = stepper.timed_step(live, next_work(step))
+                live, loss, times = stepper.timed_step(live, ready)
                 replicas.plan = rebalancing.observe(step, replicas.plan, times)
             else:
-                live, loss = stepper.step(live, next_work(step))
+                live, loss = stepper.step(live, ready)
             losses.append(loss)
-            seconds.append(time.perf_counter() - start)
-            on_step(step, loss)
-            _check_finite(loss, step)
-            last = step + 1 == num_steps or _all_stop(step, interrupted())
-            if last or (validate and (step + 1) % validate_every == 0):
-                current = fetch(live)
-                rank = validate(current, step + 1) if validate else None
-                if best_rank is None or rank > best_rank:
-                    best, best_step, best_rank = current, step + 1, rank
-            if last:
+            seconds.append(time.perf_counter() - began)
+            on_step(step, loss, seconds[-1])
+            if not math.isfinite(loss):
+                ids = batch_ids(train_ids, replicas.plan.batch_size, seed, step)
+                _judge(replicas, live, ids, losses, skip_nonfinite)
+            stopped_by = _signal_to_all(step, signalled())
+            done, last = step + 1, step + 1 == num_steps
+            due = last or (validate and done % validate_every == 0)
+            if due:
+                best = validated(best, fetch(live), done)
+            if save and (last or stopped_by or (save_every and done % save_every == 0)):
+                save(Progress(fetch(live), tuple(losses), best))
+            if stopped_by and not last:
+                # After saving: the rest of the training must not know of it.
+                if not due and not (validate and stopped_by == signal.SIGTERM):
+                    best = validated(best, fetch(live), done)
                 break
-    interrupted = len(losses) < num_steps
-    return Fit(best, best_step, losses, seconds, stepper.compile_seconds, interrupted)
+    stopped_by = stopped_by if len(losses) < num_steps else 0
+    waits, compiling = feed.wait_seconds, stepper.compile_seconds
+    timeline = gather_stamps(stepper.stamps)
+    return Fit(best.state, best.step, losses, seconds, waits, compiling, stopped_by, timeline)
 
 
-def _all_stop(step: int, interrupted: bool) -> bool:
-    """Whether any process was interrupted; several processes ask each other only now and then."""
+def _signal_to_all(step: int, number: int) -> int:
+    """The highest signal that came to any process, which ask each other only now and then."""
     if jax.process_count() == 1:
-        return interrupted
-    return step % STEPS_BETWEEN_QUESTIONS == 0 and bool(gather(np.array([interrupted])).any())
+        return number
+    if step % STEPS_BETWEEN_QUESTIONS:
+        return 0
+    return int(gather(np.array([number], np.int32)).max())
 
 
-def _check_finite(loss: float, step: int) -> None:
-    if not math.isfinite(loss):
+def _judge(
+    replicas: Replicas, live: TrainState, ids: np.ndarray, losses: list[float], skip: bool
+) -> None:
+    """Ends a training that has diverged, or warns that a batch is left out."""
+    step = len(losses) - 1
+    before = fetch(live)  # the step has left it as it was, but for its number
+    what = find_offender(replicas, before.replace(step=before.step - 1), ids)
+    if not skip:
         raise InputError(
-            f"the loss of step {step} is {loss}: training has diverged; lower --learning_rate"
+            f"the loss of step {step} is nan, because {what}: training has diverged; lower "
+            f"--learning_rate, or leave such a batch out with --on_nonfinite=skip"
         )
+    if len(losses) >= MOST_SKIPPED and not any(map(math.isfinite, losses[-MOST_SKIPPED:])):
+        raise InputError(
+            f"{MOST_SKIPPED} steps in a row were not finite, the last one, {step}, because {what}: "
+            f"training has diverged; lower --learning_rate"
+        )
+    logging.getLogger(__name__).warning("Step %d is left out, because %s.", step, what)

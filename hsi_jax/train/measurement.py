@@ -1,6 +1,7 @@
 """Speeds measured before training: the real model, on the real data, on all devices at once."""
 
 import math
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -33,12 +34,13 @@ def measure_profile(replicas: Replicas, state: TrainState, ids: np.ndarray) -> P
     """
     work = _everything_everywhere(ids, replicas.plan.microbatch_size, len(replicas.profile))
     live = replicas.replicate(state)
-    step = replicas.pmap(local_step).lower(live, replicas.patches, replicas.place(work)).compile()
+    samples, _ = replicas.ready(work)
+    step = replicas.pmap(local_step).lower(live, samples, replicas.place(work)).compile()
 
     def run(count, passes=1):
         counted = replicas.place(work.replace(count=np.full_like(work.count, count)))
         for _ in range(passes):
-            jax.block_until_ready(step(live, replicas.patches, counted))
+            jax.block_until_ready(step(live, samples, counted))
 
     most = work.ids.shape[1]
     sizes = sorted({max(1, most // 4), max(1, most // 2), most})
@@ -52,8 +54,51 @@ def measure_profile(replicas: Replicas, state: TrainState, ids: np.ndarray) -> P
     return profile_of(timings, names)
 
 
+def measure_throughputs(
+    replicas: Replicas, state: TrainState, ids: np.ndarray, sizes: Sequence[int]
+) -> dict[int, float]:
+    """Measures how many samples the devices do together in microbatches of several sizes.
+
+    All devices work at the same time, again and again, without communication. Emulated devices
+    share their machine, so that what is measured is the machine's throughput.
+
+    Args:
+        replicas: the devices.
+        state: not replicated; it is not changed.
+        ids: sample ids to work on, int32 [n], n >= 1.
+        sizes: microbatch sizes.
+
+    Returns:
+        Samples per second of each size, the same in every process.
+    """
+    live = replicas.replicate(state)
+    ids = np.resize(ids, max(sizes))  # as many samples at every size
+    own = len(replicas.profile) / jax.process_count()
+    step = replicas.pmap(local_step)
+    rates = {}
+    for size in sizes:
+        ready = replicas.ready(_everything_everywhere(ids, size, len(replicas.profile)))
+        compiled = step.lower(live, *ready).compile()
+
+        def run(passes, compiled=compiled, ready=ready):
+            for _ in range(passes):
+                jax.block_until_ready(compiled(live, *ready))
+
+        gather(np.zeros(1))  # all begin together
+        passes = math.ceil(LEAST_SECONDS / np.median(time_calls(run, [1], 3)))
+        seconds = np.median(time_calls(run, [passes], REPEATS)) / passes
+        samples = own * _most(len(ids), size)
+        rates[size] = float(gather(np.float32(samples / seconds)).sum(dtype=np.float64))
+    return rates
+
+
 def _everything_everywhere(ids: np.ndarray, microbatch_size: int, devices: int) -> Work:
     """Work in which every device holds the whole batch, at least two microbatches."""
-    ids = np.resize(ids, max(len(ids), 2 * microbatch_size))
+    ids = np.resize(ids, _most(len(ids), microbatch_size))
     one = deal(ids, make_plan("even", parse_profile("1"), len(ids), microbatch_size))
     return jax.tree.map(lambda array: np.repeat(array, devices, axis=0), one)
+
+
+def _most(samples: int, microbatch_size: int) -> int:
+    """How many samples are measured: at least two microbatches."""
+    return max(samples, 2 * microbatch_size)

@@ -50,7 +50,7 @@ class Patches(struct.PyTreeNode):
         padded = np.pad(cube, ((border, border), (border, border), (0, 0)), mode="reflect")
         return cls(padded.astype(np.float32), labels.astype(np.int32).ravel(), columns, patch_size)
 
-    def take(self, ids: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def take(self, ids: jax.Array, row: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Cuts the patches centred on the pixels `ids`, int32 [m].
 
         Returns:

@@ -1,15 +1,17 @@
-"""Prediction for any set of pixels, shared out over the devices like training."""
+"""Prediction for any set of samples, shared out over the devices like training."""
 
 from collections.abc import Callable
 
 import numpy as np
 
 from hsi_jax.hetero import deal, make_plan
+from hsi_jax.train.feed import Feed
 from hsi_jax.train.replicas import Replicas, fetch
 from hsi_jax.train.state import TrainState
 from hsi_jax.train.step import predict_step
 
 SAMPLES_PER_CALL = 4096
+STREAMED_BYTES_PER_CALL = 2**26
 
 
 def predict(
@@ -18,11 +20,11 @@ def predict(
     ids: np.ndarray,
     on_progress: Callable[[int], object] = lambda samples: None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Predicts each pixel exactly once; the result does not depend on the profile.
+    """Predicts each sample exactly once; the result does not depend on the profile.
 
     Args:
         replicas: the devices, whose plan's scheme and microbatch size are followed.
-        state: not replicated.
+        state: of a classifier; not replicated.
         ids: sample ids, int32 [n], n >= 1.
         on_progress: told the number of samples after each call of the devices.
 
@@ -34,13 +36,26 @@ def predict(
     state = replicas.replicate(state)
     profile = replicas.profile.uncapped  # a share is worked through in microbatches
     size = replicas.plan.microbatch_size
-    room = -(-SAMPLES_PER_CALL // size)
+    room = _microbatches_per_call(replicas)
+    batches = [ids[start : start + room * size] for start in range(0, len(ids), room * size)]
+
+    def work_of(call):
+        plan = make_plan(replicas.plan.scheme, profile, len(batches[call]), size)
+        return deal(batches[call], plan, room)
+
     classes, losses = [], []
-    for start in range(0, len(ids), room * size):
-        batch = ids[start : start + room * size]
-        plan = make_plan(replicas.plan.scheme, profile, len(batch), size)
-        outputs = fetch(step(state, replicas.patches, replicas.place(deal(batch, plan, room))))
-        classes.append(outputs[0].ravel()[: len(batch)])
-        losses.append(outputs[1].ravel()[: len(batch)])
-        on_progress(len(batch))
+    with Feed(replicas, work_of, len(batches)) as feed:
+        for call, batch in enumerate(batches):
+            outputs = fetch(step(state, *feed.take(call)))
+            classes.append(outputs[0].ravel()[: len(batch)])
+            losses.append(outputs[1].ravel()[: len(batch)])
+            on_progress(len(batch))
     return np.concatenate(classes), np.concatenate(losses)
+
+
+def _microbatches_per_call(replicas: Replicas) -> int:
+    size = replicas.plan.microbatch_size
+    samples = SAMPLES_PER_CALL
+    if replicas.is_streamed:
+        samples = min(samples, STREAMED_BYTES_PER_CALL // replicas.samples.sample_bytes)
+    return max(1, -(-samples // size))

@@ -1,6 +1,8 @@
 """The steps of training and prediction, as each device runs them under `jax.pmap`."""
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +12,17 @@ from jax import lax
 from hsi_jax.hetero import Work
 from hsi_jax.hetero.exact import accumulate, combine, exact_sum
 from hsi_jax.train.patches import Patches
+from hsi_jax.train.samples import Rows, Samples
 from hsi_jax.train.state import TrainState
 
 AXIS = "replica"
 
+NO_MICROBATCH = 2**32 - 1  # a number that no microbatch of a step has
 
-def train_step(state: TrainState, patches: Patches, work: Work) -> tuple[TrainState, jax.Array]:
+AnySamples = Patches | Samples | Rows
+
+
+def train_step(state: TrainState, samples: AnySamples, work: Work) -> tuple[TrainState, jax.Array]:
     """Runs the device's own microbatches, sums over all devices exactly, and updates once.
 
     Everything that depends on the number of a microbatch depends on its number j in the batch and
@@ -23,38 +30,50 @@ def train_step(state: TrainState, patches: Patches, work: Work) -> tuple[TrainSt
 
     Args:
         state: the same on every device.
-        patches: the scene, the same on every device.
+        samples: the same on every device, or each one's own (`Rows`).
         work: the device's share of the batch.
 
     Returns:
-        The next state and the batch's loss, float32, each the same on every device.
+        The next state (see `update_if_finite`) and the loss of the batch, float32, each the same on
+        every device.
     """
-    term = contribution(state, patches, work)
+    term = contribution(state, samples, work)
     loss, grads, stats = exact_sum(term, work.count, most=len(work.ids), axis_name=AXIS)
-    return state.apply_gradients(grads=grads, batch_stats=stats), loss
+    return update_if_finite(state, loss, grads, stats), loss
 
 
-def local_step(state: TrainState, patches: Patches, work: Work) -> jax.Array:
+def update_if_finite(state: TrainState, loss: jax.Array, grads: Any, stats: Any) -> TrainState:
+    """The next state; where the batch's sums are not finite, the same state, one step on.
+
+    So what a batch spoils can be looked into afterwards, or skipped.
+    """
+    new = state.update(grads, stats)
+    old = state.replace(step=new.step)
+    # `exact_sum` gives NaN throughout if any of its terms was not sound, so the loss tells of all.
+    return jax.tree.map(partial(jnp.where, jnp.isfinite(loss)), new, old)
+
+
+def local_step(state: TrainState, samples: AnySamples, work: Work) -> jax.Array:
     """The part of `train_step` before communication, apart so that it can be timed.
 
     Returns:
         The device's own fixed-point sums, for `update_step`, as int32 [n + 1, 2]: int64 does not
         pass between programs while JAX's x64 is off.
     """
-    term = contribution(state, patches, work)
+    term = contribution(state, samples, work)
     sums = accumulate(term, work.count, most=len(work.ids))
     with jax.enable_x64(True):
         return lax.bitcast_convert_type(sums, jnp.int32)
 
 
 def update_step(
-    state: TrainState, patches: Patches, work: Work, halves: jax.Array, seconds: jax.Array
+    state: TrainState, samples: AnySamples, work: Work, halves: jax.Array, seconds: jax.Array
 ) -> tuple[TrainState, jax.Array, jax.Array]:
     """The rest of `train_step`; tells every device how long each one's `local_step` took.
 
     Args:
         state: as for `local_step`.
-        patches: likewise.
+        samples: likewise.
         work: likewise.
         halves: what `local_step` returned.
         seconds: the device's measured time, float32 [].
@@ -64,12 +83,12 @@ def update_step(
     """
     with jax.enable_x64(True):
         sums = lax.bitcast_convert_type(halves, jnp.int64)
-    loss, grads, stats = combine(sums, contribution(state, patches, work), AXIS)
+    loss, grads, stats = combine(sums, contribution(state, samples, work), AXIS)
     all_seconds = lax.all_gather(seconds, AXIS)
-    return state.apply_gradients(grads=grads, batch_stats=stats), loss, all_seconds
+    return update_if_finite(state, loss, grads, stats), loss, all_seconds
 
 
-def contribution(state: TrainState, patches: Patches, work: Work) -> Callable:
+def contribution(state: TrainState, samples: AnySamples, work: Work) -> Callable:
     """What a microbatch adds to the batch, as a function of its place among the device's own.
 
     Returns:
@@ -77,23 +96,19 @@ def contribution(state: TrainState, patches: Patches, work: Work) -> Callable:
         statistics by the microbatch's part of the batch.
     """
     step_key = jax.random.fold_in(jax.random.key(state.seed), state.step)
+    samples_key = jax.random.fold_in(step_key, NO_MICROBATCH)
 
     def term(index):
-        inputs, labels = patches.take(work.ids[index])
-        mask = work.mask[index]
+        ids, mask = work.ids[index], work.mask[index]
+        batch = samples.take(ids, index)
         key = jax.random.fold_in(step_key, work.first + index)
+        sample_keys = jax.vmap(jax.random.fold_in, (None, 0))(samples_key, ids)
 
         def weighted_loss(params):
-            logits, updates = state.apply_fn(
-                {"params": params, "batch_stats": state.batch_stats},
-                inputs,
-                train=True,
-                mask=mask,
-                rngs={"dropout": key},
-                mutable=["batch_stats"],
+            losses, stats = state.task.losses(
+                params, state.batch_stats, batch, mask, key, sample_keys
             )
-            losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-            return work.sample_weight * jnp.sum(mask * losses), updates.get("batch_stats", {})
+            return work.sample_weight * jnp.sum(mask * losses), stats
 
         (loss, stats), grads = jax.value_and_grad(weighted_loss, has_aux=True)(state.params)
         part = work.sample_fraction * jnp.sum(mask)
@@ -102,7 +117,7 @@ def contribution(state: TrainState, patches: Patches, work: Work) -> Callable:
     return term
 
 
-def predict_step(state: TrainState, patches: Patches, work: Work) -> tuple[jax.Array, jax.Array]:
+def predict_step(state: TrainState, samples: AnySamples, work: Work) -> tuple[jax.Array, jax.Array]:
     """Predicts the device's own microbatches and gathers those of all devices.
 
     Returns:
@@ -111,9 +126,8 @@ def predict_step(state: TrainState, patches: Patches, work: Work) -> tuple[jax.A
     """
 
     def predict(index, outputs):
-        inputs, labels = patches.take(work.ids[index])
-        variables = {"params": state.params, "batch_stats": state.batch_stats}
-        logits = state.apply_fn(variables, inputs)
+        inputs, labels = samples.take(work.ids[index], index)
+        logits = state.task.logits(state.params, state.batch_stats, inputs)
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.maximum(labels, 0))
         at = work.first + index
         classes = jnp.argmax(logits, axis=-1).astype(jnp.int32)

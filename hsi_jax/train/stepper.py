@@ -5,8 +5,7 @@ import time
 import jax
 import numpy as np
 
-from hsi_jax.hetero import Work
-from hsi_jax.train.replicas import Replicas, fetch
+from hsi_jax.train.replicas import Ready, Replicas, fetch
 from hsi_jax.train.state import TrainState
 from hsi_jax.train.step import local_step, train_step, update_step
 
@@ -16,14 +15,16 @@ class Stepper:
 
     Attributes:
         compile_seconds: wall time of tracing and compiling.
+        stamps: of each timed step, when this process began it, had done its own work and ended it,
+            s, by the clock that processes have in common (`time.time`).
     """
 
-    def __init__(self, replicas: Replicas, live: TrainState, work: Work, timed: bool = False):
-        """Compiles for a replicated state and work of this size; `timed` adds the two parts."""
+    def __init__(self, replicas: Replicas, live: TrainState, ready: Ready, timed: bool = False):
+        """Compiles for a replicated state and input of this size; `timed` adds the two parts."""
         start = time.perf_counter()
         self._replicas = replicas
-        work = replicas.place(work)
-        given = live, replicas.patches, work
+        self.stamps: list[tuple[float, float, float]] = []
+        given = live, *ready
         self._whole = replicas.pmap(train_step, donate=(0,)).lower(*given).compile()
         if timed:
             self._local = replicas.pmap(local_step).lower(*given).compile()
@@ -33,24 +34,24 @@ class Stepper:
             self._update = update.lower(*given, halves, seconds).compile()
         self.compile_seconds = time.perf_counter() - start
 
-    def step(self, live: TrainState, work: Work) -> tuple[TrainState, float]:
+    def step(self, live: TrainState, ready: Ready) -> tuple[TrainState, float]:
         """Takes one step; returns when its loss is known. The given state is consumed."""
-        live, loss = self._whole(live, self._replicas.patches, self._replicas.place(work))
+        live, loss = self._whole(live, *ready)
         return live, float(fetch(loss))
 
-    def timed_step(self, live: TrainState, work: Work) -> tuple[TrainState, float, np.ndarray]:
+    def timed_step(self, live: TrainState, ready: Ready) -> tuple[TrainState, float, np.ndarray]:
         """Takes the same step in two programs, with the same bits.
 
         Returns:
             The state, the loss, and the time that each device took for its own microbatches, s,
             float64 [devices], the same in every process.
         """
-        work = self._replicas.place(work)
-        start = time.perf_counter()
-        halves = jax.block_until_ready(self._local(live, self._replicas.patches, work))
-        own = np.full(len(self._replicas.profile), time.perf_counter() - start, np.float32)
-        live, loss, seconds = self._update(
-            live, self._replicas.patches, work, halves, self._replicas.place(own)
-        )
+        began, start = time.time(), time.perf_counter()
+        halves = jax.block_until_ready(self._local(live, *ready))
+        worked = time.perf_counter() - start
+        own = np.full(len(self._replicas.profile), worked, np.float32)
+        live, loss, seconds = self._update(live, *ready, halves, self._replicas.place(own))
         times = fetch(seconds)[: len(self._replicas.profile)]
-        return live, float(fetch(loss)), times.astype(np.float64)
+        loss = float(fetch(loss))
+        self.stamps.append((began, began + worked, began + time.perf_counter() - start))
+        return live, loss, times.astype(np.float64)

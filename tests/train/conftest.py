@@ -41,7 +41,7 @@ def state_of():
         if key not in first:
             first[key] = create_state(module, optax.identity(), (patch_size, patch_size, bands), 3)
         optimizer = optimizer or optax.sgd(0.1)
-        return first[key].replace(tx=optimizer, opt_state=optimizer.init(first[key].params))
+        return first[key].replace(optimizer=optimizer, opt_state=optimizer.init(first[key].params))
 
     return make
 

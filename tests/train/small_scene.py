@@ -12,9 +12,9 @@ ROWS, COLUMNS, BANDS, CLASSES = 12, 13, 16, 5
 
 
 def one_step(replicas: Replicas, state: TrainState, ids: np.ndarray, plan: Plan):
-    work = replicas.place(deal(np.asarray(ids, np.int32), plan))
+    ready = replicas.ready(deal(np.asarray(ids, np.int32), plan))
     step = replicas.pmap(train_step)
-    live, loss = step(replicas.replicate(state), replicas.patches, work)
+    live, loss = step(replicas.replicate(state), *ready)
     return fetch(live), float(fetch(loss))
 
 

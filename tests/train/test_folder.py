@@ -1,4 +1,5 @@
 import json
+import resource
 
 import numpy as np
 import pytest
@@ -57,3 +58,46 @@ def test_a_path_that_cannot_be_a_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         RunFolder(tmp_path / "file" / "run")
+
+
+def test_a_run_goes_on_with_the_records_that_are_kept(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.start({"seed": 1})
+    for step in range(4):
+        folder.append_metrics({"step": step})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"st')
+    (tmp_path / "summary.json").write_text("{}")
+    again = RunFolder.of_run(tmp_path)
+    again.go_on({"seed": 2}, lambda record: record["step"] < 3)
+    again.append_metrics({"step": 3})
+    assert again.read_metrics() == [{"step": step} for step in range(4)]
+    assert again.read_config() == {"seed": 2}
+    assert (tmp_path / "summary.json").exists()
+
+
+def test_only_the_folder_of_a_run_is_gone_on_with(tmp_path):
+    with pytest.raises(InputError, match=r"holds no run to go on with \(no config.json\)"):
+        RunFolder.of_run(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(InputError, match=r"config.json cannot be read"):
+        RunFolder.of_run(tmp_path).read_config()
+
+
+def test_lines_that_find_no_room_are_written_later(tmp_path, caplog):
+    folder = RunFolder(tmp_path)
+    folder.start({})
+    folder.append_metrics({"step": 0})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Room for half a line more.
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "metrics.jsonl").stat().st_size + 5, -1))
+    try:
+        folder.append_metrics({"step": 1})
+        folder.append_metrics({"step": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert folder.read_metrics() == [{"step": 0}]
+    assert len(caplog.records) == 1
+    assert "training goes on: [Errno 27] File too large" in caplog.text
+    folder.append_metrics({"step": 3})
+    assert folder.read_metrics() == [{"step": step} for step in range(4)]

@@ -36,8 +36,8 @@ def test_every_split_gives_the_same_bits(model, optimizer, replicas_of, state_of
         replicas = replicas_of(profile, BATCH_SIZE, patch_size=patch_size)
         live, losses = replicas.replicate(state), []
         for step in range(STEPS):  # as `fit` does, but compiled once for each number of devices
-            work = replicas.place(deal(batch_ids(pixels[:100], BATCH_SIZE, 5, step), replicas.plan))
-            live, loss = replicas.pmap(train_step, donate=(0,))(live, replicas.patches, work)
+            work = deal(batch_ids(pixels[:100], BATCH_SIZE, 5, step), replicas.plan)
+            live, loss = replicas.pmap(train_step, donate=(0,))(live, *replicas.ready(work))
             losses.append(float(fetch(loss)))
         return losses, fetch(live), predict(replicas, fetch(live), pixels)
 

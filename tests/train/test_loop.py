@@ -57,12 +57,12 @@ def test_divergence_is_told_with_its_step(replicas_of, state_of):
     state = state_of(find_model("mlp")(CLASSES), 1, optax.sgd(1e30))
     told = []
     with pytest.raises(InputError, match=r"the loss of step [1-9] is nan.*lower --learning_rate"):
-        fit(replicas_of("2:1"), state, TRAIN, 20, 0, on_step=lambda step, loss: told.append(step))
+        fit(replicas_of("2:1"), state, TRAIN, 20, 0, on_step=lambda step, *_: told.append(step))
     assert told == list(range(len(told)))
 
 
 def test_interrupt_ends_after_the_step_and_keeps_the_state(replicas_of, state):
-    def interrupt(step, loss):
+    def interrupt(step, loss, seconds):
         if step == 4:
             signal.raise_signal(signal.SIGINT)
 
@@ -75,7 +75,7 @@ def test_interrupt_ends_after_the_step_and_keeps_the_state(replicas_of, state):
 
 
 def test_a_second_interrupt_acts_as_always(replicas_of, state):
-    def interrupt(step, loss):
+    def interrupt(step, loss, seconds):
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 

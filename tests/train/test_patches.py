@@ -30,7 +30,7 @@ def mirrored(index: int, size: int) -> int:
 def test_every_patch_holds_the_window_around_its_pixel(coded, size):
     cube, labels = coded
     ids = np.arange(ROWS * COLUMNS, dtype=np.int32)
-    taken, taken_labels = jax.jit(Patches.take)(Patches.of_scene(cube, labels, size), ids)
+    taken, taken_labels = jax.jit(Patches.take)(Patches.of_scene(cube, labels, size), ids, 0)
     assert taken.shape == (len(ids), size, size, BANDS)
     for pixel in ids:
         row, column = divmod(int(pixel), COLUMNS)

@@ -216,8 +216,7 @@ def test_all_replicas_stay_alike(replicas_of, state_of):
     replicas = replicas_of("7:0.5:0.5:0")
     state, _ = replicas.pmap(train_step)(
         replicas.replicate(state_of(find_model("cnn1d")(CLASSES), 1)),
-        replicas.patches,
-        replicas.place(deal(IDS[:40], replicas.plan)),
+        *replicas.ready(deal(IDS[:40], replicas.plan)),
     )
     for leaf in jax.tree.leaves(state.params):
         first, *others = (np.asarray(shard.data) for shard in leaf.addressable_shards)

@@ -23,12 +23,15 @@ def state(state_of):
 
 def test_a_timed_step_gives_the_same_bits_and_a_time_for_each_device(replicas_of, state):
     replicas = replicas_of("2:1:1", 42, patch_size=3)
-    work = deal(IDS, replicas.plan)
-    stepper = Stepper(replicas, replicas.replicate(state), work, timed=True)
+    ready = replicas.ready(deal(IDS, replicas.plan))
+    stepper = Stepper(replicas, replicas.replicate(state), ready, timed=True)
     whole, parts = replicas.replicate(state), replicas.replicate(state)
     for _ in range(3):
-        whole, loss = stepper.step(whole, work)
-        parts, same_loss, seconds = stepper.timed_step(parts, work)
+        whole, loss = stepper.step(whole, ready)
+        parts, same_loss, seconds = stepper.timed_step(parts, ready)
+        began, worked, ended = stepper.stamps[-1]
+        assert seconds == pytest.approx([worked - began] * 3, rel=1e-3)
+        assert ended > worked
         assert same_loss == loss
         assert seconds.shape == (3,)
         assert (seconds > 0).all()
@@ -37,12 +40,14 @@ def test_a_timed_step_gives_the_same_bits_and_a_time_for_each_device(replicas_of
 
 def test_shares_may_change_between_compiled_steps(replicas_of, state):
     replicas = replicas_of("1:1:1", 42, patch_size=3)
-    stepper = Stepper(replicas, replicas.replicate(state), deal(IDS, replicas.plan), timed=True)
+    ready = replicas.ready(deal(IDS, replicas.plan))
+    stepper = Stepper(replicas, replicas.replicate(state), ready, timed=True)
     results = []
     for profile in ("1:1:1", "5:1:1", "0:0:1"):
-        work = deal(IDS, make_plan("balanced", parse_profile(profile), 42, 4))
-        live, loss = stepper.step(replicas.replicate(state), work)
-        timed, timed_loss, _ = stepper.timed_step(replicas.replicate(state), work)
+        plan = make_plan("balanced", parse_profile(profile), 42, 4)
+        ready = replicas.ready(deal(IDS, plan))
+        live, loss = stepper.step(replicas.replicate(state), ready)
+        timed, timed_loss, _ = stepper.timed_step(replicas.replicate(state), ready)
         results.append((fetch(live), loss))
         results.append((fetch(timed), timed_loss))
     for result in results[1:]:
@@ -62,6 +67,8 @@ SEESAW = [(4, 4, 3), (10, 1, 0), (0, 2, 9), (10, 1, 0)]
 class Seesaw:
     """Stands for a controller that moves the shares at every observation."""
 
+    settled = True
+
     def __init__(self):
         self.seen = []
 
@@ -80,6 +87,9 @@ def test_forced_changes_of_shares_give_the_bits_of_fixed_shares(replicas_of, sta
     assert moved.losses == fixed.losses
     assert_same_bits(moved.state, fixed.state)
     assert [record["step"] for record in rebalancing.records] == [1, 3, 5, 7]
+    assert moved.timeline.shape == (4, 1, 3)
+    assert (np.diff(moved.timeline.ravel()) > 0).all()
+    assert fixed.timeline.shape[0] == 0
     assert [shares for shares, _ in controller.seen] == SEESAW
     assert rebalancing.records[-1]["shares"] == [0, 2, 9]
     assert replicas.plan.shares == (0, 2, 9)

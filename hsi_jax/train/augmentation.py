@@ -1,0 +1,90 @@
+"""Random changes of images that keep their class, drawn for each sample by its own key."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from hsi_jax.errors import InputError
+
+
+def parse_augmentation(text: str) -> tuple[str, ...]:
+    """Reads names between commas, such as "flip,rotate,crop"; "" is none.
+
+    Returns:
+        Names for `augment`, in their order of `AUGMENTATIONS`.
+
+    Raises:
+        InputError: for a name that there is not, listing those there are.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in AUGMENTATIONS:
+            raise InputError(
+                f"--augment={text}: {name!r} is unknown; choose from {', '.join(AUGMENTATIONS)}"
+            )
+    return tuple(name for name in AUGMENTATIONS if name in names)
+
+
+def check_augmentation(names: tuple[str, ...], height: int, width: int) -> None:
+    """Checks that images of this size can be changed so.
+
+    Raises:
+        InputError: if images that are not square would be rotated.
+    """
+    if "rotate" in names and height != width:
+        raise InputError(
+            f"--augment={','.join(names)}: images of {height} x {width} pixels cannot be rotated; "
+            f"leave out rotate"
+        )
+
+
+def augment(images: jax.Array, keys: jax.Array, names: tuple[str, ...]) -> jax.Array:
+    """Changes each image as its key says, whatever the images beside it.
+
+    "flip" turns rows and columns round, each or not with equal chance; "rotate" turns by 0 to 3
+    right angles; "crop" adds an eighth of the shorter side, mirrored, on each side and cuts a
+    window of the old size anywhere. Pixels are moved, never mixed. What one of them draws does not
+    depend on the others.
+
+    Args:
+        images: [m, h, w, c]; square for "rotate".
+        keys: a key for each image, [m], such as of (seed, step, sample id). They must be of JAX's
+            default generator: the bits of "rbg" depend on the batch.
+        names: of `AUGMENTATIONS`.
+
+    Returns:
+        [m, h, w, c].
+
+    Raises:
+        InputError: see `check_augmentation`.
+    """
+    check_augmentation(names, *images.shape[1:3])
+    for number, (name, change) in enumerate(AUGMENTATIONS.items()):
+        if name in names:
+            images = jax.vmap(change)(images, jax.vmap(jax.random.fold_in, (0, None))(keys, number))
+    return images
+
+
+# Under vmap a branch would compute all its cases, so each change is a few selections of two.
+
+
+def _flip(image, key):
+    rows, columns = jax.random.bernoulli(key, shape=(2,))
+    image = jnp.where(rows, image[::-1], image)
+    return jnp.where(columns, image[:, ::-1], image)
+
+
+def _rotate(image, key):
+    quarter, half = jax.random.bernoulli(key, shape=(2,))
+    image = jnp.where(quarter, jnp.rot90(image), image)
+    return jnp.where(half, image[::-1, ::-1], image)
+
+
+def _crop(image, key):
+    border = max(1, min(image.shape[:2]) // 8)
+    padded = jnp.pad(image, ((border, border), (border, border), (0, 0)), mode="reflect")
+    row, column = jax.random.randint(key, (2,), 0, 2 * border + 1)
+    return lax.dynamic_slice(padded, (row, column, 0), image.shape)
+
+
+AUGMENTATIONS = {"flip": _flip, "rotate": _rotate, "crop": _crop}
