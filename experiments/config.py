@@ -1,24 +1,45 @@
 """The configuration of a run: one frozen value, checked before any work starts."""
 
 import dataclasses
+import difflib
 import math
 import operator
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from hsi_jax.data.catalogue import CATALOGUE
+from hsi_jax.data.image_catalogue import IMAGE_CATALOGUE
+from hsi_jax.data.image_loader import FOLDER, TFDS_PREFIX
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import SCHEMES, make_plan, parse_profile
 from hsi_jax.hetero.cluster import finds_cluster
-from hsi_jax.models import MODELS, parse_options
+from hsi_jax.models import MODELS, build_model, check_kind, parse_options
+from hsi_jax.train.augmentation import AUGMENTATIONS, parse_augmentation
 from hsi_jax.train.optimizer import OPTIMIZERS, SCHEDULES
 
-DATASETS = ("synthetic", *CATALOGUE, "file")
+MEASURED_SIZES = (4, 8, 16, 32, 64)  # microbatches of --microbatch_size=auto
+SCENES = ("synthetic", *CATALOGUE, "file")
+IMAGE_SETS = (*IMAGE_CATALOGUE, FOLDER)
 
 
-def option(group, default, help, *, choices=(), kind=None, at_least=None, above=None, below=None):
-    """A field of `Config` that is also a flag; `kind` is needed where the default is None."""
+def option(
+    group,
+    default,
+    help,
+    *,
+    choices=(),
+    kind=None,
+    at_least=None,
+    above=None,
+    below=None,
+    word="",
+):
+    """A field of `Config` that is also a flag; `kind` is needed where the default is None.
+
+    Where there is a `word`, the value may be that instead of a number.
+    """
     metadata = {
         "group": group,
         "help": help,
@@ -27,6 +48,7 @@ def option(group, default, help, *, choices=(), kind=None, at_least=None, above=
         "at_least": at_least,
         "above": above,
         "below": below,
+        "word": word,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -39,8 +61,18 @@ class Config:
         InputError: on any value that cannot be used, or any two that contradict each other.
     """
 
-    dataset: str = option("Data", "synthetic", "scene to classify", choices=DATASETS)
-    data_dir: str = option("Data", "", "folder of the scene's standard .mat files")
+    dataset: str = option(
+        "Data",
+        "synthetic",
+        f"a scene ({', '.join(SCENES)}) or a set of images ({', '.join(IMAGE_SETS)}, or "
+        f"{TFDS_PREFIX}NAME for any of TensorFlow Datasets)",
+    )
+    data_dir: str = option(
+        "Data",
+        "",
+        "folder of the data's standard files; without it they are downloaded, if that is allowed, "
+        "and kept by TensorFlow Datasets",
+    )
     cube: str = option("Data", "", "with --dataset=file: the scene, .mat, .npy or .npz, 3-D")
     labels: str = option("Data", "", "with --dataset=file: its labels, 2-D, 0 = unlabelled")
     cube_variable: str = option("Data", "", "array in the cube's file, where it has several")
@@ -48,10 +80,31 @@ class Config:
     components: int | None = option(
         "Data", None, "principal components, 0 = all bands; default by model", kind=int, at_least=0
     )
+    image_size: int | None = option(
+        "Data", None, "side that images are resized to; default as they are", kind=int, at_least=1
+    )
+    augment: str = option(
+        "Data", "", f"changes of the inputs in training, some of {','.join(AUGMENTATIONS)}"
+    )
+    feed: str = option(
+        "Data",
+        "auto",
+        "where images are while training: on the devices, or sent for each step; auto: on the "
+        "devices where they take at most a quarter of the memory",
+        choices=("auto", "resident", "streamed"),
+    )
+    cache_mb: int = option("Data", 2048, "decoded images kept in memory, MiB", at_least=0)
 
-    split: str = option("Split", "random", "random, disjoint, or a FILE with maps train and test")
+    split: str = option(
+        "Split", "random", "random, disjoint, official, or a FILE with maps train and test"
+    )
     train_fraction: float | None = option(
-        "Split", None, "part of each class to train on; default 0.1", kind=float, above=0, below=1
+        "Split",
+        None,
+        "part of each class to train on; default 0.1 of a scene, of images by set",
+        kind=float,
+        above=0,
+        below=1,
     )
     train_per_class: int | None = option(
         "Split", None, "pixels of each class, instead of a fraction", kind=int, at_least=1
@@ -63,15 +116,26 @@ class Config:
         choices=("error", "half"),
     )
     block_size: int = option("Split", 8, "side of the blocks of --split=disjoint", at_least=1)
-    validation_fraction: float = option(
-        "Split", 0.1, "part of the training pixels kept to choose the epoch", at_least=0, below=1
+    validation_fraction: float | None = option(
+        "Split",
+        None,
+        "part of the training samples kept to choose the epoch; default 0.1, of images by set",
+        kind=float,
+        at_least=0,
+        below=1,
     )
 
-    model: str = option("Model", "cnn2d", "network", choices=tuple(MODELS))
+    model: str | None = option(
+        "Model",
+        None,
+        f"network ({', '.join(MODELS)}), or package.module:factory of your own; default cnn2d for "
+        f"a scene, resnet20 for images",
+        kind=str,
+    )
     patch_size: int | None = option(
         "Model", None, "side of a patch, odd; default by model", kind=int, at_least=1
     )
-    model_options: str = option("Model", "", 'sizes, such as "features=(32, 32, 64); hidden=64"')
+    model_options: str = option("Model", "", 'such as "features=(32, 32, 64); hidden=64"')
 
     profile: str | None = option(
         "Devices",
@@ -91,6 +155,15 @@ class Config:
         at_least=0,
         below=1,
     )
+    hysteresis: int = option(
+        "Devices",
+        2,
+        "timed steps in a row that must speak for moving adaptive shares, unless it saves 30 %",
+        at_least=1,
+    )
+    time_devices: bool = option(
+        "Devices", False, "time one step in --retime_every with every scheme, not only adaptive"
+    )
     coordinator: str = option(
         "Devices", "", "host:port of process 0; not needed under SLURM or Open MPI"
     )
@@ -102,8 +175,13 @@ class Config:
     )
 
     batch_size: int = option("Training", 128, "samples per step, over all devices", at_least=1)
-    microbatch_size: int = option(
-        "Training", 16, "samples of a microbatch, the atom of work", at_least=1
+    microbatch_size: int | str = option(
+        "Training",
+        16,
+        "samples of a microbatch, the atom of work; or auto: the fastest as measured",
+        kind=int,
+        at_least=1,
+        word="auto",
     )
     epochs: int = option("Training", 40, "passes over the training pixels", at_least=1)
     steps: int | None = option("Training", None, "steps, instead of --epochs", kind=int, at_least=1)
@@ -116,6 +194,25 @@ class Config:
         "Training", 0, "of split, parameters, batches and dropout", at_least=0, below=2**32
     )
 
+    checkpoint_every: int = option(
+        "Checkpoints",
+        500,
+        "steps between checkpoints, 0 = none but at the end, on SIGTERM and on Ctrl-C",
+        at_least=0,
+    )
+    keep_checkpoints: int = option(
+        "Checkpoints", 3, "how many are kept; each holds the best state as well", at_least=1
+    )
+    resume: bool = option(
+        "Checkpoints", False, "go on from the newest sound checkpoint of the run in --workdir"
+    )
+    on_nonfinite: str = option(
+        "Checkpoints",
+        "stop",
+        "what to do with a batch whose loss or gradient is not finite",
+        choices=("stop", "skip"),
+    )
+
     workdir: str = option("Output", "", "folder of the results; default runs/ and the time")
     overwrite: bool = option("Output", False, "replace an earlier run in --workdir")
 
@@ -124,15 +221,40 @@ class Config:
         _check_ranges(self)
         _check_data(self)
         _check_split(self)
-        parse_options(self.model, self.model_options)
+        _check_model(self)
+        parse_augmentation(self.augment)
         _check_cluster(self)
+        _check_resume(self)
         if self.profile_name != "measured":
             profile = parse_profile(self.profile_name)
-            make_plan(self.scheme, profile, self.batch_size, self.microbatch_size)
+            make_plan(self.scheme, profile, self.batch_size, self.first_microbatch_size)
 
     def choose_workdir(self) -> str:
         """The folder asked for, or a new one under runs/ named after the time."""
-        return self.workdir or f"runs/{self.dataset}-{self.model}-{datetime.now():%Y%m%d-%H%M%S}"
+        names = f"{_plain(self.dataset)}-{_plain(self.model_name)}"
+        return self.workdir or f"runs/{names}-{datetime.now():%Y%m%d-%H%M%S}"
+
+    @property
+    def is_image_set(self) -> bool:
+        """Whether the data are images, and not the pixels of a scene."""
+        return self.dataset in IMAGE_SETS or self.dataset.startswith(TFDS_PREFIX)
+
+    @property
+    def model_name(self) -> str:
+        """The network asked for, or the default."""
+        return self.model or ("resnet20" if self.is_image_set else "cnn2d")
+
+    @property
+    def microbatch_sizes(self) -> list[int]:
+        """The sizes that may be chosen: the one asked for, or several to be measured."""
+        if self.microbatch_size != "auto":
+            return [self.microbatch_size]
+        return [size for size in MEASURED_SIZES if size <= self.batch_size] or [self.batch_size]
+
+    @property
+    def first_microbatch_size(self) -> int:
+        """The size to begin with, before any is measured."""
+        return self.microbatch_sizes[0]
 
     @property
     def in_cluster(self) -> bool:
@@ -153,9 +275,17 @@ def _check_choices(config: Config) -> None:
             raise InputError(f"--{field.name}={value}: choose one of {', '.join(choices)}")
 
 
+def _check_model(config: Config) -> None:
+    """Makes the model once for any number of classes, so that a mistake shows at once."""
+    build_model(config.model_name, 2, parse_options(config.model_name, config.model_options))
+    check_kind(config.model_name, "image" if config.is_image_set else "patch")
+
+
 def _check_ranges(config: Config) -> None:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
+        if value and value == field.metadata["word"]:
+            continue
         for bound, holds in _BOUNDS.items():
             limit = field.metadata[bound]
             if value is not None and limit is not None and not holds(value, limit):
@@ -170,23 +300,35 @@ def _check_ranges(config: Config) -> None:
 _BOUNDS = {"at_least": operator.ge, "above": operator.gt, "below": operator.lt}
 
 
+def _plain(name: str) -> str:
+    """A name without what has a meaning in paths."""
+    return re.sub(r"[^\w.-]+", "_", name)
+
+
 def _check_data(config: Config) -> None:
+    if not config.is_image_set and config.dataset not in SCENES:
+        names = [*SCENES, *IMAGE_SETS]
+        near = difflib.get_close_matches(config.dataset, names)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(names)}"
+        raise InputError(
+            f"--dataset={config.dataset}: {hint}; or {TFDS_PREFIX}NAME of TensorFlow Datasets"
+        )
+    others = ("components", "patch_size") if config.is_image_set else ("image_size",)
+    for name in others:
+        if getattr(config, name) is not None:
+            kind = "scenes" if config.is_image_set else "sets of images"
+            raise InputError(f"--{name} goes with {kind}, not with --dataset={config.dataset}")
+    if config.feed == "streamed" and not config.is_image_set:
+        raise InputError("--feed=streamed goes with sets of images; a scene stays on the devices")
     if config.dataset == "file" and not (config.cube and config.labels):
         raise InputError("--dataset=file needs both --cube=FILE and --labels=FILE")
-    if config.dataset in CATALOGUE and not config.data_dir:
-        raise InputError(
-            f"--dataset={config.dataset} needs --data_dir=FOLDER with {_files(config.dataset)}"
-        )
+    if config.dataset == FOLDER and not config.data_dir:
+        raise InputError("--dataset=folder needs --data_dir=FOLDER, with a folder for each class")
     for name in ("cube", "labels", "cube_variable", "labels_variable"):
         if getattr(config, name) and config.dataset != "file":
             raise InputError(f"--{name} goes with --dataset=file, not --dataset={config.dataset}")
-    if config.data_dir and config.dataset not in CATALOGUE:
+    if config.data_dir and config.dataset in ("synthetic", "file"):
         raise InputError(f"--data_dir is of no use with --dataset={config.dataset}; leave it out")
-
-
-def _files(dataset: str) -> str:
-    info = CATALOGUE[dataset]
-    return f"{info.cube_file} and {info.label_file} (from {info.page})"
 
 
 def _check_cluster(config: Config) -> None:
@@ -200,17 +342,26 @@ def _check_cluster(config: Config) -> None:
             f"--process_id={config.process_id}: give a number below --num_processes="
             f"{config.num_processes}"
         )
-    for name, value in (("profile", config.profile), ("scheme", config.scheme)):
-        if value in ("measured", "adaptive") and not config.in_cluster:
+    for name in ("profile", "scheme", "time_devices"):
+        value = getattr(config, name)
+        if value in ("measured", "adaptive", True) and not config.in_cluster:
             raise InputError(
                 f"--{name}={value} needs a process for each device, because emulated devices have "
                 f"no speeds of their own; use python -m experiments.launch, or --coordinator"
             )
 
 
+def _check_resume(config: Config) -> None:
+    if config.resume and config.overwrite:
+        raise InputError("--resume and --overwrite exclude each other; give one")
+    if config.resume and not config.workdir and not config.process_id:
+        raise InputError("--resume needs --workdir=FOLDER of the run to go on with")
+
+
 def _check_split(config: Config) -> None:
     if config.train_fraction is not None and config.train_per_class is not None:
         raise InputError("--train_fraction and --train_per_class exclude each other; give one")
+    _check_split_kind(config)
     if config.split in ("random", "disjoint"):
         return
     if config.train_fraction is not None or config.train_per_class is not None:
@@ -218,7 +369,14 @@ def _check_split(config: Config) -> None:
             f"--split={config.split} already says which pixels to train on; leave out "
             f"--train_fraction and --train_per_class"
         )
-    if not Path(config.split).is_file():
+    if config.split != "official" and not Path(config.split).is_file():
         raise InputError(
             f"--split={config.split}: give random, disjoint or a .npz or .mat file that exists"
         )
+
+
+def _check_split_kind(config: Config) -> None:
+    if config.is_image_set and config.split not in ("random", "official"):
+        raise InputError(f"--split={config.split}: images have the splits random and official")
+    if config.split == "official" and not config.is_image_set:
+        raise InputError("--split=official goes with sets of images; give random or disjoint")

@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 import textwrap
+from collections.abc import Callable
 
 from absl import flags
 
@@ -16,11 +17,25 @@ _DEFINE = {
     bool: flags.DEFINE_bool,
 }
 
+
+class _IntegerOr(flags.IntegerParser):
+    """Takes a whole number or a word."""
+
+    def __init__(self, word: str):
+        super().__init__()
+        self._word = word
+        self.syntactic_help = f"a whole number or {word}"
+
+    def parse(self, argument):
+        return argument if argument == self._word else super().parse(argument)
+
+
 _USAGE = """\
-Trains a classifier of hyperspectral pixels on devices of uneven speed.
+Trains a classifier of hyperspectral pixels, or of images, on devices of uneven speed.
 
   python -m experiments.run                                    built-in scene, no download
   python -m experiments.run --dataset=salinas_a --data_dir=DIR --train_fraction=0.1
+  python -m experiments.run --dataset=eurosat --augment=flip,rotate
   python -m experiments.run --profile=8:1:1:1 --scheme=even    what DDP would do
 """
 
@@ -28,7 +43,11 @@ Trains a classifier of hyperspectral pixels on devices of uneven speed.
 def define_flags() -> None:
     """Defines a flag for each field of `Config`."""
     for field in dataclasses.fields(Config):
-        _DEFINE[field.metadata["kind"]](field.name, field.default, field.metadata["help"])
+        given = field.name, field.default, field.metadata["help"]
+        if word := field.metadata["word"]:
+            flags.DEFINE(_IntegerOr(word), *given)
+        else:
+            _DEFINE[field.metadata["kind"]](*given)
 
 
 def parse_flags(argv: list[str]) -> list[str]:
@@ -37,9 +56,7 @@ def parse_flags(argv: list[str]) -> list[str]:
     Raises:
         SystemExit: after --help; or, with one line on stderr, on a flag that is unknown.
     """
-    if any(argument in ("--help", "-help", "-h", "--helpshort") for argument in argv[1:]):
-        print(help_text())
-        sys.exit(0)
+    _print_help(argv, help_text)
     try:
         rest = flags.FLAGS(argv)
     except flags.Error as error:
@@ -47,6 +64,32 @@ def parse_flags(argv: list[str]) -> list[str]:
     if len(rest) > 1:
         fail(f"{rest[1]!r} is not a flag; flags look like --dataset=synthetic")
     return rest
+
+
+def parse_own_flags(
+    own: flags.FlagValues, argv: list[str], help_text: Callable[[], str]
+) -> list[str]:
+    """Parses the flags of a program that starts runs, up to --; returns the run's, after it.
+
+    Raises:
+        SystemExit: after --help; or, with one line on stderr, on a flag that is unknown.
+    """
+    end = argv.index("--") if "--" in argv else len(argv)
+    _print_help(argv[:end], help_text)
+    try:
+        rest = own(argv[:end])
+    except flags.Error as error:
+        fail(f"{error}; the flags of experiments.run go after --")
+    if len(rest) > 1:
+        fail(f"{rest[1]!r} is not a flag; the flags of experiments.run go after --")
+    return argv[end + 1 :]
+
+
+def _print_help(argv: list[str], help_text: Callable[[], str]) -> None:
+    """Prints the help, where it is asked for, and ends the program."""
+    if any(argument in ("--help", "-help", "-h", "--helpshort") for argument in argv[1:]):
+        print(help_text())
+        sys.exit(0)
 
 
 def config_from_flags() -> Config:

@@ -1,8 +1,6 @@
 """Trains on uneven processes of this machine: `python -m experiments.launch --help`."""
 
 import contextlib
-import json
-import math
 import shutil
 import signal
 import sys
@@ -13,14 +11,25 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments.flags import config_from_flags, define_flags, fail, parse_flags
+from experiments.flags import config_from_flags, define_flags, fail, parse_flags, parse_own_flags
 from experiments.follower import Follower
+from experiments.restarts import Restarts, Team, keep_running
+from experiments.sameness import EXACT_SCHEMES
 from experiments.slowdown import Slowdown, parse_slowdown
+from experiments.watch import Watch
 from hsi_jax.errors import InputError
 from hsi_jax.hetero.placement import Placement, place
 from hsi_jax.hetero.profile import Profile, parse_profile
 from hsi_jax.hetero.throttle import Throttle
-from hsi_jax.hetero.workers import Worker, WorkerError, Workers, available_cores, free_port
+from hsi_jax.hetero.workers import (
+    Terminated,
+    Worker,
+    WorkerError,
+    Workers,
+    available_cores,
+    free_port,
+    terminable,
+)
 
 # One thread each: with more, the processes of a core would not be slower in proportion.
 ENVIRONMENT = {
@@ -29,6 +38,7 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "PYTHONUNBUFFERED": "1",
 }
+NO_RESTARTS = Restarts()
 SET_HERE = ("coordinator", "num_processes", "process_id")
 
 _USAGE = """\
@@ -36,6 +46,7 @@ Trains with one process for each device on this machine, and makes them really u
 
   python -m experiments.launch --profile=2:1:1 -- --dataset=salinas_a --data_dir=DIR
   python -m experiments.launch --profile=1:1 --slowdown=1:3:100:200 -- --scheme=adaptive
+  python -m experiments.launch --profile=2:1:1 --max_restarts=3 --elastic -- --epochs=100
 
 What follows -- are flags of experiments.run. Each process has one thread and is pinned to a core.
 The fastest has a core to itself where they suffice; the others are suspended and resumed,
@@ -61,6 +72,7 @@ def launch(
     run_flags: Sequence[str],
     workdir: Path,
     log_dir: str = "",
+    restarts: Restarts = NO_RESTARTS,
     command: Callable[..., tuple[str, ...]] = run_command,
 ) -> None:
     """Runs one process for each device of the profile, as fast as the profile says.
@@ -71,78 +83,52 @@ def launch(
         run_flags: flags of every process.
         workdir: the run's folder, whose metrics.jsonl tells the step.
         log_dir: folder of the logs, or "" for a temporary one.
+        restarts: what to do when a process dies.
         command: makes a process's command; see `run_command`.
 
     Raises:
-        InputError: if the processes cannot be placed; WorkerError if one fails.
+        InputError: if the processes cannot be placed; WorkerError if one fails once too often.
     """
-    placements = place(profile.speeds, available_cores())
-    coordinator = f"127.0.0.1:{free_port()}"
+    team = Team(profile, tuple(slowdowns), tuple(run_flags))
     with _log_folder(log_dir) as logs:
-        workers = [
-            Worker(
-                command(run_flags, coordinator, len(profile), rank),
-                ENVIRONMENT,
-                placement.core,
-                logs / f"rank{rank}.log",
-            )
-            for rank, placement in enumerate(placements)
-        ]
-        metrics = Follower(workdir / "metrics.jsonl", skip=True)
-        with Workers(workers) as running, contextlib.ExitStack() as stack:
-            throttle = Throttle(running.processes, placements)
-            watch = _Watch(Follower(workers[0].log), metrics, throttle, stack, slowdowns)
-            try:
-                running.wait(watch)
-            finally:
-                watch.show()
-        if not watch.throttled:
-            raise InputError(
-                f"the processes ended without writing {workdir / 'metrics.jsonl'}, so they were "
-                f"never throttled; let them write it before what is to be measured"
-            )
-    print(describe(profile, placements, throttle))
+
+        def start(team, number):
+            folder = logs / f"restart{number}" if number else logs
+            folder.mkdir(exist_ok=True)
+            _start(team, workdir, folder, command)
+
+        keep_running(start, team, workdir, restarts)
 
 
-class _Watch:
-    """What the launcher does while the processes run; called about 20 times a second."""
-
-    def __init__(
-        self,
-        output: Follower,
-        metrics: Follower,
-        throttle: Throttle,
-        stack: contextlib.ExitStack,
-        slowdowns: Sequence[Slowdown],
-    ):
-        self.throttled = False
-        self._output = output
-        self._metrics = metrics
-        self._throttle = throttle
-        self._stack = stack
-        self._slowdowns = slowdowns
-
-    def __call__(self) -> None:
-        self.show()
-        # Importing and compiling at a sixteenth of a core would outlast every time limit.
-        if not self.throttled and self._metrics.has_changed():
-            self._stack.enter_context(self._throttle)
-            self.throttled = True
-        for line in self._metrics.read_lines():
-            record = json.loads(line)
-            if record["kind"] == "step":
-                self._slow_down(record["step"])
-
-    def show(self) -> None:
-        """Prints what rank 0 has printed."""
-        for line in self._output.read_lines():
-            print(line, flush=True)
-
-    def _slow_down(self, step: int) -> None:
-        for rank in {slowdown.rank for slowdown in self._slowdowns}:
-            mine = (slowdown for slowdown in self._slowdowns if slowdown.rank == rank)
-            factor = math.prod(slowdown.factor_at(step) for slowdown in mine)
-            self._throttle.set_slowdown(rank, factor)
+def _start(team: Team, workdir: Path, logs: Path, command: Callable[..., tuple[str, ...]]) -> None:
+    """Runs a team's processes to their end and prints what became of their speeds."""
+    cores = available_cores()
+    placements = place(team.profile.speeds, cores)
+    of_ranks = [placement.core for placement in placements] + [cores[-1]] * team.onlooker
+    coordinator = f"127.0.0.1:{free_port()}"
+    workers = [
+        Worker(
+            command(list(team.run_flags), coordinator, len(of_ranks), rank),
+            ENVIRONMENT,
+            core,
+            logs / f"rank{rank}.log",
+        )
+        for rank, core in enumerate(of_ranks)
+    ]
+    metrics = Follower(workdir / "metrics.jsonl", skip=True)
+    with Workers(workers) as running, contextlib.ExitStack() as stack:
+        throttle = Throttle(running.processes[: len(placements)], placements)
+        watch = Watch(Follower(workers[0].log), metrics, throttle, stack, team.slowdowns)
+        try:
+            running.wait(watch)
+        finally:
+            watch.show()
+    if not watch.throttled:
+        raise InputError(
+            f"the processes ended without writing {workdir / 'metrics.jsonl'}, so they were "
+            f"never throttled; let them write it before what is to be measured"
+        )
+    print(describe(team.profile, placements, throttle))
 
 
 def describe(profile: Profile, placements: Sequence[Placement], throttle: Throttle) -> str:
@@ -176,32 +162,27 @@ def _log_folder(log_dir: str) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def parse(argv: list[str]) -> tuple[Profile, list[Slowdown], list[str], Path, str]:
+def parse(argv: list[str]) -> tuple[Profile, list[Slowdown], list[str], Path, str, Restarts]:
     """The arguments of `launch` that a command line asks for.
 
     Raises:
         InputError: on a value that cannot be used, the launcher's or the run's.
         SystemExit: after --help; or, with one line on stderr, on a flag that is unknown.
     """
-    end = argv.index("--") if "--" in argv else len(argv)
     own = _own_flags()
-    if any(argument in ("--help", "-help", "-h", "--helpshort") for argument in argv[1:end]):
-        print(help_text())
-        sys.exit(0)
-    try:
-        rest = own(argv[:end])
-    except flags.Error as error:
-        fail(f"{error}; the flags of experiments.run go after --")
-    if len(rest) > 1:
-        fail(f"{rest[1]!r} is not a flag; the flags of experiments.run go after --")
+    run_flags = parse_own_flags(own, argv, help_text)
     if own.profile is None:
         raise InputError("--profile is missing; give speeds, such as --profile=2:1:1")
     profile = parse_profile(own.profile)
     slowdowns = [parse_slowdown(text, len(profile)) for text in own.slowdown]
-    return profile, slowdowns, *_parse_run_flags(argv[end + 1 :], len(profile)), own.log_dir
+    run_flags, workdir = _parse_run_flags(run_flags, len(profile), own.elastic)
+    restarts = Restarts(own.max_restarts, own.elastic)
+    return profile, slowdowns, run_flags, workdir, own.log_dir, restarts
 
 
-def _parse_run_flags(run_flags: list[str], num_processes: int) -> tuple[list[str], Path]:
+def _parse_run_flags(
+    run_flags: list[str], num_processes: int, elastic: bool
+) -> tuple[list[str], Path]:
     """The flags of each process, in which --workdir is never missing, and that folder."""
     parse_flags(["experiments.run", *run_flags])
     for name in SET_HERE:
@@ -211,6 +192,11 @@ def _parse_run_flags(run_flags: list[str], num_processes: int) -> tuple[list[str
     flags.FLAGS.num_processes = num_processes
     flags.FLAGS.process_id = 0
     config = config_from_flags()
+    if elastic and config.scheme not in EXACT_SCHEMES:
+        raise InputError(
+            f"--elastic: with --scheme={config.scheme} fewer devices train to another result; "
+            f"choose one of {', '.join(EXACT_SCHEMES)}"
+        )
     if config.workdir:
         return run_flags, Path(config.workdir)
     workdir = config.choose_workdir()
@@ -238,6 +224,19 @@ def _own_flags() -> flags.FlagValues:
         "folder of the processes' logs; by default a temporary one, kept only after a failure",
         flag_values=own,
     )
+    flags.DEFINE_integer(
+        "max_restarts",
+        0,
+        "how often to start again from the newest sound checkpoint when a process dies",
+        lower_bound=0,
+        flag_values=own,
+    )
+    flags.DEFINE_bool(
+        "elastic",
+        False,
+        "start again without the process that died; the others measure their speeds anew",
+        flag_values=own,
+    )
     return own
 
 
@@ -251,7 +250,7 @@ def help_text() -> str:
             initial_indent=f"  --{name:<14}",
             subsequent_indent=" " * 18,
         )
-        for name in ("profile", "slowdown", "log_dir")
+        for name in ("profile", "slowdown", "log_dir", "max_restarts", "elastic")
     )
     return "\n".join([_USAGE, *described])
 
@@ -260,7 +259,8 @@ def main(argv: list[str]) -> None:
     """Launches what the flags say."""
     define_flags()
     try:
-        launch(*parse(argv))
+        with terminable():
+            launch(*parse(argv))
     except WorkerError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
@@ -269,6 +269,9 @@ def main(argv: list[str]) -> None:
     except KeyboardInterrupt:
         print("error: interrupted before the run was finished", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
+    except Terminated:
+        print("error: SIGTERM came before the run was finished", file=sys.stderr)
+        sys.exit(128 + signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""What a run tells: a summary for programs, a few lines for people, pictures for both."""
+"""What a run tells: a summary for programs, a few lines for people."""
 
+import math
 import os
 import platform
 import statistics
@@ -9,17 +10,14 @@ import jax
 import numpy as np
 
 import hsi_jax
+from experiments.dataset import Dataset
 from experiments.setup import Setup
-from hsi_jax.data.scene import Scene
-from hsi_jax.data.split import Split, class_counts, count_leakage
+from hsi_jax.data.split import class_counts, count_leakage
 from hsi_jax.errors import InputError
-from hsi_jax.evaluate.confusion import draw_confusion
-from hsi_jax.evaluate.curves import draw_curves
-from hsi_jax.evaluate.map import draw_map, rgb_composite
 from hsi_jax.evaluate.metrics import scores
-from hsi_jax.evaluate.shares import draw_shares
 from hsi_jax.hetero import make_plan
-from hsi_jax.train import Fit, Rebalancing, Replicas, TrainState
+from hsi_jax.hetero.cluster import rank
+from hsi_jax.train import Checkpoints, Fit, Rebalancing, Replicas, TrainState
 
 FIRST_STEPS = 20
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
@@ -37,27 +35,28 @@ def summarise(
     Accuracies are fractions of 1 on the test pixels. Names that begin with `modelled_` come from
     the profile; all other times were measured here.
     """
-    config, scene, split, replicas = setup.config, setup.scene, setup.split, setup.replicas
+    config, dataset, replicas = setup.config, setup.dataset, setup.replicas
     plan = replicas.plan
-    step_seconds = statistics.median(fitted.step_seconds)
+    # Without one where the run was resumed after its last step.
+    step_seconds = statistics.median(fitted.step_seconds) if fitted.step_seconds else None
     return {
         **scores(confusion).to_json(),
         "test_loss": test_loss,
         "confusion_matrix": confusion.tolist(),
-        "class_names": scene.class_names,
-        "class_ids": scene.class_ids,
-        "final_loss": fitted.losses[-1],
-        "losses_first_steps": fitted.losses[:FIRST_STEPS],
+        "class_names": dataset.class_names,
+        "class_ids": dataset.class_ids,
+        "final_loss": _known(fitted.losses[-1]),
+        "losses_first_steps": [_known(loss) for loss in fitted.losses[:FIRST_STEPS]],
+        "skipped_steps": sum(_known(loss) is None for loss in fitted.losses),
         "steps": len(fitted.losses),
         "interrupted": fitted.interrupted,
         "best_step": fitted.best_step,
-        "dataset": scene.name,
-        "note": scene.note,
-        "split": _summarise_split(split, scene, replicas.patches.patch_size),
-        "model": config.model,
+        "dataset": dataset.name,
+        "note": dataset.note,
+        "split": _summarise_split(dataset),
+        "model": config.model_name,
         "parameters": count_parameters(fitted.state),
-        "patch_size": replicas.patches.patch_size,
-        "channels": replicas.patches.cube.shape[-1],
+        "input_shape": dataset.input_shape,
         "scheme": plan.scheme,
         "profile": config.profile_name,
         "num_devices": len(replicas.profile),
@@ -67,11 +66,14 @@ def summarise(
         "weights": plan.weights,
         "batch_size": plan.batch_size,
         "microbatch_size": plan.microbatch_size,
-        "step_time_ms_median": 1e3 * step_seconds,
-        "samples_per_second": plan.batch_size / step_seconds,
+        "timed_steps": len(fitted.step_seconds),
+        "step_time_ms_median": step_seconds and 1e3 * step_seconds,
+        "samples_per_second": step_seconds and plan.batch_size / step_seconds,
         "compile_seconds": fitted.compile_seconds,
+        "feed": _summarise_feed(replicas, fitted),
         **model_times(replicas),
         "rebalancing": rebalancing.records if rebalancing else [],
+        "timeline": describe_timeline(fitted, rebalancing),
         "hardware": describe_hardware(replicas),
         "versions": {
             "hsi_jax": hsi_jax.__version__,
@@ -79,6 +81,21 @@ def summarise(
             **{package: version(package) for package in PACKAGES},
         },
     }
+
+
+def describe_timeline(fitted: Fit, rebalancing: Rebalancing | None) -> list[dict]:
+    """Of each timed step its number, and what each process did when, s since the first stamp."""
+    names = ("began", "worked", "ended")
+    records = rebalancing.records if rebalancing else []
+    records = records[len(records) - len(fitted.timeline) :]  # not those before a resumption
+    return [
+        {"step": record["step"], **dict(zip(names, stamps.T.round(6).tolist(), strict=True))}
+        for record, stamps in zip(records, fitted.timeline, strict=True)
+    ]
+
+
+def _known(loss: float) -> float | None:
+    return loss if math.isfinite(loss) else None  # JSON has no NaN
 
 
 def model_times(replicas: Replicas) -> dict:
@@ -99,23 +116,40 @@ def model_times(replicas: Replicas) -> dict:
     }
 
 
-def _summarise_split(split: Split, scene: Scene, patch_size: int) -> dict:
+def _summarise_feed(replicas: Replicas, fitted: Fit) -> dict:
+    kind = "streamed" if replicas.is_streamed else "resident"
+    if not fitted.wait_seconds:  # resumed after its last step
+        return {"kind": kind, "wait_ms_median": None, "wait_fraction_of_step_time": None}
+    return {
+        "kind": kind,
+        "wait_ms_median": 1e3 * statistics.median(fitted.wait_seconds),
+        "wait_fraction_of_step_time": sum(fitted.wait_seconds) / sum(fitted.step_seconds),
+    }
+
+
+def _summarise_split(dataset: Dataset) -> dict:
+    split = dataset.split
     sets = {"train": split.train, "validation": split.validation, "test": split.test}
-    leaking = count_leakage(split, scene.labels.shape, patch_size)
     per_class = {
-        name: class_counts(ids, scene.labels, scene.num_classes).tolist()
+        name: class_counts(ids, dataset.labels, dataset.num_classes).tolist()
         for name, ids in sets.items()
     }
-    return {
+    summary = {
         "kind": split.kind,
         "counts": {name: len(ids) for name, ids in sets.items()},
         "counts_per_class": per_class,
-        "leakage": {
-            "test_pixels_with_training_pixel_in_patch": leaking,
-            "fraction_of_test_pixels": leaking / len(split.test),
-            "patch_size": patch_size,
-        },
         "remarks": split.remarks,
+    }
+    return summary | ({"leakage": _summarise_leakage(dataset)} if dataset.scene else {})
+
+
+def _summarise_leakage(dataset: Dataset) -> dict:
+    split, patch_size = dataset.split, dataset.input_shape[0]
+    leaking = count_leakage(split, dataset.scene.labels.shape, patch_size)
+    return {
+        "test_pixels_with_training_pixel_in_patch": leaking,
+        "fraction_of_test_pixels": leaking / len(split.test),
+        "patch_size": patch_size,
     }
 
 
@@ -147,25 +181,45 @@ def _cpu_name() -> str:
 
 def describe_start(setup: Setup) -> str:
     """The lines printed before training."""
-    config, scene, split = setup.config, setup.scene, setup.split
-    rows, columns, bands = scene.cube.shape
-    size, channels = setup.replicas.patches.patch_size, setup.replicas.patches.cube.shape[-1]
-    leakage = count_leakage(split, scene.labels.shape, size) / len(split.test)
+    config, dataset = setup.config, setup.dataset
+    split = dataset.split
     sizes = f"{len(split.train)} train, {len(split.validation)} validate, {len(split.test)} test"
     lines = [
-        f"Scene    {scene.name}: {rows} x {columns} pixels, {bands} bands, "
-        f"{scene.num_classes} classes",
-        f"Split    {split.kind}: {sizes}; {leakage:.1%} of the test pixels have a training pixel "
-        f"in their patch",
+        _describe_data(dataset),
+        *([f"         {dataset.note}"] if dataset.note else []),
+        f"Split    {split.kind}: {sizes}{_describe_leakage(dataset)}",
         *(f"         {remark}" for remark in split.remarks),
-        f"Model    {config.model} on {size} x {size} x {channels}, "
+        f"Model    {config.model_name} on {' x '.join(map(str, dataset.input_shape))}, "
         f"{count_parameters(setup.state):,} parameters",
         f"Training {setup.num_steps} steps of {config.batch_size} samples, {config.optimizer}, "
         f"learning rate {config.learning_rate:g} ({config.schedule})",
     ]
-    if scene.note:
-        lines.insert(1, f"         {scene.note}")
     return "\n".join(lines)
+
+
+def describe_sizes(rates: dict[int, float], chosen: int) -> str:
+    """The table of the microbatch sizes that were measured, and which was chosen."""
+    lines = [f"{'microbatch':>10}{'samples/s':>12}  (measured, over all devices)"]
+    for size, rate in rates.items():
+        lines.append(f"{size:>10}{rate:>12,.0f}{'  chosen' if size == chosen else ''}")
+    return "\n".join([*lines, ""])
+
+
+def _describe_data(dataset: Dataset) -> str:
+    if dataset.scene is None:
+        return f"Images   {dataset.name}: {len(dataset.labels)}, {dataset.num_classes} classes"
+    rows, columns, bands = dataset.scene.cube.shape
+    return (
+        f"Scene    {dataset.name}: {rows} x {columns} pixels, {bands} bands, "
+        f"{dataset.num_classes} classes"
+    )
+
+
+def _describe_leakage(dataset: Dataset) -> str:
+    if dataset.scene is None:
+        return ""
+    part = _summarise_leakage(dataset)["fraction_of_test_pixels"]
+    return f"; {part:.1%} of the test pixels have a training pixel in their patch"
 
 
 def describe_devices(replicas: Replicas) -> str:
@@ -189,10 +243,15 @@ def describe_devices(replicas: Replicas) -> str:
 
 def describe_end(summary: dict) -> str:
     """The lines printed after the test."""
+    measured = "No step since the checkpoint"
+    if summary["timed_steps"]:
+        measured = (
+            f"Measured step: {summary['step_time_ms_median']:.1f} ms (median), "
+            f"{summary['samples_per_second']:,.0f} samples/s, compiled in "
+            f"{summary['compile_seconds']:.1f} s"
+        )
     lines = [
-        f"Measured step: {summary['step_time_ms_median']:.1f} ms (median), "
-        f"{summary['samples_per_second']:,.0f} samples/s, compiled in "
-        f"{summary['compile_seconds']:.1f} s; {summary['hardware']}",
+        f"{measured}; {summary['hardware']}",
         "",
         f"Test, {summary['split']['kind']} split: OA {summary['overall_accuracy']:.2%}, "
         f"AA {summary['average_accuracy']:.2%}, kappa {summary['kappa']:.4f} "
@@ -203,52 +262,21 @@ def describe_end(summary: dict) -> str:
     return "\n".join(lines)
 
 
-def write_prediction(setup: Setup, prediction: np.ndarray) -> None:
-    """Saves the map as arrays, in the scene's own label ids (0 = unlabelled)."""
-    scene = setup.scene
-    setup.folder.write_arrays(
-        "prediction.npz",
-        prediction=scene.original_labels(prediction),
-        truth=scene.original_labels(scene.labels),
-        **{name: _mask(setup, name) for name in ("train", "validation", "test")},
-    )
+def describe_checkpoints(checkpoints: Checkpoints, event: str) -> str:
+    """The lines that tell where the run can go on, and whether a checkpoint could not be saved."""
+    steps = checkpoints.steps()
+    newest = f"the newest checkpoint is of step {steps[-1]}" if steps else "there is no checkpoint"
+    lines = [f"{event}; {newest}. Go on with --resume --workdir={checkpoints.path.parent}"]
+    if checkpoints.failures:
+        lines.append(
+            f"WARNING: {len(checkpoints.failures)} checkpoints could not be saved, the last one "
+            f"because: {checkpoints.failures[-1]}"
+        )
+    return "\n".join(lines)
 
 
-def _mask(setup: Setup, name: str) -> np.ndarray:
-    """The pixels of a set of the split, bool [rows, columns]."""
-    mask = np.zeros(setup.scene.labels.shape, bool)
-    mask.flat[getattr(setup.split, name)] = True
-    return mask
-
-
-def draw(
-    setup: Setup,
-    fitted: Fit,
-    rebalancing: Rebalancing | None,
-    confusion: np.ndarray,
-    prediction: np.ndarray,
-) -> None:
-    """Draws the pictures of a run."""
-    folder, scene = setup.folder, setup.scene
-    folder.write_figure("curves.png", draw_curves(folder.read_metrics(), fitted.best_step))
-    folder.write_figure("confusion.png", draw_confusion(confusion, scene.class_names))
-    rgb = rgb_composite(scene.cube, scene.rgb_bands) if scene.rgb_bands else None
-    oa = scores(confusion).overall_accuracy
-    title = f"{scene.name}: OA {oa:.2%} on test pixels, {setup.split.kind} split"
-    test = _mask(setup, "test")
-    folder.write_figure(
-        "map.png", draw_map(scene.labels, prediction, scene.class_names, test, rgb, title)
-    )
-    replicas, modelled = setup.replicas, model_times(setup.replicas)
-    shares = draw_shares(
-        replicas.profile.names,
-        replicas.profile.speeds,
-        replicas.plan.shares,
-        replicas.plan.weights,
-        modelled["modelled_device_times"],
-        replicas.plan.scheme,
-        replicas.profile.time_unit,
-        modelled["modelled_device_times_even"],
-        rebalancing.records if rebalancing else (),
-    )
-    folder.write_figure("shares.png", shares)
+def say(text: str) -> None:
+    """Prints; in a cluster, with the number of the process before each line."""
+    if jax.process_count() > 1:
+        text = "\n".join(f"[{rank()}] {line}" for line in text.splitlines())
+    print(text, flush=True)

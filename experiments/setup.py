@@ -10,12 +10,16 @@ import jax
 import optax
 
 from experiments.config import Config
-from experiments.dataset import load_dataset, make_patches, make_split
-from hsi_jax.data import Scene, Split, batch_ids, steps_for_epochs
+from experiments.dataset import Dataset
+from experiments.images import image_dataset
+from experiments.sameness import resumable_folder
+from experiments.scene import scene_dataset
+from hsi_jax.data import batch_ids, steps_for_epochs
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import Profile, emulate_devices, make_plan, parse_profile
 from hsi_jax.hetero.cluster import check_alike, join_cluster, rank
-from hsi_jax.models import find_model, parse_options
+from hsi_jax.hetero.timing import choose_microbatch_size
+from hsi_jax.models import build_model, parse_options
 from hsi_jax.train import (
     Replicas,
     RunFolder,
@@ -24,7 +28,9 @@ from hsi_jax.train import (
     make_optimizer,
     make_schedule,
     measure_profile,
+    measure_throughputs,
 )
+from hsi_jax.train.replicas import choose_devices
 
 OWN_TO_A_PROCESS = ("process_id", "workdir")
 
@@ -35,8 +41,7 @@ class Setup:
 
     config: Config
     folder: RunFolder
-    scene: Scene
-    split: Split
+    dataset: Dataset
     replicas: Replicas
     state: TrainState
     schedule: optax.Schedule
@@ -51,26 +56,41 @@ def set_up(config: Config) -> Setup:
     """
     profile = _first_profile(config)
     folder = _claim_folder(config)
-    scene = load_dataset(config)
-    split = make_split(config, scene)
-    patches = make_patches(config, scene, split.train)
-    plan = make_plan(config.scheme, profile, config.batch_size, config.microbatch_size)
+    devices = choose_devices(len(profile))
+    dataset = image_dataset(config, devices) if config.is_image_set else scene_dataset(config)
+    plan = make_plan(config.scheme, profile, config.batch_size, config.first_microbatch_size)
 
-    num_steps = config.steps or steps_for_epochs(len(split.train), config.batch_size, config.epochs)
+    num_steps = config.steps or steps_for_epochs(
+        len(dataset.split.train), config.batch_size, config.epochs
+    )
     schedule = make_schedule(config.schedule, config.learning_rate, num_steps)
     optimizer = make_optimizer(config.optimizer, schedule, config.momentum, config.weight_decay)
-    options = parse_options(config.model, config.model_options)
-    module = find_model(config.model)(num_classes=scene.num_classes, **options)
-    patch_shape = (patches.patch_size, patches.patch_size, patches.cube.shape[-1])
-    state = create_state(module, optimizer, patch_shape, config.seed)
-    replicas = Replicas(profile, plan, patches)
-    return Setup(config, folder, scene, split, replicas, state, schedule, num_steps)
+    options = parse_options(config.model_name, config.model_options)
+    module = build_model(config.model_name, dataset.num_classes, options)
+    state = create_state(module, optimizer, dataset.input_shape, config.seed, dataset.prepare)
+    replicas = Replicas(profile, plan, dataset.samples)
+    return Setup(config, folder, dataset, replicas, state, schedule, num_steps)
+
+
+def choose_size(setup: Setup) -> tuple[Setup, dict[int, float]]:
+    """Chooses the microbatch size by what is measured, alike in all processes.
+
+    Returns:
+        The setup with that size in its configuration, and samples per second of each size.
+    """
+    config, replicas = setup.config, setup.replicas
+    batch = batch_ids(setup.dataset.split.train, config.batch_size, config.seed, 0)
+    rates = measure_throughputs(replicas, setup.state, batch, config.microbatch_sizes)
+    size = choose_microbatch_size(rates, config.batch_size, len(replicas.profile))
+    config = dataclasses.replace(config, microbatch_size=size)
+    replicas.plan = make_plan(config.scheme, replicas.profile, config.batch_size, size)
+    return dataclasses.replace(setup, config=config), rates
 
 
 def measure_speeds(setup: Setup) -> None:
     """Replaces the replicas' profile by a measured one, and their plan by one that follows it."""
     config, replicas = setup.config, setup.replicas
-    batch = batch_ids(setup.split.train, config.batch_size, config.seed, 0)
+    batch = batch_ids(setup.dataset.split.train, config.batch_size, config.seed, 0)
     replicas.profile = measure_profile(replicas, setup.state, batch)
     replicas.plan = make_plan(
         config.scheme, replicas.profile, config.batch_size, config.microbatch_size
@@ -103,4 +123,6 @@ def _claim_folder(config: Config) -> RunFolder:
         nowhere = tempfile.mkdtemp(prefix="hsi_jax-")
         atexit.register(shutil.rmtree, nowhere, ignore_errors=True)
         return RunFolder(nowhere)
+    if config.resume:
+        return resumable_folder(config)
     return RunFolder(config.choose_workdir(), config.overwrite)

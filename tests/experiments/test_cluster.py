@@ -130,7 +130,29 @@ def test_waiting_for_somebody_who_never_comes_ends():
 def test_one_process_gathers_alone():
     assert cluster.gather(np.arange(3)).tolist() == [[0, 1, 2]]
     assert cluster.gather_hosts() == [socket.gethostname()]
+    assert cluster.broadcast(b"mine") == b"mine"
     cluster.check_alike({"seed": 1, "cube": None})
+
+
+BROADCAST = """
+import sys
+from hsi_jax.hetero import cluster
+cluster.join_cluster(sys.argv[1], 2, int(sys.argv[2]))
+cluster.BROADCAST_BYTES = 7
+for data in (b"", b"\\0\\0\\0\\x80", bytes(range(256))):  # the second is -0.0
+    assert cluster.broadcast(data if cluster.rank() == 0 else b"other") == data
+"""
+
+
+def test_everybody_gets_the_bytes_of_process_0(tmp_path):
+    address = free_address()
+    command = (sys.executable, "-c", BROADCAST, address)
+    workers = [
+        Worker((*command, str(rank)), ONE_THREAD, None, tmp_path / f"{rank}.log")
+        for rank in range(2)
+    ]
+    with Workers(workers) as running:
+        running.wait()
 
 
 def test_a_mistake_that_one_process_alone_finds_ends_all(run_together, tmp_path):

@@ -9,10 +9,11 @@ import pytest
 from absl import flags
 
 from experiments import flags as edge
-from experiments.config import DATASETS, Config
+from experiments.config import IMAGE_SETS, SCENES, Config
 from hsi_jax.hetero import PRESETS
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+PRESET_FILES = sorted((Path(__file__).parents[2] / "experiments" / "presets").glob("*.flags"))
 
 
 @pytest.fixture
@@ -145,7 +146,7 @@ def test_the_help_lists_each_flag_once_under_its_group():
         name: field.metadata["group"] for name, field in FIELDS.items()
     }
     groups = re.findall(r"^([A-Z]\w+):$", edge.help_text(), flags=re.MULTILINE)
-    assert groups == ["Data", "Split", "Model", "Devices", "Training", "Output"]
+    assert groups == ["Data", "Split", "Model", "Devices", "Training", "Checkpoints", "Output"]
 
 
 def test_the_help_tells_choices_and_defaults():
@@ -166,7 +167,7 @@ def test_the_help_tells_the_presets():
 
 def test_the_help_fits_a_terminal():
     lines = edge.help_text().splitlines()
-    assert len(lines) <= 60
+    assert len(lines) <= 90
     assert max(map(len, lines)) <= 100
 
 
@@ -175,7 +176,8 @@ def test_the_program_prints_its_help(programs):
 
 
 def test_the_program_ends_with_one_line_on_a_value_that_is_no_choice(programs):
-    message = f"error: --dataset=nope: choose one of {', '.join(DATASETS)}\n"
+    names = ", ".join([*SCENES, *IMAGE_SETS])
+    message = f"error: --dataset=nope: choose one of {names}; or tfds:NAME of TensorFlow Datasets\n"
     assert programs["choice"] == ("", message, 2)
 
 
@@ -193,3 +195,22 @@ def test_the_program_emulates_the_devices_it_needs(programs):
     assert summary["speeds"] == [8, 4, 2, 1]
     assert (summary["num_devices"], summary["steps"]) == (4, 2)
     assert json.loads((folder / "config.json").read_text())["profile"] == "8:4:2:1"
+
+
+@pytest.mark.parametrize(("given", "size"), [("auto", "auto"), ("8", 8)])
+def test_the_microbatch_size_is_a_number_or_auto(given, size, defined):
+    edge.parse_flags(["run", f"--microbatch_size={given}"])
+    assert edge.config_from_flags().microbatch_size == size
+
+
+@pytest.mark.parametrize("path", PRESET_FILES, ids=lambda path: path.stem)
+def test_a_preset_is_a_sound_configuration(path, defined):
+    edge.parse_flags(["run", f"--flagfile={path}", "--seed=3"])
+    config = edge.config_from_flags()
+    assert config.dataset == "eurosat"
+    assert config.model_name in path.stem
+    assert config.seed == 3
+
+
+def test_there_are_presets():
+    assert len(PRESET_FILES) == 2

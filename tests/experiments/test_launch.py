@@ -14,10 +14,12 @@ import pytest
 from absl import flags
 
 from experiments import launch as launcher
+from experiments import watch
 from experiments.config import Config
 from experiments.flags import define_flags
 from experiments.follower import Follower
 from experiments.launch import launch, parse, run_command
+from experiments.restarts import Restarts
 from experiments.slowdown import Slowdown, parse_slowdown
 from hsi_jax.errors import InputError
 from hsi_jax.hetero.profile import parse_profile
@@ -38,6 +40,8 @@ try:
         if rank == 0:
             os.makedirs(workdir, exist_ok=True)
             with open(workdir + '/metrics.jsonl', 'a') as file:
+                if step == 0:
+                    print(json.dumps({'kind': 'start', 'num_steps': steps}), file=file)
                 print(json.dumps({'kind': 'step', 'step': step}), file=file)
                 print(json.dumps({'kind': 'evaluation', 'step': step}), file=file)
         end = time.monotonic() + 0.05
@@ -66,7 +70,7 @@ def stand_in(steps, failing=None):
 def launch_stand_in(tmp_path, profile, steps, slowdowns=(), failing=None, log_dir=""):
     workdir = tmp_path / "run"
     command = stand_in(steps, failing)
-    launch(parse_profile(profile), slowdowns, [str(workdir)], workdir, log_dir, command)
+    launch(parse_profile(profile), slowdowns, [str(workdir)], workdir, log_dir, command=command)
 
 
 def table(text):
@@ -99,6 +103,32 @@ def test_a_slowdown_is_in_force_between_its_steps(tmp_path, capfd):
     assert rows[0][2] == 1
     assert 0.35 < rows[1][2] < 0.75
     assert rows[1][3] < 1.3 * rows[1][2]
+
+
+def test_a_bar_counts_the_steps(tmp_path, monkeypatch):
+    bars = []
+
+    class Bar:
+        write = staticmethod(print)
+
+        def __init__(self, **options):
+            self.options, self.count, self.closed = options, 0, False
+            bars.append(self)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *exception):
+            self.closed = True
+
+        def update(self):
+            self.count += 1
+
+    monkeypatch.setattr(watch, "tqdm", Bar)
+    launch_stand_in(tmp_path, "1", steps=4)
+    (bar,) = bars
+    assert (bar.options["total"], bar.count, bar.closed) == (4, 4, True)
+    assert bar.options["disable"] is None  # on a terminal only
 
 
 def test_a_failure_names_the_rank_and_keeps_the_temporary_logs(tmp_path, capfd):
@@ -144,7 +174,9 @@ def command(run_flags, coordinator, num_processes, process_id):
     print('started', process_id, flush=True)
     return (sys.executable, '-S', '-c', {program!r}, {workdir!r}, str(process_id), '2000')
 launch.define_flags = lambda: None
-launch.parse = lambda argv: (parse_profile('3:1:1:1'), [], [], Path({workdir!r}), {logs!r}, command)
+launch.parse = lambda argv: (
+    parse_profile('3:1:1:1'), [], [], Path({workdir!r}), {logs!r}, launch.NO_RESTARTS, command
+)
 launch.main([])
 """
 
@@ -162,7 +194,7 @@ def running(tmp_path):
             assert time.monotonic() < deadline
             assert program.poll() is None
             time.sleep(0.05)
-        time.sleep(0.3)  # until the throttle has begun
+        time.sleep(1.0)  # until the throttle has begun, also on a busy machine
         children = psutil.Process(program.pid).children()
         assert len(children) == 4
         yield program, children
@@ -248,11 +280,12 @@ def test_a_command_line_becomes_arguments(defined):
         theirs,
         Path("runs/a b"),
         "logs",
+        Restarts(),
     )
 
 
 def test_a_folder_is_chosen_where_none_is_given(defined):
-    _, _, run_flags, workdir, _ = parse(["launch", "--profile", "2:1", "--", "--model=mlp"])
+    _, _, run_flags, workdir, _, _ = parse(["launch", "--profile", "2:1", "--", "--model=mlp"])
     assert re.fullmatch(r"runs/synthetic-mlp-\d{8}-\d{6}", str(workdir))
     assert run_flags == ["--model=mlp", f"--workdir={workdir}"]
 
@@ -307,6 +340,8 @@ def test_the_help_tells_each_flag(capsys):
         "profile",
         "slowdown",
         "log_dir",
+        "max_restarts",
+        "elastic",
     ]
     assert max(map(len, text.splitlines())) <= 100
 

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import shutil
 import signal
 from types import SimpleNamespace
@@ -11,10 +12,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.metrics import cohen_kappa_score
 from sklearn.metrics import confusion_matrix as count_confusions
 
-from experiments import report
+from experiments import pictures, report, setup
 from experiments.config import Config
-from experiments.dataset import load_dataset
 from experiments.run import run
+from experiments.scene import scene_dataset
 from hsi_jax.data.synthetic import synthetic_scene
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import make_plan, parse_profile
@@ -65,7 +66,7 @@ def earlier(base, tmp_path):
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Leaves out the pictures, which take as long as a short run."""
-    monkeypatch.setattr(report, "draw", lambda *arguments: None)
+    monkeypatch.setattr(pictures, "draw_training", lambda *arguments: None)
 
 
 def read_json(path):
@@ -93,12 +94,13 @@ def best_validated(records):
 
 
 def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    """Files by name; the checkpoints have tests of their own."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 def test_the_folder_holds_every_result_and_nothing_else(base):
     _, _, folder = base
-    assert {path.name for path in folder.iterdir()} == set(RESULTS)
+    assert {path.name for path in folder.iterdir()} == {*RESULTS, "checkpoints"} - {"gallery.png"}
     for name in RESULTS:
         assert (folder / name).stat().st_size > 0
         if name.endswith(".png"):
@@ -126,7 +128,7 @@ def test_the_summary_tells_how_the_run_was_made(base):
     assert (summary["num_devices"], len(summary["device_names"])) == (3, 3)
     assert (summary["batch_size"], summary["microbatch_size"]) == (60, 16)
     assert (summary["steps"], summary["interrupted"]) == (STEPS, False)
-    assert (summary["patch_size"], summary["channels"]) == (PATCH_SIZE, 6)
+    assert summary["input_shape"] == (PATCH_SIZE, PATCH_SIZE, 6)
     inputs, classes = PATCH_SIZE**2 * 6, 9
     assert summary["parameters"] == (inputs + 1) * 16 + (16 + 1) * 8 + (8 + 1) * classes
     assert {"python", "hsi_jax", "jax", "jaxlib", "flax", "optax"} <= set(summary["versions"])
@@ -159,9 +161,19 @@ def test_the_modelled_gain_over_even_shares_is_that_of_the_slowest_device(tmp_pa
         assert modelled["modelled_speedup_over_even"] == gain
 
 
+def without_times(records):
+    times = ("seconds", "step_seconds")
+    return [{k: v for k, v in record.items() if k not in times} for record in records]
+
+
 def test_the_metrics_have_one_line_per_step(base):
     config, summary, folder = base
+    assert read_metrics(folder)[0] == {"kind": "start", "num_steps": STEPS}
     steps = [record for record in read_metrics(folder) if record["kind"] == "step"]
+    seconds = [record["step_seconds"] for record in steps]
+    assert min(seconds) > 0
+    assert [record["seconds"] for record in steps] == pytest.approx(np.cumsum(seconds))
+    assert summary["step_time_ms_median"] == pytest.approx(1e3 * np.median(seconds))
     assert [record["step"] for record in steps] == list(range(STEPS))
     losses = [record["loss"] for record in steps]
     assert summary["losses_first_steps"] == losses[:20]
@@ -241,7 +253,7 @@ def test_another_profile_gives_the_same_bits(base, profile, no_pictures, tmp_pat
     assert summary["shares"] != expected["shares"]
     for key in ("losses_first_steps", "final_loss", "test_loss", "best_step", "confusion_matrix"):
         assert summary[key] == expected[key]
-    assert read_metrics(tmp_path) == read_metrics(folder)
+    assert without_times(read_metrics(tmp_path)) == without_times(read_metrics(folder))
     for name in ("parameters.npz", "prediction.npz"):
         here, there = read_arrays(tmp_path / name), read_arrays(folder / name)
         assert here.keys() == there.keys()
@@ -295,7 +307,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [
-        ({"train_per_class": 100_000}, "100000 training pixels per class leave no test pixels"),
+        ({"train_per_class": 100_000}, "100000 training samples per class leave no test samples"),
         ({"dataset": "file", "cube": "nope.npy", "labels": "nope.npy"}, r"no file nope\.npy"),
         ({"dataset": "ksc", "data_dir": "/nope"}, "no data folder /nope"),
         ({"split": "disjoint", "block_size": 200}, "give a smaller block size"),
@@ -351,7 +363,7 @@ def write_scene(folder, kind):
 
 @pytest.mark.parametrize("kind", [".npy", ".npz", ".mat"])
 def test_a_users_scene_is_read_from_any_format(tmp_path, kind):
-    scene = load_dataset(Config(dataset="file", **write_scene(tmp_path, kind)))
+    scene = scene_dataset(Config(dataset="file", **write_scene(tmp_path, kind)))
     cube, labels = user_scene()
     np.testing.assert_array_equal(scene.cube, cube)
     np.testing.assert_array_equal(scene.original_labels(scene.labels), labels)
@@ -379,7 +391,7 @@ def test_a_users_scene_and_split_replace_an_earlier_run(earlier, tmp_path):
 
     after = contents(earlier)
     assert after.pop("notes.txt") == before.pop("notes.txt") == b"mine"
-    assert after.keys() == set(RESULTS)
+    assert after.keys() == set(RESULTS) - {"gallery.png"}
     assert all(after[name] != before[name] for name in RESULTS)
     assert Config(**read_json(earlier / "config.json")) == config
     records = read_metrics(earlier)
@@ -415,12 +427,13 @@ def test_a_disjoint_split_leaks_nothing_and_needs_no_validation(no_pictures, tmp
 
 def test_training_that_diverges_says_so(earlier):
     options = CHEAP | {"optimizer": "sgd", "learning_rate": 1e30}
-    with pytest.raises(InputError, match=r"loss of step 1 is nan: .* lower --learning_rate"):
+    with pytest.raises(InputError, match=r"loss of step 1 is nan, .* lower --learning_rate"):
         run(Config(**options, workdir=str(earlier), overwrite=True))
     # What is left does not pass for the results of this run.
     left = {path.name for path in earlier.iterdir()}
     assert left == {"config.json", "profile.json", "metrics.jsonl", "notes.txt"}
-    assert [r["loss"] is None for r in read_metrics(earlier)] == [False, True]
+    steps = [r for r in read_metrics(earlier) if r["kind"] == "step"]
+    assert [r["loss"] is None for r in steps] == [False, True]
 
 
 def test_a_last_update_that_diverges_says_so(tmp_path):
@@ -429,12 +442,33 @@ def test_a_last_update_that_diverges_says_so(tmp_path):
         run(Config(**options, workdir=str(tmp_path)))
 
 
+def test_the_microbatch_size_is_chosen_by_what_is_measured(
+    no_pictures, monkeypatch, capsys, tmp_path
+):
+    measured = {4: 100.0, 8: 200.0, 16: 900.0, 32: 950.0, 64: 2000.0}
+
+    def measure(replicas, state, ids, sizes):
+        assert len(ids) == 128
+        return {size: measured[size] for size in sizes}
+
+    monkeypatch.setattr(setup, "measure_throughputs", measure)
+    options = CHEAP | {"batch_size": 128, "microbatch_size": "auto", "profile": "1:1"}
+    summary = run(Config(**options, workdir=str(tmp_path)))
+    # 128 samples on 2 devices leave 4 microbatches each of up to 16 samples.
+    assert summary["microbatch_size"] == 16
+    assert read_json(tmp_path / "config.json")["microbatch_size"] == 16
+    assert sum(summary["shares"]) == 8
+    assert re.search(r"^ +16 +900 +chosen$", capsys.readouterr().out, re.MULTILINE)
+    expected = run(Config(**options | {"microbatch_size": 16}, workdir=str(tmp_path / "given")))
+    assert summary["losses_first_steps"] == expected["losses_first_steps"]
+
+
 def test_ctrl_c_keeps_what_was_trained(base, monkeypatch, tmp_path):
     append = RunFolder.append_metrics
 
     def append_and_press(folder, record):
         append(folder, record)
-        if (record["kind"], record["step"]) == ("step", 2):
+        if (record["kind"], record.get("step")) == ("step", 2):
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(RunFolder, "append_metrics", append_and_press)
@@ -442,13 +476,13 @@ def test_ctrl_c_keeps_what_was_trained(base, monkeypatch, tmp_path):
     summary = run(Config(**CHEAP | {"steps": 1000}, workdir=str(tmp_path)))
     assert signal.getsignal(signal.SIGINT) is before
     assert (summary["interrupted"], summary["steps"]) == (True, 3)
-    assert {path.name for path in tmp_path.iterdir()} == set(RESULTS)
+    assert {path.name for path in tmp_path.iterdir()} == {*RESULTS, "checkpoints"} - {"gallery.png"}
     assert read_json(tmp_path / "summary.json")["interrupted"] is True
     steps = [r["step"] for r in read_metrics(tmp_path) if r["kind"] == "step"]
     assert steps == [0, 1, 2]
 
 
 def test_a_scene_of_the_catalogue_is_read_from_its_folder(real_data):
-    scene = load_dataset(Config(dataset="salinas_a", data_dir=str(real_data)))
+    scene = scene_dataset(Config(dataset="salinas_a", data_dir=str(real_data))).scene
     assert scene.shape == (83, 86, 204)
     assert scene.num_classes == 6

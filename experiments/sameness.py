@@ -1,0 +1,101 @@
+"""Whether a run may go on from the checkpoints of an earlier one: only if it is the same run."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+
+import numpy as np
+
+from experiments.config import Config
+from experiments.dataset import Dataset
+from hsi_jax.errors import InputError
+from hsi_jax.train import RunFolder
+
+# The result does not depend on these; where the data are may change, what they hold may not.
+MAY_DIFFER = frozenset(
+    {
+        "profile",
+        "retime_every",
+        "dead_band",
+        "hysteresis",
+        "time_devices",
+        "coordinator",
+        "num_processes",
+        "process_id",
+        "data_dir",
+        "feed",
+        "cache_mb",
+        "cube",
+        "labels",
+        "checkpoint_every",
+        "keep_checkpoints",
+        "resume",
+        "on_nonfinite",
+        "workdir",
+        "overwrite",
+    }
+)
+EXACT_SCHEMES = ("balanced", "adaptive")  # both give the gradient of the whole batch
+
+
+def resumable_folder(config: Config) -> RunFolder:
+    """The folder of the run that is to be resumed; changes nothing.
+
+    Raises:
+        InputError: if it holds none, or a run of another configuration.
+    """
+    folder = RunFolder.of_run(config.workdir)
+    check_same_run(folder.read_config(), config)
+    return folder
+
+
+def check_same_run(earlier: Mapping[str, object], config: Config) -> None:
+    """Checks that the run would end with the same bits as the earlier one.
+
+    Args:
+        earlier: its configuration as a dictionary; what an older version lacked is the default.
+        config: that of the run to come.
+
+    Raises:
+        InputError: naming each field that differs and matters.
+    """
+    now = json.loads(json.dumps(dataclasses.asdict(config)))
+    before = {field.name: field.default for field in dataclasses.fields(Config)} | dict(earlier)
+    differing = [
+        name
+        for name in sorted(before.keys() | now.keys())
+        if name not in MAY_DIFFER and before[name] != now.get(name, before[name])
+    ]
+    if {before["scheme"], now["scheme"]} <= set(EXACT_SCHEMES):
+        differing = [name for name in differing if name != "scheme"]
+    if not differing:
+        return
+    words = ", ".join(f"--{name}={now[name]} (it was {before[name]})" for name in differing)
+    why = ""
+    if {"steps", "epochs"} & set(differing):
+        why = (
+            "; the schedule of the learning rate spans all steps, so another length is another run"
+        )
+    raise InputError(
+        f"--resume: the run in --workdir={config.workdir} would become another one by "
+        f"{words}{why}; give the values it was started with, or another --workdir without --resume"
+    )
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """A digest of the data and their split, by which a changed file is noticed.
+
+    Of a set of images, which may be large, it looks at the pixels of 64 only.
+    """
+    split = dataset.split
+    if dataset.scene:
+        inputs = dataset.scene.cube
+    else:
+        inputs = dataset.images.read(np.linspace(0, len(dataset.labels) - 1, 64).astype(int))
+    digest = hashlib.sha256()
+    for array in (inputs, dataset.labels, split.train, split.validation, split.test):
+        array = np.ascontiguousarray(array)
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,250 @@
+"""A grid of runs: tiny real ones, and stand-ins that fail or were done before."""
+
+import csv
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from absl import flags
+
+from experiments import compare as program
+from experiments import grid, peer
+from experiments.compare import compare
+from experiments.config import Config
+from experiments.flags import define_flags
+from experiments.trial import read_summary
+from hsi_jax.errors import InputError
+from hsi_jax.train import fit, predict
+
+ROOT = Path(__file__).parents[2]
+TINY = ("--steps=4", "--model=mlp", "--patch_size=1", "--batch_size=19", "--microbatch_size=1")
+
+
+@pytest.fixture
+def parse():
+    """Makes trials of a command line; absl keeps the flags of run in one place."""
+    define_flags()
+    yield lambda *arguments: grid.parse(["compare", *arguments])
+    flags.FLAGS.unparse_flags()
+    for field in dataclasses.fields(Config):
+        delattr(flags.FLAGS, field.name)
+
+
+def test_two_schemes_with_two_seeds_are_run_and_then_reused(tmp_path):
+    own = ("--emulated", "--profile=16:1:1:1", "--schemes=uniform,balanced", "--seeds=0,1")
+    command = [sys.executable, "-m", "experiments.compare", *own]
+    command += [f"--workdir={tmp_path / 'grid'}", "--", *TINY]
+    outputs = []
+    for _ in range(2):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        outputs.append(done.stdout)
+    assert outputs[0] == outputs[1] == (tmp_path / "grid" / "table.md").read_text()
+    assert re.findall(r"^\| (\w+) \| 2 \|", outputs[0], re.MULTILINE) == ["uniform", "balanced"]
+    assert "ms" not in outputs[0]
+    with open(tmp_path / "grid" / "runs.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        summary = json.loads(
+            (tmp_path / "grid" / f"{row['scheme']}-seed{row['seed']}" / "summary.json").read_text()
+        )
+        assert summary["scheme"] == row["scheme"]
+        assert summary["overall_accuracy"] == float(row["overall_accuracy"])
+        assert row["step_ms"] == ""
+    losses = {}
+    for name in ("uniform-seed0", "balanced-seed0", "balanced-seed1"):
+        summary = json.loads((tmp_path / "grid" / name / "summary.json").read_text())
+        losses[name] = summary["losses_first_steps"]
+    assert len({tuple(values) for values in losses.values()}) == 3
+    assert (tmp_path / "grid" / "accuracy.png").stat().st_size > 1000
+    assert not (tmp_path / "grid" / "step_time.png").exists()
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Runs that are done at once, but for those that fail; returns the names of the done."""
+    done = []
+    failing = set()
+
+    def do(trial, platform):
+        done.append(trial.name)
+        if trial.name in failing:
+            raise InputError("rank 1 was killed by SIGKILL; the end of its log x:\nmore")
+        folder = platform.workdir / trial.name
+        folder.mkdir()
+        accuracies = dict.fromkeys(("overall_accuracy", "average_accuracy", "kappa"), 0.5)
+        summary = accuracies | {"interrupted": False, "modelled_speedup_over_even": 1.0}
+        (folder / "summary.json").write_text(json.dumps(summary))
+        (folder / "metrics.jsonl").write_text("")
+
+    monkeypatch.setattr(program, "do_trial", do)
+    return done, failing
+
+
+EMULATED = ("--emulated", "--profile=2:1", "--schemes=even,balanced")
+
+
+def test_a_failed_run_loses_no_other_and_is_tried_again(parse, stand_in, tmp_path):
+    done, failing = stand_in
+    failing.add("balanced-seed0")
+    arguments = parse(*EMULATED, "--seeds=0,1", f"--workdir={tmp_path}", "--", *TINY)
+    results = compare(*arguments)
+    assert done == ["even-seed0", "balanced-seed0", "even-seed1", "balanced-seed1"]
+    problems = [result.problem for result in results]
+    assert problems == ["", "rank 1 was killed by SIGKILL; the end of its log x", "", ""]
+    assert "| balanced | 1 of 2 |" in (tmp_path / "table.md").read_text()
+
+    failing.clear()
+    done.clear()
+    arguments = parse(*EMULATED, "--seeds=0,1,7", f"--workdir={tmp_path}", "--", *TINY)
+    assert not any(result.problem for result in compare(*arguments))
+    assert done == ["balanced-seed0", "even-seed7", "balanced-seed7"]
+
+
+def test_a_run_that_ctrl_c_ended_early_is_not_finished(parse, stand_in, tmp_path):
+    trials, platform, target = parse(*EMULATED, f"--workdir={tmp_path}", "--", *TINY)
+    compare(trials, platform, target)
+    path = tmp_path / trials[0].name / "summary.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"interrupted": True}))
+    assert read_summary(trials[0], tmp_path) is None
+    assert read_summary(trials[1], tmp_path)
+
+
+def test_another_comparison_in_the_folder_is_refused(parse, stand_in, tmp_path):
+    compare(*parse(*EMULATED, f"--workdir={tmp_path}", "--", *TINY))
+    with pytest.raises(InputError, match=r"holds a comparison with other options"):
+        compare(*parse(*EMULATED, f"--workdir={tmp_path}", "--", *TINY, "--steps=5"))
+    other = ("--emulated", "--profile=3:1", "--schemes=even")
+    with pytest.raises(InputError, match=r"holds a comparison with other platform"):
+        compare(*parse(*other, f"--workdir={tmp_path}", "--", *TINY))
+
+
+def test_a_folder_of_something_else_is_refused(parse, stand_in, tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(InputError, match="holds something else"):
+        compare(*parse(*EMULATED, f"--workdir={tmp_path}", "--", *TINY))
+
+
+def test_peers_that_are_not_installed_are_told(parse, stand_in, monkeypatch, tmp_path):
+    monkeypatch.setattr(program, "find_version", lambda python, module: None)
+    own = ("--profile=1:1", "--schemes=ddp_even,horovod_even", "--seeds=0")
+    results = compare(*parse(*own, f"--workdir={tmp_path}"))
+    assert [r.problem for r in results] == ["torch not installed", "horovod not installed"]
+    assert stand_in[0] == []
+
+
+def test_all_schemes_of_a_seed_come_first_and_share_all_but_scheme_and_seed(parse):
+    trials, platform, target = parse(
+        *("--profile=2:1", "--seeds=3,1", "--workdir=w", "--slowdown=1:3:5"),
+        *("--target_accuracy=0.9", "--", "--profile=measured"),
+    )
+    assert [trial.scheme for trial in trials] == [*grid.MEASURED] * 2
+    assert [trial.config.seed for trial in trials] == [3] * len(grid.MEASURED) + [1] * 9
+    assert {dataclasses.replace(t.config, seed=0, scheme="even") for t in trials[:4]} == {
+        dataclasses.replace(trials[0].config, seed=0)
+    }
+    assert (platform.run_flags, target) == (["--profile=measured"], 0.9)
+    assert platform.slowdowns[0].factor == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--workdir=w"], "--profile is missing"),
+        (["--profile=2:1"], "--workdir is missing"),
+        (["--profile=2:1", "--workdir=w", "--seeds=0,x"], "--seeds=0,x: give different"),
+        (["--profile=2:1", "--workdir=w", "--seeds=1,1"], "--seeds=1,1: give different"),
+        (["--profile=2:1", "--workdir=w", "--schemes=fast"], "--schemes=fast: choose from even"),
+        (["--profile=2:1", "--workdir=w", "--target_accuracy=95"], "--target_accuracy=95: give"),
+        ([*EMULATED, "--workdir=w", "--slowdown=0:2:3"], "--slowdown needs real processes"),
+        ([*EMULATED[:2], "--workdir=w", "--schemes=adaptive"], "--schemes=adaptive: choose"),
+        (["--profile=2:1", "--workdir=w", "--", "--seed=3"], "--seed after --"),
+        ([*EMULATED, "--workdir=w", "--", "--profile=2:1"], "--profile after --"),
+        (["--profile=2:1", "--workdir=w", "--", "--model=mlp"], "--model=mlp: the PyTorch peers"),
+        ([*EMULATED, "--workdir=w", "--", "--microbatch_size=auto"], "choose it once"),
+        ([*EMULATED, "--workdir=w", "--", "--dataset=nope"], "--dataset=nope: choose one of"),
+    ],
+)
+def test_a_mistake_is_found_before_anything_starts(arguments, message, parse):
+    with pytest.raises(InputError, match=re.escape(message)):
+        parse(*arguments)
+
+
+def test_the_help_tells_each_flag():
+    text = grid.help_text()
+    assert re.findall(r"^  --(\w+) ", text, re.MULTILINE) == list(grid.OWN)
+    assert set(grid.OWN) == set(grid._own_flags())
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_peers_divide_to_the_sample():
+    profile = grid.parse_profile("2:1:1")
+    assert peer.peer_counts("ddp_even", profile, 76) == (26, 25, 25)
+    assert peer.peer_counts("horovod_proportional", profile, 76) == (38, 19, 19)
+    with pytest.raises(InputError, match=r"each rank needs one"):
+        peer.peer_counts("ddp_proportional", grid.parse_profile("100:1"), 10)
+
+
+@pytest.fixture
+def torch_python():
+    """A Python with PyTorch, which may be another than ours; skips where none is named."""
+    python = os.environ.get("HSI_JAX_TEST_TORCH_PYTHON")
+    if not python:
+        pytest.skip("set HSI_JAX_TEST_TORCH_PYTHON to a Python that has PyTorch")
+    return python
+
+
+HANDED = Config(
+    steps=3,
+    patch_size=5,
+    batch_size=30,
+    microbatch_size=30,
+    model_options="features=(8, 8, 8); hidden=16",
+    optimizer="sgd",
+    learning_rate=0.05,
+    schedule="linear",
+    weight_decay=0.01,
+)
+
+LOGITS = """
+import sys, numpy as np, torch
+from benchmarks.peers.training import Handover, train
+from benchmarks.peers.network import model_of
+from pathlib import Path
+handover = Handover(sys.argv[1])
+model = model_of(handover.parameters, 5).eval()
+ids = handover.arrays["test"][:50]
+with torch.no_grad():
+    logits = model(handover.patches(ids).permute(0, 3, 1, 2)).numpy()
+workdir = Path(sys.argv[2])
+train(handover, [30], 0, lambda model, optimizer: (model, optimizer), workdir)
+np.savez(workdir / "logits.npz", logits=logits)
+"""
+
+
+def test_a_peer_trains_like_we_do(torch_python, tmp_path):
+    # One rank and one microbatch: even the batch normalisation sees the same samples.
+    setup = peer.hand_over(HANDED, tmp_path / "handover.npz")
+    command = [torch_python, "-c", LOGITS, str(tmp_path / "handover.npz"), str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    with np.load(tmp_path / "logits.npz") as arrays:
+        theirs = arrays["logits"]
+    state = setup.state
+    split, patches = setup.dataset.split, setup.dataset.samples
+    cut, _ = patches.take(split.test[:50], 0)
+    ours = state.task.logits(state.params, state.batch_stats, cut)
+    np.testing.assert_allclose(theirs, ours, rtol=1e-4, atol=1e-4)
+
+    fitted = fit(setup.replicas, state, split.train, 3, HANDED.seed)
+    classes, _ = predict(setup.replicas, fitted.state, split.test)
+    summary = peer.summarise_peer("ddp_even", setup, [30], tmp_path)
+    truth = setup.dataset.labels[split.test]
+    assert summary["overall_accuracy"] == pytest.approx(np.mean(classes == truth), abs=0.01)
+    with np.load(tmp_path / "result.npz") as arrays:
+        assert np.mean(arrays["test_classes"] == classes) > 0.97

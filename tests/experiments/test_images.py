@@ -1,0 +1,119 @@
+"""Runs on sets of images that the tests make."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments.config import Config
+from experiments.run import run
+from hsi_jax.errors import InputError
+
+CLASSES, PER_CLASS, SIDE = ("lake", "meadow", "town"), 14, 8
+SMALL = {
+    "dataset": "folder",
+    "model": "resnet20",
+    "model_options": "depths=(1, 1, 1); width=4",
+    "batch_size": 12,
+    "microbatch_size": 4,
+    "train_fraction": 0.5,
+    "augment": "flip,rotate",
+    "steps": 4,
+    "profile": "1",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Pictures whose colour tells the class, with noise."""
+    root = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for index, name in enumerate(CLASSES):
+        (root / name).mkdir()
+        for number in range(PER_CLASS):
+            pixels = rng.integers(0, 60, (SIDE, SIDE, 3))
+            pixels[..., index] += 150
+            Image.fromarray(pixels.astype(np.uint8)).save(root / name / f"{number}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def do_run(folder, tmp_path_factory):
+    def do(**changes):
+        workdir = tmp_path_factory.mktemp("run") / "run"
+        config = Config(**(SMALL | {"data_dir": str(folder), "workdir": str(workdir)} | changes))
+        return workdir, run(config)
+
+    return do
+
+
+@pytest.fixture(scope="module")
+def base(do_run):
+    return do_run()
+
+
+def test_a_run_leaves_a_gallery_and_the_test_predictions(base):
+    workdir, summary = base
+    assert (workdir / "gallery.png").stat().st_size > 1000
+    assert not (workdir / "map.png").exists()
+    arrays = np.load(workdir / "prediction.npz")
+    assert sorted(arrays) == ["ids", "prediction", "truth"]
+    assert len(arrays["ids"]) == summary["split"]["counts"]["test"] == 3 * PER_CLASS / 2
+    right = np.mean(arrays["prediction"] == arrays["truth"])
+    assert summary["overall_accuracy"] == pytest.approx(right)
+    assert summary["class_names"] == CLASSES
+    assert summary["input_shape"] == (SIDE, SIDE, 3)
+    assert "leakage" not in summary["split"]
+    assert summary["feed"]["kind"] == "resident"
+    assert json.loads((workdir / "config.json").read_text())["augment"] == "flip,rotate"
+
+
+def test_streamed_over_other_devices_gives_the_same_bits(base, do_run):
+    workdir, summary = do_run(profile="2:1:1", feed="streamed", cache_mb=0)
+    assert summary["feed"]["kind"] == "streamed"
+    ours, theirs = (np.load(path / "parameters.npz") for path in (workdir, base[0]))
+    assert sorted(ours) == sorted(theirs)
+    for name in ours:
+        assert np.array_equal(ours[name], theirs[name]), name
+    assert summary["losses_first_steps"] == base[1]["losses_first_steps"]
+
+
+def test_images_may_be_resized_and_the_network_be_another(do_run):
+    _, summary = do_run(image_size=12, model="cnn2d", model_options="features=(4, 4); hidden=8")
+    assert summary["input_shape"] == (12, 12, 3)
+    assert summary["model"] == "cnn2d"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"patch_size": 5}, "--patch_size goes with scenes, not with --dataset=folder"),
+        ({"components": 3}, "--components goes with scenes"),
+        ({"cube": "x.npy"}, "--cube goes with --dataset=file"),
+        ({"split": "disjoint"}, "images have the splits random and official"),
+        ({"augment": "flip,wobble"}, "wobble.*is unknown"),
+        ({"dataset": "eurosatt"}, "did you mean eurosat"),
+        ({"dataset": "synthetic", "image_size": 8}, "--image_size goes with sets of images"),
+        ({"dataset": "synthetic", "feed": "streamed"}, "--feed=streamed goes with sets of images"),
+        ({"dataset": "synthetic", "split": "official"}, "--split=official goes with sets of"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(changes, message):
+    values = SMALL | {"data_dir": "pictures"} | changes
+    if values["dataset"] == "synthetic":
+        values |= {"model": "cnn2d", "model_options": "", "augment": "", "data_dir": ""}
+    with pytest.raises(InputError, match=message):
+        Config(**values)
+
+
+def test_a_set_without_an_official_split_says_so(folder, tmp_path):
+    given = {"data_dir": str(folder), "split": "official", "train_fraction": None}
+    config = Config(**(SMALL | given), workdir=str(tmp_path / "run"))
+    with pytest.raises(InputError, match=r"--split=official: .* comes without a split"):
+        run(config)
+
+
+def test_networks_default_to_what_fits_the_data():
+    assert Config().model_name == "cnn2d"
+    assert Config(dataset="eurosat").model_name == "resnet20"

@@ -1,0 +1,82 @@
+"""A process that is killed while it trains ends the others soon, with a line that says so."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hsi_jax.hetero.workers import free_port
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uneven processes need Linux")
+
+ROOT = Path(__file__).parents[2]
+SMALL = (
+    *("--steps=100000", "--model=cnn2d", "--model_options=features=(4, 4, 4); hidden=8"),
+    *("--patch_size=3", "--batch_size=48", "--microbatch_size=8", "--profile=1:1:1"),
+)
+PATIENCE = 60  # s, for the end
+STARTING = 240  # s, on a busy machine
+
+
+def start(*command) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"JAX_PLATFORMS": "cpu", "NPROC": "1", "PATH": ""},
+    )
+
+
+def wait_for_steps(workdir: Path, program: subprocess.Popen) -> None:
+    metrics = workdir / "metrics.jsonl"
+    deadline = time.monotonic() + STARTING
+    while not metrics.exists() or metrics.read_text().count("step_seconds") < 3:
+        assert time.monotonic() < deadline
+        assert program.poll() is None, program.communicate()
+        time.sleep(0.1)
+
+
+def test_survivors_started_by_hand_end_with_a_line(tmp_path):
+    workdir = tmp_path / "run"
+    address = f"127.0.0.1:{free_port()}"
+    with contextlib.ExitStack() as stack:
+        ranks = []
+        for rank in range(3):
+            place = (f"--coordinator={address}", "--num_processes=3", f"--process_id={rank}")
+            program = start("experiments.run", *SMALL, *place, f"--workdir={workdir}")
+            stack.callback(program.kill)
+            ranks.append(program)
+        wait_for_steps(workdir, ranks[0])
+        ranks[2].kill()
+        for rank in (0, 1):
+            _, err = ranks[rank].communicate(timeout=PATIENCE)
+            assert ranks[rank].returncode == 1
+            assert f"error: [{rank}] the processes cannot go on: one of them was lost" in err
+            assert "Traceback" not in err
+        ranks[2].communicate()
+
+
+def test_a_killed_rank_ends_the_launched_run(tmp_path):
+    workdir, logs = tmp_path / "run", tmp_path / "logs"
+    own = ("--profile=2:1:1", f"--log_dir={logs}", "--")
+    program = start("experiments.launch", *own, *SMALL, f"--workdir={workdir}")
+    try:
+        wait_for_steps(workdir, program)
+        children = psutil.Process(program.pid).children(recursive=True)
+        killed = next(child for child in children if "--process_id=1" in child.cmdline())
+        killed.send_signal(signal.SIGKILL)
+        _, err = program.communicate(timeout=PATIENCE)
+    finally:
+        program.kill()
+    assert program.returncode == 1
+    # Which failure is seen first is a matter of chance, but each names a cause.
+    assert "error: rank 1 was killed by SIGKILL" in err or "one of them was lost" in err
+    assert "Traceback" not in err
+    assert not any(child.is_running() for child in children)
