@@ -40,11 +40,13 @@ def main() -> None:
     plans = [make_shares(shares, arguments.microbatch_size) for shares in arguments.shares]
     replicas, state, ids = make_training(plans[0])
     live = replicas.replicate(state)
-    stepper = Stepper(replicas, live, deal(ids, plans[0]))
+    stepper = Stepper(replicas, live, replicas.ready(deal(ids, plans[0])))
     local = compile_local_step(replicas, live, deal(ids, plans[0]))
     for plan in plans:
         throughputs = measure_throughputs(replicas, local, live, plan, ids)
-        live, seconds = time_steps(stepper, live, plan, ids, arguments.warmup, arguments.steps)
+        live, seconds = time_steps(
+            stepper, replicas, live, plan, ids, arguments.warmup, arguments.steps
+        )
         if rank() == 0:
             print(json.dumps({"throughputs": throughputs, "step_seconds": seconds}), flush=True)
 
@@ -85,8 +87,7 @@ def make_training(plan: Plan) -> tuple[Replicas, TrainState, np.ndarray]:
 
 def compile_local_step(replicas: Replicas, live: TrainState, work: Work) -> Callable:
     """The part of the step before communication, compiled."""
-    placed = replicas.place(work)
-    return replicas.pmap(local_step).lower(live, replicas.patches, placed).compile()
+    return replicas.pmap(local_step).lower(live, *replicas.ready(work)).compile()
 
 
 def measure_throughputs(
@@ -97,25 +98,31 @@ def measure_throughputs(
     Nobody waits for anybody, so that what processes share (cores, caches, memory) is shared all
     the time. The sum is the rate of a machine that loses nothing by dividing the batch.
     """
-    placed = replicas.place(deal(ids, plan))
-    jax.block_until_ready(local(live, replicas.patches, placed))
+    ready = replicas.ready(deal(ids, plan))
+    jax.block_until_ready(local(live, *ready))
     gather(np.zeros(1))  # all begin together
     calls = 0
     start = time.perf_counter()
     while (elapsed := time.perf_counter() - start) < FREE_SECONDS:
-        jax.block_until_ready(local(live, replicas.patches, placed))
+        jax.block_until_ready(local(live, *ready))
         calls += 1
     return gather(np.float32(calls * plan.counts[rank()] / elapsed)).tolist()
 
 
 def time_steps(
-    stepper: Stepper, live: TrainState, plan: Plan, ids: np.ndarray, warmup: int, steps: int
+    stepper: Stepper,
+    replicas: Replicas,
+    live: TrainState,
+    plan: Plan,
+    ids: np.ndarray,
+    warmup: int,
+    steps: int,
 ) -> tuple[TrainState, list[float]]:
     """Seconds of each step after the warm-up; `live` is consumed and its successor returned."""
     seconds = []
     for _ in range(warmup + steps):
         start = time.perf_counter()
-        live, loss = stepper.step(live, deal(ids, plan))
+        live, loss = stepper.step(live, replicas.ready(deal(ids, plan)))
         seconds.append(time.perf_counter() - start)
     if not np.isfinite(loss):
         raise FloatingPointError("the loss of the benchmark is not finite")

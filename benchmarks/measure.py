@@ -11,11 +11,17 @@ import jax
 import numpy as np
 
 
-def parse_arguments(description: str) -> argparse.Namespace:
-    """Reads --repeats and --cores and pins this process; call it before JAX makes its threads."""
+def parse_arguments(
+    description: str, add_flags: Callable[[argparse.ArgumentParser], None] = lambda parser: None
+) -> argparse.Namespace:
+    """Reads --repeats and --cores and pins this process; call it before JAX makes its threads.
+
+    `add_flags` defines a benchmark's own.
+    """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--repeats", type=int, default=7, help="rounds of all competitors in turn")
     parser.add_argument("--cores", help="pin to these CPU cores, for example 0 or 0,1")
+    add_flags(parser)
     arguments = parser.parse_args()
     if arguments.repeats < 1:
         parser.error(f"--repeats={arguments.repeats}: give a whole number >= 1")

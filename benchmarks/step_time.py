@@ -82,7 +82,7 @@ def make_steps(profile: str, plan: Plan, works: dict[str, Work]) -> dict[str, Ca
 
     def run(work):
         # Waiting for each step keeps emulated devices from running out of threads.
-        _, loss = jax.block_until_ready(step(live, replicas.patches, replicas.place(work)))
+        _, loss = jax.block_until_ready(step(live, *replicas.ready(work)))
         if not np.isfinite(fetch(loss)):
             raise FloatingPointError("the loss of the benchmark is not finite")
 

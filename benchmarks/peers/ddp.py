@@ -1,4 +1,4 @@
-"""One rank of PyTorch DistributedDataParallel on gloo: the outside baseline of `distributed`.
+"""One rank of PyTorch DistributedDataParallel on gloo, an outside baseline.
 
 Start one process for each rank; rank 0 prints a line of JSON with the time of every step:
 
@@ -8,20 +8,26 @@ The network is `hsi_jax.models.cnn2d` with its defaults and the optimiser is SGD
 in `benchmarks.cluster_step`. Whatever made DDP faster here is on: channels-last memory, gradients
 kept in the buckets, no broadcast of running statistics, a batch that already lies on the device.
 
+With --handover FILE --workdir DIR it trains on what `experiments.compare` hands over instead.
+
 Needs torch (benchmarks/peers/requirements.txt) and NumPy alone, so that it may live in a virtual
 environment without JAX.
 """
 
-import argparse
 import json
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+
+from benchmarks.peers.arguments import parse_arguments
+from benchmarks.peers.network import make_model
+from benchmarks.peers.training import Handover, train
 
 PATCH_SIZE = 11
 BANDS = 30
@@ -31,12 +37,12 @@ HIDDEN = 128
 LEARNING_RATE = 0.1
 MOMENTUM = 0.9
 SEED = 0
-PATIENCE = timedelta(seconds=60)  # for the other ranks, at the start and in every step
+PATIENCE = timedelta(minutes=5)  # for other ranks, in every step and while rank 0 predicts
 
 
 def main() -> None:
-    """Joins the other ranks, trains on random samples and prints, on rank 0, what it took."""
-    arguments = parse_arguments()
+    """Joins the other ranks and trains; on random samples, rank 0 prints what it took."""
+    arguments = parse_arguments(__doc__.splitlines()[0])
     torch.set_num_threads(1)
     distributed.init_process_group(
         "gloo",
@@ -45,30 +51,24 @@ def main() -> None:
         world_size=arguments.world,
         timeout=PATIENCE,
     )
-    seconds = time_steps(arguments.rank, arguments.counts, arguments.warmup + arguments.steps)
-    if arguments.rank == 0:
-        print(json.dumps({"step_seconds": seconds[arguments.warmup :]}), flush=True)
+    if arguments.handover:
+        handover = Handover(arguments.handover)
+        train(handover, arguments.counts, arguments.rank, wrap, Path(arguments.workdir))
+    else:
+        seconds = time_steps(arguments.rank, arguments.counts, arguments.warmup + arguments.steps)
+        if arguments.rank == 0:
+            print(json.dumps({"step_seconds": seconds[arguments.warmup :]}), flush=True)
     distributed.barrier()  # a rank that leaves early can break the last reduction of the others
     distributed.destroy_process_group()
 
 
-def parse_arguments() -> argparse.Namespace:
-    """Reads the flags."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rank", type=int, required=True, help="number of this process, from 0")
-    parser.add_argument("--world", type=int, required=True, help="number of processes")
-    parser.add_argument("--port", type=int, required=True, help="free TCP port, for rank 0")
-    parser.add_argument("--counts", required=True, help="samples of each rank, as 96,48,48")
-    parser.add_argument("--steps", type=int, default=30, help="timed steps")
-    parser.add_argument("--warmup", type=int, default=5, help="steps before them")
-    arguments = parser.parse_args()
-    try:
-        arguments.counts = [int(count) for count in arguments.counts.split(",")]
-    except ValueError:
-        parser.error(f"--counts={arguments.counts}: give whole numbers between commas")
-    if len(arguments.counts) != arguments.world or min(arguments.counts) < 1:
-        parser.error(f"--counts={arguments.counts}: give {arguments.world} numbers >= 1")
-    return arguments
+def wrap(
+    model: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """The model in DDP, with channels last."""
+    model = model.to(memory_format=torch.channels_last)
+    replica = DistributedDataParallel(model, broadcast_buffers=False, gradient_as_bucket_view=True)
+    return replica, optimizer
 
 
 def time_steps(rank: int, counts: Sequence[int], steps: int) -> list[float]:
@@ -82,12 +82,9 @@ def time_steps(rank: int, counts: Sequence[int], steps: int) -> list[float]:
         Seconds of each step.
     """
     torch.manual_seed(SEED)  # the same parameters on every rank
-    model = DistributedDataParallel(
-        make_model().to(memory_format=torch.channels_last),
-        broadcast_buffers=False,
-        gradient_as_bucket_view=True,
-    )
+    model = make_model(BANDS, PATCH_SIZE, FEATURES, HIDDEN, NUM_CLASSES)
     optimizer = torch.optim.SGD(model.parameters(), LEARNING_RATE, momentum=MOMENTUM)
+    model, optimizer = wrap(model, optimizer)
     patches, labels = make_batch(rank, counts)
     weight = counts[rank] * len(counts) / sum(counts)
 
@@ -102,25 +99,6 @@ def time_steps(rank: int, counts: Sequence[int], steps: int) -> list[float]:
     if not np.isfinite(loss.item()):
         raise FloatingPointError("the loss of the benchmark is not finite")
     return seconds
-
-
-def make_model() -> nn.Module:
-    """`hsi_jax.models.cnn2d` with its defaults: patches [n, bands, p, p] to logits [n, classes]."""
-    layers = []
-    channels = BANDS
-    for layer, width in enumerate(FEATURES):
-        layers += [
-            nn.Conv2d(channels, width, 3, padding="same", bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(inplace=True),
-        ]
-        if layer == 1:
-            layers.append(nn.MaxPool2d(2))
-        channels = width
-    inputs = channels * (PATCH_SIZE // 2) ** 2
-    return nn.Sequential(
-        *layers, nn.Flatten(), nn.Linear(inputs, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, NUM_CLASSES)
-    )
 
 
 def make_batch(rank: int, counts: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,0 +1,94 @@
+"""One process of the check of the simulation; `benchmarks.simulation` starts them.
+
+Process 0 prints a line of JSON:
+
+- `profile`: t(n) of each process, measured while all compute and none communicates;
+- `all_reduce`: bytes of vectors, and seconds of their all-reduce;
+- `balanced`, `even`: the shares, and seconds of each step, as in training.
+"""
+
+import argparse
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from benchmarks.cluster_step import make_training, time_steps
+from hsi_jax.hetero import deal, make_plan, parse_profile
+from hsi_jax.hetero.cluster import gather, join_cluster, rank
+from hsi_jax.hetero.simulation import BYTES_PER_SUM, message_bytes
+from hsi_jax.hetero.timing import time_calls
+from hsi_jax.train import Replicas, TrainState, measure_profile
+from hsi_jax.train.step import AXIS
+from hsi_jax.train.stepper import Stepper
+
+BATCH_SIZE = 192
+MICROBATCH_SIZE = 8
+CHAINED = 8  # all-reduces of a program, so that starting it hardly counts
+REPEATS = 15
+WARMUP = 5
+SIZES = (1 / 8, 1 / 4, 1 / 2, 1)  # of the vectors, by that of the model
+
+
+def main() -> None:
+    """Joins the other processes, measures, and prints it in process 0."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--coordinator", required=True, help="host:port of process 0")
+    parser.add_argument("--num_processes", type=int, required=True)
+    parser.add_argument("--process_id", type=int, required=True, help="from 0")
+    parser.add_argument("--steps", type=int, required=True, help="timed steps of each scheme")
+    arguments = parser.parse_args()
+    join_cluster(arguments.coordinator, arguments.num_processes, arguments.process_id)
+    measured = measure(arguments.num_processes, arguments.steps)
+    if rank() == 0:
+        print(json.dumps(measured), flush=True)
+
+
+def measure(devices: int, steps: int) -> dict:
+    """Measures what the module's docstring tells; every process must call it."""
+    like = parse_profile(":".join("1" * devices))
+    plan = make_plan("even", like, BATCH_SIZE, MICROBATCH_SIZE)
+    replicas, state, ids = make_training(plan)
+    profile = measure_profile(replicas, state, ids)
+    measured = {"profile": profile.to_json(), "all_reduce": measure_all_reduce(replicas, state)}
+    live = replicas.replicate(state)
+    stepper = Stepper(replicas, live, replicas.ready(deal(ids, plan)))
+    for scheme in ("balanced", "even"):
+        plan = make_plan(scheme, profile, BATCH_SIZE, MICROBATCH_SIZE)
+        live, seconds = time_steps(stepper, replicas, live, plan, ids, WARMUP, steps)
+        measured[scheme] = {"shares": plan.shares, "seconds": seconds}
+    return measured
+
+
+def measure_all_reduce(replicas: Replicas, state: TrainState) -> dict:
+    """Seconds of all-reduces of the model's vector and of parts of it."""
+    values = 1 + sum(leaf.size for leaf in jax.tree.leaves((state.params, state.batch_stats)))
+    lengths = [round(part * message_bytes(values) / BYTES_PER_SUM) for part in SIZES]
+    reduce = replicas.pmap(chain)
+    vectors = {
+        length: replicas.place(np.zeros((len(replicas.profile), length, 2), np.int32))
+        for length in lengths
+    }
+    gather(np.zeros(1))  # all begin together
+    seconds = time_calls(
+        lambda length: jax.block_until_ready(reduce(vectors[length])), lengths, REPEATS
+    )
+    return {
+        "bytes": [BYTES_PER_SUM * length for length in lengths],
+        "seconds": (seconds / CHAINED).tolist(),
+    }
+
+
+def chain(halves: jax.Array) -> jax.Array:
+    """Several all-reduces, each of the result of the last; int64 comes and goes as int32 pairs."""
+    with jax.enable_x64(True):
+        own = sums = lax.bitcast_convert_type(halves, jnp.int64)
+        for _ in range(CHAINED):
+            sums = lax.psum(sums, AXIS) + own
+        return lax.bitcast_convert_type(sums[:1], jnp.int32)
+
+
+if __name__ == "__main__":
+    main()
