@@ -33,7 +33,7 @@ def execute(tmp_path, monkeypatch):
 
 
 def test_there_are_notebooks():
-    assert [path.name for path in NOTEBOOKS] == ["first_light.ipynb"]
+    assert [path.name for path in NOTEBOOKS] == ["first_light.ipynb", "your_own_model.ipynb"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -44,6 +44,14 @@ def test_a_notebook_is_stored_without_outputs(path):
     assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
     assert notebook.metadata.kernelspec.name == "python3"
     assert "experiments" not in "".join(cell.source for cell in code)
+
+
+def test_ones_own_models_train_to_the_same_bits(execute):
+    notebook = execute(next(path for path in NOTEBOOKS if path.stem == "your_own_model"))
+    outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
+    assert not [o for cell in outputs for o in cell if o.get("name") == "stderr"]
+    shown = [o["data"]["text/plain"] for cell in outputs for o in cell if "data" in o]
+    assert shown == ["(1797, 8, 8, 1)", "True", "True", "True"]
 
 
 def test_first_light_shows_its_pictures_and_equal_losses(execute):
