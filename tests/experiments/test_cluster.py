@@ -74,7 +74,8 @@ def test_three_measured_and_rebalanced_processes_give_the_bits_of_one_at_work(
     assert summary["num_devices"] == 3
     assert sum(summary["shares"]) == 8
     assert all(speed > 0 for speed in summary["speeds"])
-    assert [record["step"] for record in summary["rebalancing"]] == [3, 7, 11]
+    # Every fourth step, and others between where the last times were a surprise.
+    assert {record["step"] for record in summary["rebalancing"]} >= {3, 7, 11}
     assert all(min(r["device_seconds"]) > 0 for r in summary["rebalancing"])
     profile = json.loads((together / "profile.json").read_text())
     assert profile["time_unit"] == "s"

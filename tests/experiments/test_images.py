@@ -80,7 +80,7 @@ def test_streamed_over_other_devices_gives_the_same_bits(base, do_run):
 
 
 def test_images_may_be_resized_and_the_network_be_another(do_run):
-    _, summary = do_run(image_size=12, model="cnn2d", model_options="features=(4, 4); hidden=8")
+    _, summary = do_run(image_size=12, model="cnn2d", model_options="features=(4, 4, 4); hidden=8")
     assert summary["input_shape"] == (12, 12, 3)
     assert summary["model"] == "cnn2d"
 

@@ -22,6 +22,7 @@ from hsi_jax.hetero import make_plan, parse_profile
 from hsi_jax.train import RunFolder
 from hsi_jax.train.folder import RESULTS
 
+SCENE_RESULTS = tuple(name for name in RESULTS if name != "gallery.png")
 STEPS = 22  # more than losses_first_steps holds
 PATCH_SIZE = 5
 
@@ -100,8 +101,8 @@ def contents(folder):
 
 def test_the_folder_holds_every_result_and_nothing_else(base):
     _, _, folder = base
-    assert {path.name for path in folder.iterdir()} == {*RESULTS, "checkpoints"} - {"gallery.png"}
-    for name in RESULTS:
+    assert {path.name for path in folder.iterdir()} == {*SCENE_RESULTS, "checkpoints"}
+    for name in SCENE_RESULTS:
         assert (folder / name).stat().st_size > 0
         if name.endswith(".png"):
             assert (folder / name).read_bytes().startswith(b"\x89PNG\r\n")
@@ -363,7 +364,7 @@ def write_scene(folder, kind):
 
 @pytest.mark.parametrize("kind", [".npy", ".npz", ".mat"])
 def test_a_users_scene_is_read_from_any_format(tmp_path, kind):
-    scene = scene_dataset(Config(dataset="file", **write_scene(tmp_path, kind)))
+    scene = scene_dataset(Config(dataset="file", **write_scene(tmp_path, kind))).scene
     cube, labels = user_scene()
     np.testing.assert_array_equal(scene.cube, cube)
     np.testing.assert_array_equal(scene.original_labels(scene.labels), labels)
@@ -391,8 +392,8 @@ def test_a_users_scene_and_split_replace_an_earlier_run(earlier, tmp_path):
 
     after = contents(earlier)
     assert after.pop("notes.txt") == before.pop("notes.txt") == b"mine"
-    assert after.keys() == set(RESULTS) - {"gallery.png"}
-    assert all(after[name] != before[name] for name in RESULTS)
+    assert after.keys() == set(SCENE_RESULTS)
+    assert all(after[name] != before[name] for name in SCENE_RESULTS)
     assert Config(**read_json(earlier / "config.json")) == config
     records = read_metrics(earlier)
     assert len([r for r in records if r["kind"] == "step"]) == 30
@@ -438,7 +439,7 @@ def test_training_that_diverges_says_so(earlier):
 
 def test_a_last_update_that_diverges_says_so(tmp_path):
     options = CHEAP | {"optimizer": "sgd", "learning_rate": 1e30, "steps": 1}
-    with pytest.raises(InputError, match=r"pixels is nan: .* lower --learning_rate"):
+    with pytest.raises(InputError, match=r"samples is nan: .* lower --learning_rate"):
         run(Config(**options, workdir=str(tmp_path)))
 
 
@@ -476,7 +477,7 @@ def test_ctrl_c_keeps_what_was_trained(base, monkeypatch, tmp_path):
     summary = run(Config(**CHEAP | {"steps": 1000}, workdir=str(tmp_path)))
     assert signal.getsignal(signal.SIGINT) is before
     assert (summary["interrupted"], summary["steps"]) == (True, 3)
-    assert {path.name for path in tmp_path.iterdir()} == {*RESULTS, "checkpoints"} - {"gallery.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {*SCENE_RESULTS, "checkpoints"}
     assert read_json(tmp_path / "summary.json")["interrupted"] is True
     steps = [r["step"] for r in read_metrics(tmp_path) if r["kind"] == "step"]
     assert steps == [0, 1, 2]

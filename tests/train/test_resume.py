@@ -42,7 +42,7 @@ class Course:
     def __init__(self, send=None):
         self.losses, self.validations, self._send = {}, {}, send or {}
 
-    def on_step(self, step, loss):
+    def on_step(self, step, loss, seconds):
         assert step not in self.losses
         self.losses[step] = loss
         if step + 1 in self._send:

@@ -85,6 +85,8 @@ def test_the_keys_of_samples_matter(state, resident):
 class Alternating:
     """Stands for a controller that moves all work to and fro."""
 
+    settled = True
+
     def __init__(self):
         self.calls = 0
 
