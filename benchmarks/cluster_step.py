@@ -3,10 +3,13 @@
     python -m benchmarks.cluster_step --coordinator localhost:1234 --num_processes 3
         --process_id 0 --shares 12,6,6 8,8,8 --microbatch_size 8
 
-For each of the shares, process 0 prints a line of JSON:
+Process 0 prints `ready` when all is compiled and, for each of the shares, a line of JSON:
 
+- `throughputs`: samples a second of each process while all compute and none communicates;
 - `step_seconds`: of each step, from dealing the batch to knowing its loss, as in training;
-- `throughputs`: samples a second of each process while all compute and none communicates.
+- `timed_step_seconds`: likewise, of steps that measure the devices;
+- `own_work_seconds`, `sum_and_update_seconds`: of these steps, until the last process has done its
+  own work, and from then on.
 """
 
 import argparse
@@ -24,6 +27,7 @@ from hsi_jax.train import Replicas, TrainState, create_state, make_optimizer, ma
 from hsi_jax.train.patches import Patches
 from hsi_jax.train.step import local_step
 from hsi_jax.train.stepper import Stepper
+from hsi_jax.train.timeline import gather_stamps
 
 PATCH_SIZE = 11
 SCENE = (64, 64, 30)  # rows, columns, bands
@@ -40,15 +44,20 @@ def main() -> None:
     plans = [make_shares(shares, arguments.microbatch_size) for shares in arguments.shares]
     replicas, state, ids = make_training(plans[0])
     live = replicas.replicate(state)
-    stepper = Stepper(replicas, live, replicas.ready(deal(ids, plans[0])))
+    stepper = Stepper(replicas, live, replicas.ready(deal(ids, plans[0])), timed=True)
     local = compile_local_step(replicas, live, deal(ids, plans[0]))
+    gather(np.zeros(1))
+    if rank() == 0:
+        print("ready", flush=True)
     for plan in plans:
         throughputs = measure_throughputs(replicas, local, live, plan, ids)
         live, seconds = time_steps(
             stepper, replicas, live, plan, ids, arguments.warmup, arguments.steps
         )
+        live, parts = time_parts(stepper, replicas, live, plan, ids, arguments.steps)
         if rank() == 0:
-            print(json.dumps({"throughputs": throughputs, "step_seconds": seconds}), flush=True)
+            line = {"throughputs": throughputs, "step_seconds": seconds, **parts}
+            print(json.dumps(line), flush=True)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -127,6 +136,25 @@ def time_steps(
     if not np.isfinite(loss):
         raise FloatingPointError("the loss of the benchmark is not finite")
     return live, seconds[warmup:]
+
+
+def time_parts(
+    stepper: Stepper, replicas: Replicas, live: TrainState, plan: Plan, ids: np.ndarray, steps: int
+) -> tuple[TrainState, dict[str, list[float]]]:
+    """Seconds of steps that measure the devices, and of their parts; consumes `live`."""
+    seconds = []
+    for _ in range(steps):
+        start = time.perf_counter()
+        live, _, _ = stepper.timed_step(live, replicas.ready(deal(ids, plan)))
+        seconds.append(time.perf_counter() - start)
+    began, worked, ended = np.moveaxis(gather_stamps(stepper.stamps)[-steps:], 2, 0)
+    own = worked.max(axis=1) - began.min(axis=1)
+    rest = ended.max(axis=1) - worked.max(axis=1)
+    return live, {
+        "timed_step_seconds": seconds,
+        "own_work_seconds": own.tolist(),
+        "sum_and_update_seconds": rest.tolist(),
+    }
 
 
 if __name__ == "__main__":

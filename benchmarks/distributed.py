@@ -1,19 +1,23 @@
-"""Uneven processes that train together: our step by speed and even, against PyTorch DDP.
+"""Uneven processes that train together: our step by speed and even, against DDP and Horovod.
 
-    python -m benchmarks.distributed [--cores 0,1,1] [--repeats 3] [--steps 30]
-        [--microbatch_size 8] [--torch_python PATH]
+    python -m benchmarks.distributed [--profile 2:1:1] [--repeats 3] [--steps 30]
+        [--microbatch_size 16] [--torch_python PATH]
 
-One process is pinned to each of the given cores, with one thread; those on the same core share it,
-so that 0,1,1 is a machine of speeds 2:1:1. All train the cnn2d on batches of 192 samples of
-11x11x30. `balanced` and `DDP proportional` divide the batch by these speeds, the others evenly.
-`ideal` is the batch divided by the sum of the throughputs that our processes reach while all of
-them compute and none communicates: no division of the batch could be faster with our kernels.
+The profile says how fast the processes really are: as `experiments.launch` does, they are pinned to
+cores, with one thread each, and held to their part of a core's time (2:1:1 on two cores is a core
+for one process and one that two share; 2:1 is a core for each, one process slowed to half). All
+train the cnn2d on batches of 192 samples of 11x11x30. `balanced` and the proportional peers divide
+the batch by these speeds, the others evenly. `ideal` is the batch divided by the sum of the
+throughputs that our processes reach while all of them compute and none communicates: no division
+of the batch could be faster with our kernels. What these throughputs allow over even shares is
+`allowed gain`. `timed` is a step that measures the devices, as one in --retime_every is.
 
-PyTorch is optional (benchmarks/peers/requirements.txt) and may live in another environment, whose
-Python is given by --torch_python.
+PyTorch and Horovod are optional (benchmarks/peers/requirements.txt) and may live in another
+environment, whose Python is given by --torch_python.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -27,52 +31,66 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import describe_machine
-from hsi_jax.hetero import Plan, make_plan, parse_profile
-from hsi_jax.hetero.workers import Worker, Workers, free_port
+from hsi_jax.errors import InputError
+from hsi_jax.hetero import Plan, Profile, make_plan, parse_profile
+from hsi_jax.hetero.placement import Placement, place
+from hsi_jax.hetero.throttle import Throttle
+from hsi_jax.hetero.workers import Worker, Workers, available_cores, free_port
 
 BATCH_SIZE = 192
-PATIENCE_SECONDS = 120  # for one start of all processes; about 15 are needed
+PATIENCE_SECONDS = 240  # for one start of all processes; about 15 are needed on two cores
 ONE_THREAD = {"NPROC": "1", "OMP_NUM_THREADS": "1"}
-DDP = {"DDP even": "even", "DDP proportional": "balanced"}
-HOROVOD = ("Horovod even", "Horovod proportional")
-ROWS = ("ideal", "balanced", "even", *DDP)
+READY = "ready"  # what rank 0 prints when nothing is left to compile
+# Row: the peer's module, what it needs, and our scheme that divides the batch alike.
+PEERS = {
+    "DDP even": ("ddp", "torch", "even"),
+    "DDP proportional": ("ddp", "torch", "balanced"),
+    "Horovod even": ("horovod", "horovod", "even"),
+    "Horovod proportional": ("horovod", "horovod", "balanced"),
+}
+OURS = ("ideal", "balanced", "even", "timed", "own work", "sum and update")
 RATIOS = (
     ("balanced", "ideal"),
     ("even", "balanced"),
-    ("DDP even", "balanced"),
-    ("DDP proportional", "balanced"),
+    ("timed", "balanced"),
+    *((peer, "balanced") for peer in PEERS),
 )
 
-Times = dict[str, float]  # milliseconds by row
+Times = dict[str, float]  # milliseconds by row; and "allowed gain", a ratio
 
 
 def main() -> None:
     """Prints the machine, the median time of a step in every repeat, and the ratios."""
     arguments = parse_arguments()
-    cores = arguments.cores
-    plans = make_plans(cores, arguments.microbatch_size)
-    torch = find_version(arguments.torch_python, "torch")
+    profile, placements = arguments.profile, arguments.placements
+    plans = make_plans(profile, arguments.microbatch_size)
+    versions = {name: find_version(arguments.torch_python, name) for name in ("torch", "horovod")}
     print(describe_machine(pinned=False))
     print(
-        f"load average {os.getloadavg()[0]:.2f} at the start; processes on cores {cores}; batch "
-        f"{BATCH_SIZE}, microbatches of {arguments.microbatch_size}, samples of each process "
-        f"{plans['balanced'].counts} by speed, {plans['even'].counts} even; "
-        f"PyTorch {torch or 'not installed'}\n"
+        f"load average {os.getloadavg()[0]:.2f} at the start; processes on cores "
+        f"{[p.core for p in placements]}, for {[round(p.fraction, 3) for p in placements]} of "
+        f"their time; batch {BATCH_SIZE}, microbatches of {arguments.microbatch_size}, samples of "
+        f"each process {plans['balanced'].counts} by speed, {plans['even'].counts} even; "
+        + ", ".join(f"{name} {found or 'not installed'}" for name, found in versions.items())
+        + "\n"
     )
     rounds = []
     for _ in range(arguments.repeats):
-        times = time_ours(cores, plans, arguments.steps)
-        if torch:
-            times |= time_ddp(cores, plans, arguments.steps, arguments.torch_python)
+        times = time_ours(placements, plans, arguments.steps)
+        for row, (_, needs, scheme) in PEERS.items():
+            if versions[needs]:
+                command = peer_commands(row, plans[scheme], arguments.steps, arguments.torch_python)
+                (line,) = run(placements, command)
+                times[row] = median_ms(line["step_seconds"])
         rounds.append(times)
     print(format_times(rounds))
     print(format_ratios(rounds))
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Reads the flags; cores become a list of numbers."""
+    """Reads the flags; the profile becomes one, with the `placements` of its processes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cores", default="0,1,1", help="the CPU core of each process")
+    parser.add_argument("--profile", default="2:1:1", help="speeds of the processes")
     parser.add_argument("--repeats", type=int, default=3, help="rounds of all in turn")
     parser.add_argument("--steps", type=int, default=30, help="timed steps in each round")
     parser.add_argument("--microbatch_size", type=int, default=16, help="samples, of ours")
@@ -85,20 +103,17 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         parser.error(f"--microbatch_size={flags.microbatch_size}: give a divisor of {BATCH_SIZE}")
     if shutil.which(flags.torch_python) is None:
         parser.error(f"--torch_python={flags.torch_python}: give the path of a Python")
-    allowed = sorted(os.sched_getaffinity(0))
+    speeds = flags.profile
     try:
-        cores = [int(core) for core in flags.cores.split(",")]
-    except ValueError:
-        cores = []
-    if not cores or not set(cores) <= set(allowed):
-        parser.error(f"--cores={flags.cores}: give some of {allowed} between commas")
-    flags.cores = cores
+        flags.profile = parse_profile(speeds)
+        flags.placements = place(flags.profile.speeds, available_cores())
+    except InputError as error:
+        parser.error(f"--profile={speeds}: {error}")
     return flags
 
 
-def make_plans(cores: Sequence[int], microbatch_size: int) -> dict[str, Plan]:
-    """The batch divided evenly, and by the part of its core that each process has."""
-    profile = parse_profile(":".join(str(1 / cores.count(core)) for core in cores))
+def make_plans(profile: Profile, microbatch_size: int) -> dict[str, Plan]:
+    """The batch divided evenly, and by speed."""
     return {
         scheme: make_plan(scheme, profile, BATCH_SIZE, microbatch_size)
         for scheme in ("balanced", "even")
@@ -112,24 +127,23 @@ def find_version(python: str, module: str) -> str | None:
     return found.stdout.strip() if found.returncode == 0 else None
 
 
-def time_ours(cores: Sequence[int], plans: dict[str, Plan], steps: int) -> Times:
-    """Medians of our steps, both plans in the same processes, and the ideal."""
+def time_ours(placements: Sequence[Placement], plans: dict[str, Plan], steps: int) -> Times:
+    """Medians of our steps, both plans in the same processes, the ideal and where time goes."""
     port = free_port()
-    lines = run(cores, [our_command(rank, port, plans, steps) for rank in range(len(cores))])
+    lines = run(placements, [our_command(r, port, plans, steps) for r in range(len(placements))])
     results = dict(zip(plans, lines, strict=True))
-    ideal = BATCH_SIZE / sum(results["balanced"]["throughputs"])
-    return {"ideal": 1e3 * ideal} | {name: median_ms(line) for name, line in results.items()}
-
-
-def time_ddp(cores: Sequence[int], plans: dict[str, Plan], steps: int, python: str) -> Times:
-    """Medians of the steps of DDP, a start for each plan."""
-    times = {}
-    for name, scheme in DDP.items():
-        port, plan = free_port(), plans[scheme]
-        commands = [ddp_command(rank, port, plan, steps, python) for rank in range(len(cores))]
-        (line,) = run(cores, commands)
-        times[name] = median_ms(line)
-    return times
+    balanced, even = results["balanced"], results["even"]
+    rates = np.array(balanced["throughputs"])
+    evenly = max(plans["even"].counts / rates)
+    return {
+        "ideal": 1e3 * BATCH_SIZE / rates.sum(),
+        "balanced": median_ms(balanced["step_seconds"]),
+        "even": median_ms(even["step_seconds"]),
+        "timed": median_ms(balanced["timed_step_seconds"]),
+        "own work": median_ms(balanced["own_work_seconds"]),
+        "sum and update": median_ms(balanced["sum_and_update_seconds"]),
+        "allowed gain": evenly * rates.sum() / BATCH_SIZE,
+    }
 
 
 def our_command(rank: int, port: int, plans: dict[str, Plan], steps: int) -> tuple[str, ...]:
@@ -143,59 +157,74 @@ def our_command(rank: int, port: int, plans: dict[str, Plan], steps: int) -> tup
     )
 
 
-def ddp_command(rank: int, port: int, plan: Plan, steps: int, python: str) -> tuple[str, ...]:
-    """Starts one rank of `benchmarks.peers.ddp`."""
+def peer_commands(row: str, plan: Plan, steps: int, python: str) -> list[tuple[str, ...]]:
+    """Starts the ranks of a peer of `benchmarks.peers`."""
+    port, world = free_port(), len(plan.counts)
     counts = ",".join(map(str, plan.counts))
-    return (
-        *(python, "-m", "benchmarks.peers.ddp", f"--rank={rank}", f"--world={len(plan.counts)}"),
-        *(f"--port={port}", f"--counts={counts}", f"--steps={steps}"),
-    )
+    return [
+        (
+            *(python, "-m", f"benchmarks.peers.{PEERS[row][0]}", f"--rank={rank}"),
+            *(f"--world={world}", f"--port={port}", f"--counts={counts}", f"--steps={steps}"),
+        )
+        for rank in range(world)
+    ]
 
 
-def run(cores: Sequence[int], commands: Sequence[tuple[str, ...]]) -> list[dict]:
-    """Runs a command on each core, all at once, and reads the lines of JSON that rank 0 prints.
+def run(placements: Sequence[Placement], commands: Sequence[tuple[str, ...]]) -> list[dict]:
+    """Runs a command at each place, all at once, and reads the lines of JSON that rank 0 prints.
+
+    From when rank 0 has printed `READY`, the processes are held to their part of a core's time.
 
     Raises:
         WorkerError: if a process fails.
         TimeoutError: if they have not ended after `PATIENCE_SECONDS`.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
+    with tempfile.TemporaryDirectory(prefix="hsi_jax-") as folder, contextlib.ExitStack() as stack:
+        logs = [Path(folder, f"rank{rank}.log") for rank in range(len(placements))]
+        ranks = zip(commands, placements, logs, strict=True)
+        workers = [Worker(command, ONE_THREAD, place.core, log) for command, place, log in ranks]
+        running = stack.enter_context(Workers(workers))
+        throttle = Throttle(running.processes, placements)
+        throttled = False
 
-    def watch():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{commands[0]} has not ended within {PATIENCE_SECONDS} s")
+        def watch():
+            nonlocal throttled
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{commands[0]} has not ended within {PATIENCE_SECONDS} s")
+            if not throttled and READY in logs[0].read_text(encoding="utf-8").splitlines():
+                stack.enter_context(throttle)
+                throttled = True
 
-    with tempfile.TemporaryDirectory(prefix="hsi_jax-") as folder:
-        logs = [Path(folder, f"rank{rank}.log") for rank in range(len(cores))]
-        ranks = zip(commands, cores, logs, strict=True)
-        with Workers([Worker(command, ONE_THREAD, core, log) for command, core, log in ranks]) as w:
-            w.wait(watch)
+        running.wait(watch)
         lines = logs[0].read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines if line.startswith("{")]
 
 
-def median_ms(line: dict) -> float:
-    """The median of a line's step times, in milliseconds."""
-    return 1e3 * float(np.median(line["step_seconds"]))
+def median_ms(seconds: Sequence[float]) -> float:
+    """The median, in milliseconds."""
+    return 1e3 * float(np.median(seconds))
 
 
 def format_times(rounds: Sequence[Times]) -> str:
     """A row for each competitor: its step in every repeat and the median of these, in ms."""
     numbers = "".join(f"{f'repeat {n}':>10}" for n in range(1, len(rounds) + 1))
     lines = [f"{'median ms a step':28}{numbers}{'median':>10}"]
-    for row in ROWS:
+    for row in (*OURS, *PEERS):
         lines.append(f"{row:28}{_format_cells([times.get(row) for times in rounds], 1)}")
-    lines += [f"{row:28}{'not covered':>15}" for row in HOROVOD]
     return "\n".join(lines) + "\n"
 
 
 def format_ratios(rounds: Sequence[Times]) -> str:
     """A row for each ratio: in every repeat, and the median of these."""
-    lines = []
-    for above, below in RATIOS:
-        ratios = [times[above] / times[below] if above in times else None for times in rounds]
-        lines.append(f"{f'{above} / {below}':28}{_format_cells(ratios, 3)}")
-    return "\n".join(lines)
+    ratios = {
+        f"{above} / {below}": [
+            times[above] / times[below] if above in times else None for times in rounds
+        ]
+        for above, below in RATIOS
+    }
+    ratios["allowed gain"] = [times["allowed gain"] for times in rounds]
+    return "\n".join(f"{row:28}{_format_cells(values, 3)}" for row, values in ratios.items())
 
 
 def _format_cells(values: Sequence[float | None], digits: int) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks.distributed import run
 from benchmarks.measure import describe_machine
+from hsi_jax.hetero.placement import Placement, place
 from hsi_jax.hetero.profile import Device, Profile
 from hsi_jax.hetero.simulation import Network, step_seconds
 from hsi_jax.hetero.timing import fit_timing
@@ -60,7 +61,7 @@ def check(repeats: int, steps: int) -> None:
     print(describe_machine(pinned=False))
     print(f"load average {os.getloadavg()[0]:.2f} at the start; cores {cores[:2]}")
     for repeat in range(1, repeats + 1):
-        results = [measure([cores[0], *[cores[:2][-1]] * (n - 1)], steps) for n in COUNTS]
+        results = [measure(place([n - 1, *[1] * (n - 1)], cores[:2]), steps) for n in COUNTS]
         network = fit_network(results[0])
         print(
             f"\nrepeat {repeat}: latency {1e6 * network.latency:.0f} us, bandwidth "
@@ -69,18 +70,18 @@ def check(repeats: int, steps: int) -> None:
         print(format_table([row for result in results for row in compare(result, network)]))
 
 
-def measure(cores: Sequence[int], steps: int) -> dict:
-    """What `benchmarks.simulation_process` prints, of a process on each of the cores."""
+def measure(placements: Sequence[Placement], steps: int) -> dict:
+    """What `benchmarks.simulation_process` prints, of a process at each place."""
     port = free_port()
     commands = [
         (
             *(sys.executable, "-m", "benchmarks.simulation_process", f"--process_id={rank}"),
-            *(f"--coordinator=localhost:{port}", f"--num_processes={len(cores)}"),
+            *(f"--coordinator=localhost:{port}", f"--num_processes={len(placements)}"),
             f"--steps={steps}",
         )
-        for rank in range(len(cores))
+        for rank in range(len(placements))
     ]
-    (result,) = run(cores, commands)
+    (result,) = run(placements, commands)
     return result
 
 

@@ -3,7 +3,6 @@
 import dataclasses
 import signal
 import sys
-import time
 
 import jax
 import numpy as np
@@ -127,11 +126,11 @@ def main(argv: list[str]) -> None:
     except jax.errors.JaxRuntimeError as error:
         if not jax.distributed.is_initialized():
             raise
-        time.sleep(1)  # so that a launcher sees first who was the cause
         leave_cluster(
             f"error: [{rank()}] the processes cannot go on: one of them was lost, or failed; see "
             f"what each has printed ({str(error).splitlines()[0]})",
             LOST,
+            linger=True,
         )
 
 

@@ -1,7 +1,6 @@
-"""One rank of Horovod on gloo, an outside baseline of `experiments.compare`.
+"""One rank of Horovod on gloo, an outside baseline; its flags are those of `benchmarks.peers.ddp`.
 
     python -m benchmarks.peers.horovod --rank 0 --world 3 --port 29500 --counts 96,48,48
-        --handover FILE --workdir DIR
 
 Needs torch and horovod (benchmarks/peers/requirements.txt) and NumPy alone. What `horovodrun` would
 do is done here, because our launcher starts, pins and throttles the ranks: rank 0 serves the
@@ -13,19 +12,18 @@ import os
 import socket
 import threading
 import time
-from pathlib import Path
 
 import torch
 
 from benchmarks.peers.arguments import parse_arguments
-from benchmarks.peers.training import Handover, train
+from benchmarks.peers.work import do_work
 
 HOST = "127.0.0.1"
 PATIENCE_SECONDS = 60  # for rank 0
 
 
 def main() -> None:
-    """Joins the other ranks and trains on what was handed over."""
+    """Joins the other ranks and trains; on random samples, rank 0 prints what it took."""
     arguments = parse_arguments(__doc__.splitlines()[0])
     torch.set_num_threads(1)
     join(arguments)
@@ -37,8 +35,7 @@ def main() -> None:
         named = model.named_parameters()
         return model, hvd.DistributedOptimizer(optimizer, named_parameters=named)
 
-    handover = Handover(arguments.handover)
-    train(handover, arguments.counts, arguments.rank, wrap, Path(arguments.workdir))
+    do_work(arguments, wrap)
     hvd.barrier()
     hvd.shutdown()
     os._exit(0)  # the rendezvous of rank 0 would keep it alive

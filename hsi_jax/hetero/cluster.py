@@ -18,6 +18,7 @@ from hsi_jax.errors import InputError
 
 JOIN_SECONDS = 60
 HEARTBEAT_SECONDS = 30  # without a sign of life, after which a process counts as lost
+LINGER_SECONDS = 1.0
 BROADCAST_BYTES = 2**26  # at once; each device holds two copies for a moment
 
 
@@ -109,12 +110,20 @@ def _check_address(coordinator: str, serves: bool) -> None:
         time.sleep(0.2)
 
 
-def leave_cluster(message: str, exit_code: int = 2) -> NoReturn:
-    """Ends this process at once, with a line on stderr.
+def leave_cluster(message: str, exit_code: int = 2, linger: bool = False) -> NoReturn:
+    """Ends this process with a line on stderr.
 
     A normal exit would wait for the other processes, and they may be lost or wait for this one.
+
+    Args:
+        message: the line.
+        exit_code: of this process.
+        linger: whether to let others end first: whoever was the cause, so that a launcher sees that
+            first; then, because JAX aborts the others as soon as process 0 has gone, all but that.
     """
     print(message, file=sys.stderr, flush=True)
+    if linger:
+        time.sleep(LINGER_SECONDS * (5 if jax.process_index() == 0 else 1))
     os._exit(exit_code)
 
 

@@ -108,10 +108,12 @@ class Throttle:
         last = time.perf_counter()
         try:
             for tick in itertools.count(1):
-                if self._stop.wait(TICK_SECONDS):
+                # Where nobody is to be held, it only counts, and leaves the cores alone meanwhile.
+                holds = min(self._parts) < 1
+                if self._stop.wait(TICK_SECONDS * (1 if holds else TICKS_PER_COUNT)):
                     break
                 now = time.perf_counter()
-                self._hold(now - last, tick % TICKS_PER_COUNT == 0)
+                self._hold(now - last, not holds or tick % TICKS_PER_COUNT == 0)
                 last = now
         finally:
             for brake in self._brakes:

@@ -7,11 +7,20 @@ import sys
 import pytest
 
 from benchmarks import cluster_step, distributed
+from hsi_jax.hetero.placement import Placement
+from hsi_jax.hetero.profile import parse_profile
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uneven processes need Linux")
 
 ROUNDS = [
-    {"ideal": 100.0, "balanced": 110.0, "even": 165.0, "DDP even": 132.0, "DDP proportional": 99.0},
-    {"ideal": 100.0, "balanced": 120.0, "even": 150.0, "DDP even": 132.0, "DDP proportional": 96.0},
-    {"ideal": 90.0, "balanced": 108.0, "even": 162.0, "DDP even": 135.0, "DDP proportional": 108.0},
+    {"ideal": 100.0, "balanced": 110.0, "even": 165.0, "timed": 121.0, "allowed gain": 1.6},
+    {"ideal": 100.0, "balanced": 120.0, "even": 150.0, "timed": 126.0, "allowed gain": 1.4},
+    {"ideal": 90.0, "balanced": 108.0, "even": 162.0, "timed": 108.0, "allowed gain": 1.5},
+]
+DDP = [
+    {"DDP even": 132.0, "DDP proportional": 99.0},
+    {"DDP even": 132.0, "DDP proportional": 96.0},
+    {"DDP even": 135.0, "DDP proportional": 108.0},
 ]
 
 
@@ -25,54 +34,74 @@ def rows(table: str) -> dict[str, list[str]]:
     return {line[:28].strip(): line[28:].split() for line in table.splitlines()}
 
 
+def rounds_with_ddp():
+    parts = {"own work": 80.0, "sum and update": 20.0}
+    return [ours | parts | theirs for ours, theirs in zip(ROUNDS, DDP, strict=True)]
+
+
 def test_the_table_has_each_repeat_and_its_median():
-    table = rows(distributed.format_times(ROUNDS))
+    table = rows(distributed.format_times(rounds_with_ddp()))
     assert table["ideal"] == ["100.0", "100.0", "90.0", "100.0"]
     assert table["DDP proportional"] == ["99.0", "96.0", "108.0", "99.0"]
-    assert table["Horovod even"] == ["not", "covered"]
+    assert table["own work"] == ["80.0"] * 4
 
 
 def test_the_median_of_ratios_is_taken_over_repeats():
-    table = rows(distributed.format_ratios(ROUNDS))
+    table = rows(distributed.format_ratios(rounds_with_ddp()))
     assert table["balanced / ideal"] == ["1.100", "1.200", "1.200", "1.200"]
     assert table["even / balanced"] == ["1.500", "1.250", "1.500", "1.500"]
+    assert table["timed / balanced"] == ["1.100", "1.050", "1.000", "1.050"]
     assert table["DDP even / balanced"] == ["1.200", "1.100", "1.250", "1.200"]
     assert table["DDP proportional / balanced"] == ["0.900", "0.800", "1.000", "0.900"]
+    assert table["allowed gain"] == ["1.600", "1.400", "1.500", "1.500"]
 
 
-def test_without_torch_the_table_says_so():
-    ours = [{name: times[name] for name in ("ideal", "balanced", "even")} for times in ROUNDS]
-    times, ratios = rows(distributed.format_times(ours)), rows(distributed.format_ratios(ours))
-    assert times["DDP even"] == times["DDP proportional"] == ["not", "installed"]
-    assert times["even"] == ["165.0", "150.0", "162.0", "162.0"]
+def test_without_a_peer_the_table_says_so():
+    times = rows(distributed.format_times(rounds_with_ddp()))
+    assert times["Horovod even"] == times["Horovod proportional"] == ["not", "installed"]
+    ratios = rows(distributed.format_ratios(ROUNDS))
     assert ratios["DDP even / balanced"] == ["not", "installed"]
     assert ratios["even / balanced"][-1] == "1.500"
 
 
 @pytest.mark.parametrize(
-    ("cores", "size", "balanced"),
+    ("profile", "size", "balanced"),
     [
-        ([0, 1, 1], 16, (96, 48, 48)),
-        ([0, 1, 1], 8, (96, 48, 48)),
-        ([1, 0], 16, (96, 96)),
-        ([0, 0, 1, 1, 2], 8, (32, 32, 32, 32, 64)),
+        ("2:1:1", 16, (96, 48, 48)),
+        ("2:1:1", 8, (96, 48, 48)),
+        ("1:1", 16, (96, 96)),
+        ("8:4:2:1:1", 4, (96, 48, 24, 12, 12)),
     ],
 )
-def test_the_batch_is_divided_by_the_parts_of_cores(cores, size, balanced):
-    plans = distributed.make_plans(cores, size)
+def test_the_batch_is_divided_by_the_speeds(profile, size, balanced):
+    plans = distributed.make_plans(parse_profile(profile), size)
     assert plans["balanced"].counts == balanced
     assert sum(plans["even"].counts) == 192
     assert max(plans["even"].shares) - min(plans["even"].shares) <= 1
 
 
 def test_both_sides_get_the_same_samples():
-    plans = distributed.make_plans([0, 1, 1], 16)
+    plans = distributed.make_plans(parse_profile("2:1:1"), 16)
     ours = distributed.our_command(2, 4567, plans, 30)
     assert ours[-3:] == ("--shares", "6,3,3", "4,4,4")
     assert {"--coordinator=localhost:4567", "--process_id=2", "--num_processes=3"} <= set(ours)
-    theirs = distributed.ddp_command(2, 4567, plans["balanced"], 30, "/other/python")
-    assert theirs[0] == "/other/python"
-    assert {"--port=4567", "--rank=2", "--world=3", "--counts=96,48,48"} <= set(theirs)
+    for row, module in {"DDP proportional": "ddp", "Horovod proportional": "horovod"}.items():
+        theirs = distributed.peer_commands(row, plans["balanced"], 30, "/other/python")
+        assert [command[0] for command in theirs] == ["/other/python"] * 3
+        assert [command[3] for command in theirs] == ["--rank=0", "--rank=1", "--rank=2"]
+        assert {f"benchmarks.peers.{module}", "--world=3", "--counts=96,48,48"} <= set(theirs[2])
+        assert len({command[5] for command in theirs}) == 1  # the port
+
+
+def test_processes_are_throttled_from_when_they_are_ready():
+    code = (
+        "import time, json; print('ready', flush=True); end = time.time() + 1.5\n"
+        "while time.time() < end: pass\n"
+        "print(json.dumps({'cpu': time.process_time()}))"
+    )
+    command = (sys.executable, "-c", code)
+    (line,) = distributed.run([Placement(min(os.sched_getaffinity(0)), 0.25)], [command])
+    assert line["cpu"] < 1.0
 
 
 @pytest.mark.parametrize("shares", ["6,3,3", "4,4,4", "1", "11,1,7,5"])
@@ -82,16 +111,18 @@ def test_a_process_of_ours_takes_the_shares_it_is_told(shares):
     assert plan.batch_size == 16 * sum(plan.shares)
 
 
-def test_cores_become_numbers(three_cores):
-    assert distributed.parse_arguments(["--cores=2,0,2"]).cores == [2, 0, 2]
+def test_the_profile_is_placed_on_cores(three_cores):
+    flags = distributed.parse_arguments(["--profile=4:2:2:1"])
+    assert flags.profile.speeds == (4, 2, 2, 1)
+    assert [place.core for place in flags.placements] == [0, 1, 1, 2]
+    assert [place.fraction for place in flags.placements] == [1, 0.5, 0.5, 0.25]
 
 
 @pytest.mark.parametrize(
     "flag",
     [
-        "--cores=0,3",
-        "--cores=a",
-        "--cores=",
+        "--profile=fast",
+        "--profile=1:0",
         "--repeats=0",
         "--microbatch_size=10",
         "--torch_python=/no/such/python",

@@ -13,7 +13,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uneven processe
 
 @pytest.fixture(autouse=True)
 def short_runs(monkeypatch):
-    flags = (*faults.RUN_FLAGS, "--steps=40", "--checkpoint_every=5")
+    small = ("--model=mlp", "--model_options=hidden=(8, 8)", "--patch_size=1")
+    flags = (*faults.RUN_FLAGS, *small, "--steps=40", "--checkpoint_every=5")
     monkeypatch.setattr(faults, "RUN_FLAGS", flags)
 
 

@@ -16,15 +16,16 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uneven processe
 
 ROOT = Path(__file__).parents[2]
 SMALL = (
-    *("--steps=100000", "--model=cnn2d", "--model_options=features=(4, 4, 4); hidden=8"),
-    *("--patch_size=3", "--batch_size=48", "--microbatch_size=8", "--profile=1:1:1"),
+    *("--steps=100000", "--model=mlp", "--model_options=hidden=(8, 8)", "--patch_size=1"),
+    *("--batch_size=48", "--microbatch_size=8", "--profile=1:1:1"),
 )
 PATIENCE = 60  # s, for the end
 STARTING = 240  # s, on a busy machine
 
 
-def start(*command) -> subprocess.Popen:
-    return subprocess.Popen(
+@contextlib.contextmanager
+def started(*command):
+    program = subprocess.Popen(
         [sys.executable, "-m", *command],
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -32,6 +33,11 @@ def start(*command) -> subprocess.Popen:
         text=True,
         env={"JAX_PLATFORMS": "cpu", "NPROC": "1", "PATH": ""},
     )
+    with program:  # closes its pipes, whatever the test came to
+        try:
+            yield program
+        finally:
+            program.kill()
 
 
 def wait_for_steps(workdir: Path, program: subprocess.Popen) -> None:
@@ -50,9 +56,8 @@ def test_survivors_started_by_hand_end_with_a_line(tmp_path):
         ranks = []
         for rank in range(3):
             place = (f"--coordinator={address}", "--num_processes=3", f"--process_id={rank}")
-            program = start("experiments.run", *SMALL, *place, f"--workdir={workdir}")
-            stack.callback(program.kill)
-            ranks.append(program)
+            program = started("experiments.run", *SMALL, *place, f"--workdir={workdir}")
+            ranks.append(stack.enter_context(program))
         wait_for_steps(workdir, ranks[0])
         ranks[2].kill()
         for rank in (0, 1):
@@ -60,21 +65,17 @@ def test_survivors_started_by_hand_end_with_a_line(tmp_path):
             assert ranks[rank].returncode == 1
             assert f"error: [{rank}] the processes cannot go on: one of them was lost" in err
             assert "Traceback" not in err
-        ranks[2].communicate()
 
 
 def test_a_killed_rank_ends_the_launched_run(tmp_path):
     workdir, logs = tmp_path / "run", tmp_path / "logs"
     own = ("--profile=2:1:1", f"--log_dir={logs}", "--")
-    program = start("experiments.launch", *own, *SMALL, f"--workdir={workdir}")
-    try:
+    with started("experiments.launch", *own, *SMALL, f"--workdir={workdir}") as program:
         wait_for_steps(workdir, program)
         children = psutil.Process(program.pid).children(recursive=True)
         killed = next(child for child in children if "--process_id=1" in child.cmdline())
         killed.send_signal(signal.SIGKILL)
         _, err = program.communicate(timeout=PATIENCE)
-    finally:
-        program.kill()
     assert program.returncode == 1
     # Which failure is seen first is a matter of chance, but each names a cause.
     assert "error: rank 1 was killed by SIGKILL" in err or "one of them was lost" in err

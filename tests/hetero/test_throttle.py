@@ -130,13 +130,15 @@ def test_work_is_in_proportion_to_speeds(throttled, speeds, num_cores):
         used = (core_time(processes) - before) / (time.monotonic() - start)
     fractions = np.array([placement.fraction for placement in placements])
     assert throttle.asked == pytest.approx(fractions)
-    # They always have work, so it is what they used; other programs can only make it less.
-    assert throttle.realised == pytest.approx(used, rel=0.25)
+    # Other programs can only make it less.
     assert np.all(used < 1.1 * fractions), used
+    # They always have work, so it is what they used.
+    tells_it = throttle.realised == pytest.approx(used, rel=0.25)
     # The fastest one's core is never idle, unless others keep these processes from it.
     left = sum(u for u, p in zip(used, placements, strict=True) if p.core == CORES[0])
-    if not within(ratios, speeds) and left < 0.85:
+    if left < 0.85 and not (tells_it and within(ratios, speeds)):
         pytest.skip(f"other programs left only {left:.0%} of core {CORES[0]} to the test")
+    assert tells_it, (throttle.realised, used)
     assert within(ratios, speeds), ratios
 
 
