@@ -1,6 +1,9 @@
 """Emulates four devices on the CPU, once, before any test uses JAX."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import jax
@@ -11,6 +14,16 @@ NUM_DEVICES = 4
 
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", NUM_DEVICES)
+
+# Many tests, and the programs that they start, compile the same: each is compiled once.
+COMPILED = tempfile.mkdtemp(prefix="hsi_jax-compiled-")
+atexit.register(shutil.rmtree, COMPILED, ignore_errors=True)
+for name, value in (
+    ("jax_compilation_cache_dir", COMPILED),
+    ("jax_persistent_cache_min_compile_time_secs", 0.1),
+):
+    jax.config.update(name, value)
+    os.environ[name.upper()] = str(value)
 
 # A machine that is busy for a moment is no failure; CI tries the same examples each time.
 settings.register_profile("hsi_jax", deadline=None, derandomize=os.environ.get("CI") == "true")
