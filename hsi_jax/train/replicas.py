@@ -41,6 +41,7 @@ class Replicas:
         self.devices = choose_devices(len(profile))
         self._sharding = jax.NamedSharding(jax.sharding.Mesh(self.devices, (AXIS,)), jax.P(AXIS))
         self.samples = samples if isinstance(samples, Stream) else self.replicate(samples)
+        self._last: tuple[Work, Work] | None = None  # as it was given, and as it was placed
 
     @property
     def is_streamed(self) -> bool:
@@ -49,8 +50,22 @@ class Replicas:
 
     def ready(self, work: Work) -> Ready:
         """The samples and the work of a step, on the devices."""
-        placed = self.place(work)
+        placed = self._place_work(work)
         return (self._send_rows(work) if self.is_streamed else self.samples), placed
+
+    def _place_work(self, work: Work) -> Work:
+        """Sends what differs from the last step's: most often the ids alone.
+
+        Sending an array costs about 0.1 ms of a step, because nothing of it is in the CPU's caches.
+        """
+
+        def send(array, before, there):
+            return there if np.array_equal(array, before) else self.place(array)
+
+        last = self._last  # read and set at once: validation may run beside a stream's reader
+        placed = jax.tree.map(send, work, *last) if last else self.place(work)
+        self._last = work, placed
+        return placed
 
     def _send_rows(self, work: Work) -> Rows:
         """Reads and sends the rows of this process's devices."""
