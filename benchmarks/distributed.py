@@ -1,12 +1,12 @@
 """Uneven processes that train together: our step by speed and even, against DDP and Horovod.
 
     python -m benchmarks.distributed [--profile 2:1:1] [--repeats 3] [--steps 30]
-        [--microbatch_size 16] [--torch_python PATH]
+        [--batch_size 192] [--microbatch_size 16] [--torch_python PATH]
 
 The profile says how fast the processes really are: as `experiments.launch` does, they are pinned to
 cores, with one thread each, and held to their part of a core's time (2:1:1 on two cores is a core
 for one process and one that two share; 2:1 is a core for each, one process slowed to half). All
-train the cnn2d on batches of 192 samples of 11x11x30. `balanced` and the proportional peers divide
+train the cnn2d on batches of samples of 11x11x30. `balanced` and the proportional peers divide
 the batch by these speeds, the others evenly. `ideal` is the batch divided by the sum of the
 throughputs that our processes reach while all of them compute and none communicates: no division
 of the batch could be faster with our kernels. What these throughputs allow over even shares is
@@ -37,8 +37,7 @@ from hsi_jax.hetero.placement import Placement, place
 from hsi_jax.hetero.throttle import Throttle
 from hsi_jax.hetero.workers import Worker, Workers, available_cores, free_port
 
-BATCH_SIZE = 192
-PATIENCE_SECONDS = 240  # for one start of all processes; about 15 are needed on two cores
+PATIENCE_SECONDS = 600  # for one start of all processes; three on two cores need about 15
 ONE_THREAD = {"NPROC": "1", "OMP_NUM_THREADS": "1"}
 READY = "ready"  # what rank 0 prints when nothing is left to compile
 # Row: the peer's module, what it needs, and our scheme that divides the batch alike.
@@ -63,14 +62,15 @@ def main() -> None:
     """Prints the machine, the median time of a step in every repeat, and the ratios."""
     arguments = parse_arguments()
     profile, placements = arguments.profile, arguments.placements
-    plans = make_plans(profile, arguments.microbatch_size)
+    plans = make_plans(profile, arguments.batch_size, arguments.microbatch_size)
     versions = {name: find_version(arguments.torch_python, name) for name in ("torch", "horovod")}
     print(describe_machine(pinned=False))
     print(
         f"load average {os.getloadavg()[0]:.2f} at the start; processes on cores "
         f"{[p.core for p in placements]}, for {[round(p.fraction, 3) for p in placements]} of "
-        f"their time; batch {BATCH_SIZE}, microbatches of {arguments.microbatch_size}, samples of "
-        f"each process {plans['balanced'].counts} by speed, {plans['even'].counts} even; "
+        f"their time; batch {arguments.batch_size}, microbatches of {arguments.microbatch_size}, "
+        f"samples of each process {plans['balanced'].counts} by speed, {plans['even'].counts} "
+        "even; "
         + ", ".join(f"{name} {found or 'not installed'}" for name, found in versions.items())
         + "\n"
     )
@@ -93,14 +93,17 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--profile", default="2:1:1", help="speeds of the processes")
     parser.add_argument("--repeats", type=int, default=3, help="rounds of all in turn")
     parser.add_argument("--steps", type=int, default=30, help="timed steps in each round")
+    parser.add_argument("--batch_size", type=int, default=192, help="samples of a step")
     parser.add_argument("--microbatch_size", type=int, default=16, help="samples, of ours")
     parser.add_argument("--torch_python", default=sys.executable, help="a Python that has torch")
     flags = parser.parse_args(arguments)
-    for name in ("repeats", "steps", "microbatch_size"):
+    for name in ("repeats", "steps", "batch_size", "microbatch_size"):
         if getattr(flags, name) < 1:
             parser.error(f"--{name}={getattr(flags, name)}: give a whole number >= 1")
-    if BATCH_SIZE % flags.microbatch_size:
-        parser.error(f"--microbatch_size={flags.microbatch_size}: give a divisor of {BATCH_SIZE}")
+    if flags.batch_size % flags.microbatch_size:
+        parser.error(
+            f"--microbatch_size={flags.microbatch_size}: give a divisor of {flags.batch_size}"
+        )
     if shutil.which(flags.torch_python) is None:
         parser.error(f"--torch_python={flags.torch_python}: give the path of a Python")
     speeds = flags.profile
@@ -112,10 +115,10 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return flags
 
 
-def make_plans(profile: Profile, microbatch_size: int) -> dict[str, Plan]:
+def make_plans(profile: Profile, batch_size: int, microbatch_size: int) -> dict[str, Plan]:
     """The batch divided evenly, and by speed."""
     return {
-        scheme: make_plan(scheme, profile, BATCH_SIZE, microbatch_size)
+        scheme: make_plan(scheme, profile, batch_size, microbatch_size)
         for scheme in ("balanced", "even")
     }
 
@@ -136,13 +139,13 @@ def time_ours(placements: Sequence[Placement], plans: dict[str, Plan], steps: in
     rates = np.array(balanced["throughputs"])
     evenly = max(plans["even"].counts / rates)
     return {
-        "ideal": 1e3 * BATCH_SIZE / rates.sum(),
+        "ideal": 1e3 * plans["balanced"].batch_size / rates.sum(),
         "balanced": median_ms(balanced["step_seconds"]),
         "even": median_ms(even["step_seconds"]),
         "timed": median_ms(balanced["timed_step_seconds"]),
         "own work": median_ms(balanced["own_work_seconds"]),
         "sum and update": median_ms(balanced["sum_and_update_seconds"]),
-        "allowed gain": evenly * rates.sum() / BATCH_SIZE,
+        "allowed gain": evenly * rates.sum() / plans["balanced"].batch_size,
     }
 
 

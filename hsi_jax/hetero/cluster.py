@@ -80,6 +80,9 @@ def join_cluster(
             f"process {jax.process_index()} sees {jax.local_device_count()} devices; start one "
             f"process for each device (on one node with several GPUs, set CUDA_VISIBLE_DEVICES)"
         )
+    # Gloo gives the processes 30 s to meet for the first time. They are together now, and may not
+    # be later, when a fast one has compiled long before a slow one.
+    gather(np.zeros(1))
 
 
 def _check_address(coordinator: str, serves: bool) -> None:

@@ -74,14 +74,14 @@ def test_without_a_peer_the_table_says_so():
     ],
 )
 def test_the_batch_is_divided_by_the_speeds(profile, size, balanced):
-    plans = distributed.make_plans(parse_profile(profile), size)
+    plans = distributed.make_plans(parse_profile(profile), 192, size)
     assert plans["balanced"].counts == balanced
     assert sum(plans["even"].counts) == 192
     assert max(plans["even"].shares) - min(plans["even"].shares) <= 1
 
 
 def test_both_sides_get_the_same_samples():
-    plans = distributed.make_plans(parse_profile("2:1:1"), 16)
+    plans = distributed.make_plans(parse_profile("2:1:1"), 192, 16)
     ours = distributed.our_command(2, 4567, plans, 30)
     assert ours[-3:] == ("--shares", "6,3,3", "4,4,4")
     assert {"--coordinator=localhost:4567", "--process_id=2", "--num_processes=3"} <= set(ours)
