@@ -21,7 +21,7 @@ import jax
 import numpy as np
 
 from hsi_jax.hetero import Plan, Work, deal, make_plan, parse_profile
-from hsi_jax.hetero.cluster import gather, join_cluster, rank
+from hsi_jax.hetero.cluster import gather, join_cluster, meet, rank
 from hsi_jax.models import find_model
 from hsi_jax.train import Replicas, TrainState, create_state, make_optimizer, make_schedule
 from hsi_jax.train.patches import Patches
@@ -46,7 +46,7 @@ def main() -> None:
     live = replicas.replicate(state)
     stepper = Stepper(replicas, live, replicas.ready(deal(ids, plans[0])), timed=True)
     local = compile_local_step(replicas, live, deal(ids, plans[0]))
-    gather(np.zeros(1))
+    meet()
     if rank() == 0:
         print("ready", flush=True)
     for plan in plans:
@@ -109,7 +109,7 @@ def measure_throughputs(
     """
     ready = replicas.ready(deal(ids, plan))
     jax.block_until_ready(local(live, *ready))
-    gather(np.zeros(1))  # all begin together
+    meet()  # all begin together
     calls = 0
     start = time.perf_counter()
     while (elapsed := time.perf_counter() - start) < FREE_SECONDS:

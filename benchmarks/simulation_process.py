@@ -17,7 +17,7 @@ from jax import lax
 
 from benchmarks.cluster_step import make_training, time_steps
 from hsi_jax.hetero import deal, make_plan, parse_profile
-from hsi_jax.hetero.cluster import gather, join_cluster, rank
+from hsi_jax.hetero.cluster import join_cluster, meet, rank
 from hsi_jax.hetero.simulation import BYTES_PER_SUM, message_bytes
 from hsi_jax.hetero.timing import time_calls
 from hsi_jax.train import Replicas, TrainState, measure_profile
@@ -71,7 +71,7 @@ def measure_all_reduce(replicas: Replicas, state: TrainState) -> dict:
         length: replicas.place(np.zeros((len(replicas.profile), length, 2), np.int32))
         for length in lengths
     }
-    gather(np.zeros(1))  # all begin together
+    meet()  # all begin together
     seconds = time_calls(
         lambda length: jax.block_until_ready(reduce(vectors[length])), lengths, REPEATS
     )

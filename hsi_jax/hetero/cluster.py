@@ -82,7 +82,7 @@ def join_cluster(
         )
     # Gloo gives the processes 30 s to meet for the first time. They are together now, and may not
     # be later, when a fast one has compiled long before a slow one.
-    gather(np.zeros(1))
+    meet()
 
 
 def _check_address(coordinator: str, serves: bool) -> None:
@@ -162,6 +162,11 @@ def broadcast(data: bytes) -> bytes:
         # As bytes: a sum over the processes would turn a -0.0 into 0.0.
         pieces.append(np.asarray(multihost_utils.broadcast_one_to_all(piece), np.uint8).tobytes())
     return b"".join(pieces)
+
+
+def meet() -> None:
+    """Waits until every process has come here."""
+    gather(np.zeros(1))
 
 
 def gather_hosts() -> list[str]:

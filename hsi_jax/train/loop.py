@@ -39,7 +39,7 @@ class Fit:
         step_seconds: wall time of each step since `start`, from drawing its ids to its loss on the
             host.
         wait_seconds: part of it in which the step waited for its input.
-        compile_seconds: wall time of tracing and compiling the step, once.
+        compile_seconds: wall time of tracing and compiling the step, once, by all processes.
         stopped_by: number of the signal that ended the training before its last step, or 0.
         timeline: of each timed step since `start` and each process, when it began, had done its
             own work and ended, s since the first of these, float64 [timed steps, processes, 3].

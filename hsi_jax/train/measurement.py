@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from hsi_jax.hetero import Profile, Work, deal, make_plan, parse_profile
-from hsi_jax.hetero.cluster import gather, gather_hosts
+from hsi_jax.hetero.cluster import gather, gather_hosts, meet
 from hsi_jax.hetero.timing import Timing, fit_timing, profile_of, time_calls
 from hsi_jax.train.replicas import Replicas
 from hsi_jax.train.state import TrainState
@@ -44,7 +44,7 @@ def measure_profile(replicas: Replicas, state: TrainState, ids: np.ndarray) -> P
 
     most = work.ids.shape[1]
     sizes = sorted({max(1, most // 4), max(1, most // 2), most})
-    gather(np.zeros(1))  # all begin together
+    meet()  # all begin together
     passes = math.ceil(LEAST_SECONDS / np.median(time_calls(run, sizes[:1], 3)))
     seconds = time_calls(lambda count: run(count, passes), sizes, REPEATS) / passes
     own = fit_timing(sizes, seconds)
@@ -84,7 +84,7 @@ def measure_throughputs(
             for _ in range(passes):
                 jax.block_until_ready(compiled(live, *ready))
 
-        gather(np.zeros(1))  # all begin together
+        meet()  # all begin together
         passes = math.ceil(LEAST_SECONDS / np.median(time_calls(run, [1], 3)))
         seconds = np.median(time_calls(run, [passes], REPEATS)) / passes
         samples = own * _most(len(ids), size)

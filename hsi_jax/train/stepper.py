@@ -5,6 +5,7 @@ import time
 import jax
 import numpy as np
 
+from hsi_jax.hetero.cluster import meet
 from hsi_jax.train.replicas import Ready, Replicas, fetch
 from hsi_jax.train.state import TrainState
 from hsi_jax.train.step import local_step, train_step, update_step
@@ -14,7 +15,7 @@ class Stepper:
     """Compiles ahead: compiling is timed apart, and nothing later can compile the step again.
 
     Attributes:
-        compile_seconds: wall time of tracing and compiling.
+        compile_seconds: wall time of tracing and compiling, until all processes have done it.
         stamps: of each timed step, when this process began it, had done its own work and ended it,
             s, by the clock that processes have in common (`time.time`).
     """
@@ -32,6 +33,7 @@ class Stepper:
             seconds = replicas.place(np.zeros(len(replicas.profile), np.float32))
             update = replicas.pmap(update_step, donate=(0,))
             self._update = update.lower(*given, halves, seconds).compile()
+        meet()  # or the first step would wait for those that compile for longer
         self.compile_seconds = time.perf_counter() - start
 
     def step(self, live: TrainState, ready: Ready) -> tuple[TrainState, float]:
