@@ -8,6 +8,7 @@ small tmpfs where we may mount one, and otherwise a limit on the size of files.
 
 import argparse
 import contextlib
+import itertools
 import json
 import random
 import re
@@ -39,6 +40,7 @@ RUN_FLAGS = (
     "--checkpoint_every=10",
 )
 KILLS_PER_RUN = 5
+WITHIN_SECONDS = 10  # of a start, a kill that is not to hit the saving
 NO_ROOM = "could not be saved|cannot be written"
 PATIENCE_SECONDS = 600
 
@@ -131,7 +133,7 @@ def kill_one(launched: Launched, rng: random.Random, saving: bool) -> int | None
         launched.wait_until(launched.saves)
         time.sleep(rng.uniform(0, 0.05))
     else:
-        moment = time.monotonic() + rng.uniform(0, 15)
+        moment = time.monotonic() + rng.uniform(0, WITHIN_SECONDS)
         launched.wait_until(lambda: time.monotonic() > moment)
     workers = launched.workers()
     if not workers:
@@ -296,12 +298,7 @@ def main() -> None:
     rng = random.Random(arguments.seed)
     print(describe_machine(pinned=False))
 
-    sizes = [KILLS_PER_RUN] * (arguments.kills // KILLS_PER_RUN)
-    sizes += [arguments.kills % KILLS_PER_RUN] * bool(arguments.kills % KILLS_PER_RUN)
-    plan = [
-        *(("kill -9", lambda f, n=n: kills(f, rng, n, elastic=False)) for n in sizes),
-        ("kill -9, elastic", lambda f: kills(f, rng, 2, elastic=True)),
-    ]
+    plan = [("kill -9, elastic", lambda f: kills(f, rng, 2, elastic=True))]
     for kind, disturb in (
         ("kill, damaged checkpoint", damages),
         ("SIGTERM, other devices", terminations),
@@ -315,8 +312,10 @@ def main() -> None:
         if quiet.finish():
             sys.exit(quiet.output())
         expected = result(Path(place) / "quiet")
-        for number, (kind, disturb) in enumerate(plan):
-            folder = Path(place) / f"run{number}"
+        numbers = itertools.count()
+
+        def do(kind, disturb):
+            folder = Path(place) / f"run{next(numbers)}"
             injected, lost, code = disturb(folder)
             copy = folder.with_name(f"{folder.name}-result")
             _count(tallies.setdefault(kind, Tally()), injected, lost, code)
@@ -324,6 +323,13 @@ def main() -> None:
                 same = result(copy if copy.exists() else folder) == expected
                 tallies[kind].wrong_results += not same
             print(json.dumps({"kind": kind, "faults": injected, "lost": lost, "code": code}))
+
+        killed = tallies["kill -9"] = Tally()
+        while killed.injected < arguments.kills:  # a run may end before it is hit
+            count = min(KILLS_PER_RUN, arguments.kills - killed.injected)
+            do("kill -9", lambda f, n=count: kills(f, rng, n, elastic=False))
+        for kind, disturb in plan:
+            do(kind, disturb)
     _print_table(tallies)
     sys.exit(any(t.wrong_results or t.survived < t.injected for t in tallies.values()))
 
