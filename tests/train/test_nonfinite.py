@@ -105,7 +105,10 @@ def unguarded_step(state, samples, work):
     return state.update(grads, stats), loss
 
 
-def test_the_guard_leaves_a_finite_step_as_it_is(replicas_of, state):
+def test_the_guard_leaves_the_bits_of_a_finite_step(replicas_of, state_of):
+    # Products with powers of two are exact: XLA may fuse the two programs differently.
+    optimizer = optax.sgd(0.125, momentum=0.5)
+    state = state_of(find_model("mlp")(CLASSES, hidden=(8, 8)), 1, optimizer)
     replicas = replicas_of("2:1", BATCH)
     guarded, unguarded = replicas.replicate(state), replicas.replicate(state)
     for step in range(3):
@@ -113,11 +116,8 @@ def test_the_guard_leaves_a_finite_step_as_it_is(replicas_of, state):
         guarded, loss = replicas.pmap(train_step)(guarded, *ready)
         unguarded, same = replicas.pmap(unguarded_step)(unguarded, *ready)
         assert np.isfinite(fetch(loss))
-        assert fetch(loss) == pytest.approx(fetch(same), rel=1e-6)
-    # Not the same bits: XLA may fuse another program otherwise, and JAX 0.12 does.
-    pairs = zip(*map(jax.tree.leaves, (fetch(guarded), fetch(unguarded))), strict=True)
-    for ours, theirs in pairs:
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
+        assert fetch(loss) == fetch(same)
+    assert_same_bits(fetch(guarded), fetch(unguarded))
 
 
 class Root(nn.Module):
