@@ -69,8 +69,8 @@ def main() -> None:
         f"load average {os.getloadavg()[0]:.2f} at the start; processes on cores "
         f"{[p.core for p in placements]}, for {[round(p.fraction, 3) for p in placements]} of "
         f"their time; batch {arguments.batch_size}, microbatches of {arguments.microbatch_size}, "
-        f"samples of each process {plans['balanced'].counts} by speed, {plans['even'].counts} "
-        "even; "
+        f"samples of each process {plans['balanced'].counts} by speed, "
+        f"{plans['even'].counts} even; "
         + ", ".join(f"{name} {found or 'not installed'}" for name, found in versions.items())
         + "\n"
     )
@@ -138,14 +138,15 @@ def time_ours(placements: Sequence[Placement], plans: dict[str, Plan], steps: in
     balanced, even = results["balanced"], results["even"]
     rates = np.array(balanced["throughputs"])
     evenly = max(plans["even"].counts / rates)
+    ideally = plans["balanced"].batch_size / rates.sum()
     return {
-        "ideal": 1e3 * plans["balanced"].batch_size / rates.sum(),
+        "ideal": 1e3 * ideally,
         "balanced": median_ms(balanced["step_seconds"]),
         "even": median_ms(even["step_seconds"]),
         "timed": median_ms(balanced["timed_step_seconds"]),
         "own work": median_ms(balanced["own_work_seconds"]),
         "sum and update": median_ms(balanced["sum_and_update_seconds"]),
-        "allowed gain": evenly * rates.sum() / plans["balanced"].batch_size,
+        "allowed gain": evenly / ideally,
     }
 
 

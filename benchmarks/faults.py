@@ -8,7 +8,6 @@ small tmpfs where we may mount one, and otherwise a limit on the size of files.
 
 import argparse
 import contextlib
-import itertools
 import json
 import random
 import re
@@ -17,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -298,40 +298,44 @@ def main() -> None:
     rng = random.Random(arguments.seed)
     print(describe_machine(pinned=False))
 
-    plan = [("kill -9, elastic", lambda f: kills(f, rng, 2, elastic=True))]
-    for kind, disturb in (
-        ("kill, damaged checkpoint", damages),
-        ("SIGTERM, other devices", terminations),
-        ("full disk, then kill", full_disk),
-    ):
-        plan += [(kind, lambda f, d=disturb: d(f, rng))] * arguments.others
-
-    tallies: dict[str, Tally] = {}
+    tallies = defaultdict(Tally)
     with tempfile.TemporaryDirectory(prefix="hsi_jax-faults-") as place:
         quiet = Launched(Path(place) / "quiet")
         if quiet.finish():
             sys.exit(quiet.output())
         expected = result(Path(place) / "quiet")
-        numbers = itertools.count()
-
-        def do(kind, disturb):
-            folder = Path(place) / f"run{next(numbers)}"
+        for number, (kind, disturb) in enumerate(plan(arguments, tallies, rng)):
+            folder = Path(place) / f"run{number}"
             injected, lost, code = disturb(folder)
             copy = folder.with_name(f"{folder.name}-result")
-            _count(tallies.setdefault(kind, Tally()), injected, lost, code)
+            _count(tallies[kind], injected, lost, code)
             if code == 0:
                 same = result(copy if copy.exists() else folder) == expected
                 tallies[kind].wrong_results += not same
             print(json.dumps({"kind": kind, "faults": injected, "lost": lost, "code": code}))
-
-        killed = tallies["kill -9"] = Tally()
-        while killed.injected < arguments.kills:  # a run may end before it is hit
-            count = min(KILLS_PER_RUN, arguments.kills - killed.injected)
-            do("kill -9", lambda f, n=count: kills(f, rng, n, elastic=False))
-        for kind, disturb in plan:
-            do(kind, disturb)
     _print_table(tallies)
     sys.exit(any(t.wrong_results or t.survived < t.injected for t in tallies.values()))
+
+
+def plan(
+    arguments: argparse.Namespace, tallies: Mapping[str, Tally], rng: random.Random
+) -> Iterator[tuple[str, Callable[[Path], tuple[int, int, int]]]]:
+    """The runs to disturb, each with the kind of its faults; the tallies are those so far."""
+    killed = tallies["kill -9"]
+    for _ in range(arguments.kills):  # a run may end before it is hit
+        left = arguments.kills - killed.injected
+        if not left:
+            break
+        count = min(KILLS_PER_RUN, left)
+        yield "kill -9", lambda f, n=count: kills(f, rng, n, elastic=False)
+    yield "kill -9, elastic", lambda f: kills(f, rng, 2, elastic=True)
+    for kind, disturb in (
+        ("kill, damaged checkpoint", damages),
+        ("SIGTERM, other devices", terminations),
+        ("full disk, then kill", full_disk),
+    ):
+        for _ in range(arguments.others):
+            yield kind, lambda f, d=disturb: d(f, rng)
 
 
 def _count(tally: Tally, injected: int, lost: int, code: int) -> None:
