@@ -4,10 +4,10 @@ import numpy as np
 
 from experiments.config import Config
 from experiments.dataset import Dataset
-from hsi_jax.data.catalogue import file_scene, load_scene
 from hsi_jax.data.preprocess import Preprocessing
 from hsi_jax.data.scene import Scene
 from hsi_jax.data.scene_cache import cached_scene
+from hsi_jax.data.scene_file import file_scene, load_scene
 from hsi_jax.data.split import Split, disjoint_split, file_split, hold_out, random_split
 from hsi_jax.data.synthetic import synthetic_scene
 from hsi_jax.models import check_input, find_trait

@@ -1,6 +1,6 @@
 """Scenes, image sets, splits, normalising and the order of batches; nothing here knows of JAX."""
 
-from hsi_jax.data.catalogue import CATALOGUE, SceneInfo, file_scene, load_scene
+from hsi_jax.data.catalogue import CATALOGUE, SceneInfo
 from hsi_jax.data.decoded_cache import DecodedCache
 from hsi_jax.data.image_catalogue import IMAGE_CATALOGUE, ImageSetInfo
 from hsi_jax.data.image_loader import load_image_set
@@ -10,6 +10,7 @@ from hsi_jax.data.reader import read_array
 from hsi_jax.data.sampler import batch_ids, steps_for_epochs
 from hsi_jax.data.scene import UNLABELLED, Scene
 from hsi_jax.data.scene_cache import cached_scene
+from hsi_jax.data.scene_file import file_scene, load_scene
 from hsi_jax.data.split import (
     Split,
     class_counts,

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from hsi_jax.data.catalogue import CATALOGUE, load_scene
+from hsi_jax.data.catalogue import find_scene
 from hsi_jax.data.prepared import find_builder, prepare
 from hsi_jax.data.scene import Scene
-from hsi_jax.errors import InputError
+from hsi_jax.data.scene_file import load_scene
 
 
 def cached_scene(name: str, root: str | Path | None = None) -> Scene:
@@ -23,8 +23,7 @@ def cached_scene(name: str, root: str | Path | None = None) -> Scene:
         InputError: if the name is unknown, or if the files cannot be downloaded, are damaged, or
             have to be fetched by hand.
     """
-    if name not in CATALOGUE:
-        raise InputError(f"There is no scene '{name}'; the catalogue has {', '.join(CATALOGUE)}.")
-    builder = find_builder(f"hsi_jax_scenes/{name}", None if root is None else Path(root))
+    info = find_scene(name)
+    builder = find_builder(f"hsi_jax_scenes/{info.name}", None if root is None else Path(root))
     prepare(builder)
     return load_scene(name, builder.data_dir)

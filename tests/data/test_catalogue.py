@@ -5,7 +5,8 @@ import pytest
 import scipy.io
 
 from hsi_jax.data import catalogue
-from hsi_jax.data.catalogue import CATALOGUE, LABELLED_ONLY_NOTE, file_scene, load_scene
+from hsi_jax.data.catalogue import CATALOGUE
+from hsi_jax.data.scene_file import LABELLED_ONLY_NOTE, file_scene, load_scene
 from hsi_jax.data.split import class_counts
 from hsi_jax.errors import InputError
 

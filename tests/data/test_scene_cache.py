@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import scipy.io
 
-from hsi_jax.data import catalogue, scene_cache
+from hsi_jax.data import catalogue
 from hsi_jax.data.builders import scenes
-from hsi_jax.data.catalogue import CATALOGUE, load_scene
+from hsi_jax.data.catalogue import CATALOGUE
 from hsi_jax.data.prepared import find_builder, prepare
 from hsi_jax.data.scene_cache import cached_scene
+from hsi_jax.data.scene_file import load_scene
 from hsi_jax.errors import InputError
 
 CUBE = np.random.default_rng(0).integers(0, 9000, (6, 7, 4)).astype(np.uint16)
@@ -40,7 +41,7 @@ def info(server, monkeypatch):
         label_url=server.url(info.label_file),
         sha256={n: hashlib.sha256(data).hexdigest() for n, data in server.files.items()},
     )
-    for place in (catalogue, scenes, scene_cache):
+    for place in (catalogue, scenes):
         monkeypatch.setattr(place, "CATALOGUE", {info.name: info})
     return info
 
@@ -98,7 +99,7 @@ def test_files_put_there_by_hand_are_taken(info, server, tmp_path):
 
 def test_another_cube_is_refused(info, server, tmp_path, monkeypatch):
     other = replace(info, shape=(6, 7, 5), sha256={})
-    for place in (catalogue, scenes, scene_cache):
+    for place in (catalogue, scenes):
         monkeypatch.setattr(place, "CATALOGUE", {info.name: other})
     with pytest.raises(InputError, match=r"\(6, 7, 4\), but Indian Pines has \(6, 7, 5\)"):
         cached_scene("indian_pines", tmp_path)

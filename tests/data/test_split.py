@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from hsi_jax.data.catalogue import load_scene
+from hsi_jax.data.scene_file import load_scene
 from hsi_jax.data.split import (
     Split,
     class_counts,

@@ -12,8 +12,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from hsi_jax.data.builders.manual_folder import manual_folder
-from hsi_jax.data.catalogue import CATALOGUE, SceneInfo, load_scene
+from hsi_jax.data.catalogue import CATALOGUE, SceneInfo
 from hsi_jax.data.download import check_space, download, file_sha256
+from hsi_jax.data.scene_file import load_scene
 from hsi_jax.errors import InputError
 
 VERSION = "1.0.0"
