@@ -1,9 +1,47 @@
-"""The one error that is the user's to mend."""
+"""Errors by kind, and how their messages name arguments.
+
+A message names the argument, the problem and the remedy. An argument stands between backquotes, as
+in "`patch_size`=4: give an odd number"; a command line prints its flag instead (`name_flags`).
+"""
+
+import re
+from collections.abc import Mapping
 
 
-class InputError(ValueError):
-    """A value given by the user cannot be used.
+class HsiJaxError(Exception):
+    """Any error that this library explains to its user; the command line prints one line of it."""
 
-    The message names the value, the place it came from and what to do. The command line prints it
-    as one line without a traceback.
+
+class InputError(HsiJaxError, ValueError):
+    """A value given by the user cannot be used."""
+
+
+class InputWarning(UserWarning):
+    """A value given by the user can be used, but is probably not what is meant."""
+
+
+class DivergenceError(HsiJaxError, ArithmeticError):
+    """The training has diverged: a loss, gradient or statistic is not finite."""
+
+
+class StorageError(HsiJaxError):
+    """Results cannot be written, for example because the disk is full."""
+
+
+class LostWorkerError(HsiJaxError, RuntimeError):
+    """A process of the run has failed or was killed."""
+
+
+def name_flags(message: str, flags: Mapping[str, str]) -> str:
+    """A message in which arguments are called by their flags.
+
+    Args:
+        message: in which arguments stand between backquotes.
+        flags: the flag of each argument; any other name loses its backquotes.
     """
+
+    def flag(match: re.Match) -> str:
+        name = match[1]
+        return f"--{flags[name]}" if name in flags else name
+
+    return re.sub(r"`(\w+)`", flag, message)

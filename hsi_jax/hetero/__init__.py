@@ -1,29 +1,10 @@
-"""Heterogeneous data parallelism: profiles, partition, weights and exact sums.
+"""Heterogeneous data parallelism: profiles, schemes, plans and exact sums.
 
-Nothing here knows of scenes or models; bring any loss to `exact_sum`.
+Nothing here knows scenes or models: `exact_sum` takes any loss.
+
+The names are listed in `__init__.pyi`. Each is imported when it is first used.
 """
 
-from hsi_jax.hetero.devices import emulate_devices, take_devices
-from hsi_jax.hetero.exact import exact_sum
-from hsi_jax.hetero.partition import even_partition, partition
-from hsi_jax.hetero.plan import SCHEMES, Plan, make_plan
-from hsi_jax.hetero.profile import PRESETS, Device, Profile, parse_profile, read_profile
-from hsi_jax.hetero.work import Work, deal
+import lazy_loader
 
-__all__ = [
-    "PRESETS",
-    "SCHEMES",
-    "Device",
-    "Plan",
-    "Profile",
-    "Work",
-    "deal",
-    "emulate_devices",
-    "even_partition",
-    "exact_sum",
-    "make_plan",
-    "parse_profile",
-    "partition",
-    "read_profile",
-    "take_devices",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -2,58 +2,61 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from statistics import median_high
+
+import numpy as np
 
 from hsi_jax.errors import InputError
 from hsi_jax.hetero.plan import Plan, make_plan
 from hsi_jax.hetero.profile import Profile
 
-JUMP = 1.5  # a measurement off by more than this factor is a change of speed, not noise
-DRASTIC = 0.3  # a gain in step time, relative, that is worth acting on at the first measurement
+JUMP = 1.5  # a measurement that differs by more than this factor is a change of speed, not noise
+LARGE_GAIN = 0.3  # relative gain in step time for which one measurement is enough
 
 
 @dataclass(eq=False)
 class Controller:
-    """Decides from measured times when, and to what, the shares of a batch change.
+    """Decides from measured times when the shares of a batch change, and to what.
 
     Every device has a *pace*: how fast it is compared with the first guess. A device of pace p
-    takes t(n) = (a + n / s) / p, with fixed cost a and speed s of the guess; so what slows a
-    process slows all it does, and noise of 5 % in a time is noise of 5 % in the pace, however
-    small the share. The unit of time of the guess does not matter.
+    takes t(n) = (a + n / s) / p, with fixed cost a and speed s of the guess. So the pace slows all
+    work of a device alike, and an error of 5 % in a time is an error of 5 % in the pace, however
+    small the share is. The unit of time of the guess does not matter.
 
-    *Measuring.* A new pace is averaged into the old one with weight `smoothing`, unless they
+    *Measuring.* A new pace is averaged with the old one, with weight `smoothing`, unless they
     differ by more than the factor 1.5: then the device has changed and the new pace is taken as
     it is. Times that are not finite and positive are ignored.
 
-    *Deciding.* Shares change only for a modelled step time shorter by more than what errors of
-    +-dead_band in the times could feign, 1 - (1 - dead_band) / (1 + dead_band), or 9.5 % for the
-    default of 5 %. `hysteresis` measurements in a row must say so; one is enough where the gain
+    *Deciding.* Shares change only if the modelled step time becomes shorter by more than errors of
+    +-dead_band in the times can explain: 1 - (1 - dead_band) / (1 + dead_band), or 9.5 % for the
+    default of 5 %. `hysteresis` measurements in a row must agree; one is enough if the gain
     exceeds 30 %. While all paces agree within that band, the devices are as guessed, and the
-    shares go back to those of the guess unless that would lose more than dead_band. So, where the
+    shares go back to those of the guess unless that would lose more than dead_band. So, if the
     guess is right, noise up to +-dead_band never moves shares.
 
-    *Devices without work* cannot be measured. Their pace moves towards the best that the median
-    of the working devices has shown (1 where the guess is right, in its unit) by a fraction, the
-    device's trust, at each observation, until they are worth a trial. Trust starts at 1, halves
-    whenever the device loses its last work, and is 1 again once the device is measured as good
-    as the best, but for noise; so a device that stays slow is tried ever more rarely.
+    *Devices without work* cannot be measured. At each observation their pace moves a fraction, the
+    device's trust, of the way to the best median pace of the working devices so far (1 if the
+    guess is right, in its unit), until they are worth a trial. Trust starts at 1 and is halved
+    whenever the device loses its last work. It is 1 again once the device is measured as good as
+    the best, apart from noise. So a device that stays slow is tried less and less often.
 
-    *A single hiccup* of, say, ten times the usual time moves the shares at once. They are back
-    by the second normal measurement, or, where a device lost all its work, by the sixth.
+    *A single outlier* of, say, ten times the usual time moves the shares at once. They are back
+    by the second normal measurement, or, if a device lost all its work, by the sixth.
 
     Decisions are a pure function of the state, the shares and the seconds. They use only
-    arithmetic that IEEE 754 rounds alike everywhere, so ranks on unlike hardware agree as well.
+    arithmetic that IEEE 754 rounds alike everywhere, so ranks on different hardware agree as well.
 
     Attributes:
         guess: the devices as measured or declared before training.
         batch_size: B >= 1.
         microbatch_size: m >= 1.
-        smoothing: weight of a new measurement, in (0, 1].
-        dead_band: relative error of a measured time that is taken for noise, in [0, 1).
-        hysteresis: measurements in a row that must speak for a change of at most 30 %, >= 1.
-        settled: whether the last measurements agreed with the estimate, but for noise, and neither
-            moved shares nor spoke for it; if not, it is worth measuring again soon.
+        smoothing: weight of a new measurement, above 0, at most 1.
+        dead_band: relative error of a measured time that counts as noise, from 0 to below 1.
+        hysteresis: measurements in a row that must agree on a change with a gain of at most 30 %,
+            >= 1.
+        settled: whether the last measurements agreed with the estimate, apart from noise, and
+            neither moved shares nor asked for it; if not, it is worth measuring again soon.
 
     Raises:
         InputError: for values outside these ranges.
@@ -62,20 +65,21 @@ class Controller:
     guess: Profile
     batch_size: int
     microbatch_size: int
+    _: KW_ONLY
     smoothing: float = 0.5
     dead_band: float = 0.05
     hysteresis: int = 2
 
     def __post_init__(self):
         if not 0 < self.smoothing <= 1:
-            raise InputError(f"smoothing is {self.smoothing}; give a number above 0, at most 1")
+            raise InputError(f"`smoothing`={self.smoothing}: give a number above 0, at most 1")
         if not 0 <= self.dead_band < 1:
-            raise InputError(f"dead_band is {self.dead_band}; give a number from 0 to below 1")
+            raise InputError(f"`dead_band`={self.dead_band}: give a number from 0 to below 1")
         if self.hysteresis < 1:
-            raise InputError(f"hysteresis is {self.hysteresis}; give a whole number >= 1")
+            raise InputError(f"`hysteresis`={self.hysteresis}: give a whole number >= 1")
         # Times of equal devices differ by up to this factor through noise alone.
         self._noise = (1 + self.dead_band) / (1 - self.dead_band)
-        self._home = self._deal(self.guess)
+        self._home = self._divide(self.guess)
         self._paces = [1.0] * len(self.guess)
         self._trusts = [1.0] * len(self.guess)
         self._best = 0.0  # nothing measured yet
@@ -87,18 +91,18 @@ class Controller:
         """A controller that goes on where `state()` was taken.
 
         Args:
-            state: what `state()` gave.
-            *args: as for the class; the decisions go on as they would have if these are the same.
-            **kwargs: likewise.
+            state: a value of `state()`.
+            *args: as for the class; with the same values, the same decisions follow.
+            **kwargs: as for the class.
 
         Raises:
-            InputError: if the state is of another number of devices.
+            InputError: if the state has another number of devices.
         """
         controller = cls(*args, **kwargs)
         if len(state["paces"]) != len(controller.guess):
             raise InputError(
-                f"the controller's state is of {len(state['paces'])} devices but profile "
-                f"{controller.guess.name!r} has {len(controller.guess)}; start a new controller"
+                f"the state is of {len(state['paces'])} devices, but the profile has "
+                f"{len(controller.guess)}; start a new controller"
             )
         controller._paces = list(state["paces"])
         controller._trusts = list(state["trusts"])
@@ -107,7 +111,7 @@ class Controller:
         return controller
 
     def state(self) -> dict:
-        """What a checkpoint must hold: a dictionary of floats, whole numbers and lists of them."""
+        """The state for a checkpoint: a dictionary of floats, integers and lists of them."""
         return {
             "paces": list(self._paces),
             "trusts": list(self._trusts),
@@ -117,23 +121,25 @@ class Controller:
 
     @property
     def profile(self) -> Profile:
-        """The devices as they are estimated now."""
+        """The devices as estimated now."""
         devices = [
             replace(device, speed=device.speed * pace, fixed_cost=device.fixed_cost / pace)
             for device, pace in zip(self.guess.devices, self._paces, strict=True)
         ]
         return replace(self.guess, devices=tuple(devices))
 
-    def observe(self, shares: Sequence[int], seconds: Sequence[float]) -> Plan | None:
-        """Takes in the times of one step, and gives a new plan where one is worth it.
+    def observe(
+        self, shares: Sequence[int] | np.ndarray, seconds: Sequence[float] | np.ndarray
+    ) -> Plan | None:
+        """Learns from the times of one step, and returns a new plan if it is worth it.
 
         Args:
             shares: microbatches of each device in that step, [devices].
-            seconds: each device's time for its own work, without the reduction, [devices]; all
-                ranks must be given the same numbers (all-gather them).
+            seconds: each device's time for its own work, without communication, [devices]; every
+                rank must give the same numbers (all-gather them).
 
         Returns:
-            The plan to go on with, of scheme `adaptive`, or None where the shares stay.
+            The plan to go on with, of scheme `adaptive`, or None if the shares stay.
 
         Raises:
             ValueError: if shares or seconds are not one for each device.
@@ -142,14 +148,14 @@ class Controller:
             raise ValueError(
                 f"{len(shares)} shares and {len(seconds)} seconds for {len(self.guess)} devices"
             )
-        shares = tuple(int(share) for share in shares)
-        expected = self._learn(shares, [float(second) for second in seconds])
-        plan = self._decide(shares)
+        own = tuple(int(share) for share in shares)
+        expected = self._learn(own, [float(second) for second in seconds])
+        plan = self._decide(own)
         self.settled = expected and plan is None and self._agreeing == 0
         return plan
 
     def _learn(self, shares: tuple[int, ...], seconds: list[float]) -> bool:
-        """Takes the times in; returns whether they were as expected, but for noise."""
+        """Updates the paces; returns whether the times were as expected, apart from noise."""
         measured = {
             index: expected / seconds[index]
             for index, expected in enumerate(self.guess.times(shares))
@@ -178,15 +184,15 @@ class Controller:
     def _decide(self, shares: tuple[int, ...]) -> Plan | None:
         estimate = self.profile
         if max(self._paces) <= self._noise * min(self._paces):
-            plan, least = self._home, -self.dead_band
+            plan, min_gain = self._home, -self.dead_band
         else:
-            plan, least = self._deal(estimate), 1 - 1 / self._noise
+            plan, min_gain = self._divide(estimate), 1 - 1 / self._noise
         gain = 1 - _step_time(estimate, plan.shares) / _step_time(estimate, shares)
-        if plan.shares == shares or gain < least:
+        if plan.shares == shares or gain < min_gain:
             self._agreeing = 0
             return None
         self._agreeing += 1
-        if self._agreeing < self.hysteresis and gain <= DRASTIC:
+        if self._agreeing < self.hysteresis and gain <= LARGE_GAIN:
             return None
         self._agreeing = 0
         for index, (old, new) in enumerate(zip(shares, plan.shares, strict=True)):
@@ -194,7 +200,7 @@ class Controller:
                 self._trusts[index] /= 2
         return plan
 
-    def _deal(self, profile: Profile) -> Plan:
+    def _divide(self, profile: Profile) -> Plan:
         return make_plan("adaptive", profile, self.batch_size, self.microbatch_size)
 
 

@@ -19,33 +19,36 @@ Tree = TypeVar("Tree")
 
 
 def exact_sum(
-    term: Callable[[jax.Array], Tree], count: jax.Array, most: int, axis_name: str | None = None
+    term: Callable[[jax.Array], Tree],
+    count: jax.Array,
+    max_terms: int,
+    axis_name: str | None = None,
 ) -> Tree:
     """Sums term(0) .. term(count - 1) on each device, and over all devices, exactly.
 
-    No collective stands inside the loop, so each device does its own count and no more; at the end
-    the whole tree is reduced as one vector.
+    There is no collective inside the loop, so each device does its own terms and no more. At the
+    end the whole tree is reduced as one vector.
 
     Args:
         term: maps an int32 index to a tree of float32 arrays.
-        count: number of this device's terms, int32, may differ between devices and be 0.
-        most: upper bound of the number of terms over all devices, static.
+        count: number of this device's terms, int32 []; devices may differ, and 0 is allowed.
+        max_terms: upper bound of the number of terms of all devices together, static.
         axis_name: the pmapped axis, or None for one device alone.
 
     Returns:
         A tree like term's, float32, the same on every device. All NaN if any term had a value that
-        is not finite or exceeds 2**22 / most, where the integers could overflow.
+        is not finite or exceeds 2**22 / max_terms, where the integers could overflow.
     """
-    return combine(accumulate(term, count, most), term, axis_name)
+    return combine(accumulate(term, count, max_terms), term, axis_name)
 
 
-def accumulate(term: Callable[[jax.Array], Tree], count: jax.Array, most: int) -> jax.Array:
+def accumulate(term: Callable[[jax.Array], Tree], count: jax.Array, max_terms: int) -> jax.Array:
     """The first half of `exact_sum`, without communication: this device's own sum.
 
     Returns:
         Fixed-point sums, int64 [n + 1] (see `to_fixed`).
     """
-    limit = term_limit(most)
+    limit = term_limit(max_terms)
     zeros, _ = ravel_pytree(_zeros_like(term))
 
     def add(index, sums):
@@ -57,13 +60,19 @@ def accumulate(term: Callable[[jax.Array], Tree], count: jax.Array, most: int) -
         return lax.fori_loop(jnp.int32(0), count, add, jnp.zeros(zeros.size + 1, jnp.int64))
 
 
-def term_limit(most: int) -> float:
-    """The greatest magnitude of a term, for `most` terms whose sum cannot overflow."""
-    return 2.0 ** (62 - FRACTION_BITS) / most
+def term_limit(max_terms: int) -> float:
+    """The greatest magnitude of a term, for `max_terms` terms whose sum cannot overflow."""
+    return 2.0 ** (62 - FRACTION_BITS) / max_terms
 
 
 def combine(sums: jax.Array, term: Callable[[jax.Array], Tree], axis_name: str | None) -> Tree:
-    """The second half of `exact_sum`: what the devices have accumulated, summed over all."""
+    """The second half of `exact_sum`: adds up what the devices have accumulated.
+
+    Args:
+        sums: this device's own, int64 [n + 1], from `accumulate`.
+        term: as for `exact_sum`; only the shapes of its tree count.
+        axis_name: as for `exact_sum`.
+    """
     _, restore = ravel_pytree(_zeros_like(term))
     with jax.enable_x64(True):
         if axis_name is not None:

@@ -1,4 +1,4 @@
-"""Heterogeneity profiles: what is known of the devices before the work is dealt."""
+"""Heterogeneity profiles: what is known about the devices before work is divided."""
 
 import math
 import reprlib
@@ -17,7 +17,7 @@ PRESETS = {
     "extreme": (16, 1, 1, 1),  # one accelerator beside three slow devices
 }
 
-MOST = 1e30  # of a speed or fixed cost; products of such numbers are finite still
+MAX_NUMBER = 1e30  # a speed or fixed cost; products of such numbers are still finite
 RELATIVE_TIME = "time of a microbatch at speed 1"
 
 
@@ -30,7 +30,7 @@ class Device:
         speed: microbatches per unit of time; only ratios matter where fixed costs are 0. 0 means
             that the device takes no part.
         fixed_cost: time that a step costs the device whatever its share, in the same unit.
-        memory_cap: most samples that the device may hold in one step, or None.
+        memory_cap: maximum of samples that the device may hold in one step, or None.
     """
 
     name: str
@@ -42,8 +42,10 @@ class Device:
         _check_text("name of a device", self.name)
         where = f"device {self.name!r}"
         _check_number(f"speed of {where}", self.speed)
-        if 0 < self.speed < 1 / MOST:
-            raise InputError(f"speed of {where} is {self.speed}; give 0, or {1 / MOST:g} and more")
+        if 0 < self.speed < 1 / MAX_NUMBER:
+            raise InputError(
+                f"speed of {where} is {self.speed}; give 0, or {1 / MAX_NUMBER:g} and more"
+            )
         _check_number(f"fixed_cost of {where}", self.fixed_cost)
         cap = self.memory_cap
         if cap is not None and (isinstance(cap, bool) or not isinstance(cap, int) or cap < 0):
@@ -65,7 +67,7 @@ class Profile:
 
     Attributes:
         devices: one entry for each.
-        name: what the user called it: the flag's value or the path of its file.
+        name: what the user called it: the text that was parsed, or the path of its file.
         time_unit: unit of fixed costs and of 1 / speed.
     """
 
@@ -76,9 +78,9 @@ class Profile:
     def __post_init__(self):
         _check_text("time_unit", self.time_unit)
         if not self.devices:
-            raise InputError("the profile has no devices; give at least one")
+            raise InputError("a profile has no devices; give at least one")
         if not any(device.speed for device in self.devices):
-            raise InputError(f"all speeds of profile {self.name!r} are 0; give one above 0")
+            raise InputError("all speeds of a profile are 0; give one above 0")
 
     def __len__(self) -> int:
         return len(self.devices)
@@ -109,7 +111,7 @@ class Profile:
 
 
 def parse_profile(text: str) -> Profile:
-    """Makes a profile from what a flag gives.
+    """Makes a profile of a line of text.
 
     Args:
         text: speeds such as "4:2:1:1", the name of a preset, or the path of a JSON file
@@ -117,20 +119,20 @@ def parse_profile(text: str) -> Profile:
             speed may be left out; `"time_unit"` beside the devices may name the unit.
 
     Raises:
-        InputError: naming the offending part and what is allowed.
+        InputError: if it cannot be used; the message names the wrong part and what is allowed.
     """
     if text in PRESETS:
         return _from_speeds(PRESETS[text], text)
-    if text.endswith(".json"):
+    if text.lower().endswith(".json"):
         return read_profile(text)
     try:
         return _from_speeds([float(part) for part in text.split(":")], text)
-    except InputError:
-        raise
+    except InputError as error:
+        raise InputError(f"`profile`={text}: {error}") from None
     except ValueError:
         raise InputError(
-            f"profile {text!r} is none of: speeds such as 4:2:1:1, a preset "
-            f"({', '.join(PRESETS)}), the path of a .json file"
+            f"`profile`={text}: give speeds such as 4:2:1:1, a preset ({', '.join(PRESETS)}), or "
+            f"the path of a .json file"
         ) from None
 
 
@@ -138,22 +140,22 @@ def read_profile(path: str | Path) -> Profile:
     """Reads a profile from a JSON file (see `parse_profile`).
 
     Raises:
-        InputError: naming the file and the offending entry.
+        InputError: if it cannot be used; the message names the file and the wrong entry.
     """
     try:
         content = read_json(path)
     except InputError as error:
-        raise InputError(f"profile {error}") from None
+        raise InputError(f"`profile`: {error}") from None
     try:
         devices = [
             Device(**{"name": f"device {i}"} | entry) for i, entry in enumerate(content["devices"])
         ]
         return Profile(tuple(devices), str(path), content.get("time_unit", RELATIVE_TIME))
     except InputError as error:
-        raise InputError(f"profile {path}: {error}") from None
+        raise InputError(f"`profile`={path}: {error}") from None
     except (KeyError, TypeError) as error:
         raise InputError(
-            f"profile {path} is not of the form "
+            f"`profile`={path}: the file is not of the form "
             f'{{"devices": [{{"name": "a", "speed": 4, "fixed_cost": 0, "memory_cap": null}}]}} '
             f"({error!r})"
         ) from None
@@ -167,8 +169,8 @@ def _check_number(what: str, value: float) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not 0 <= value < math.inf:  # isfinite fails at an int beyond all floats
         raise InputError(f"{what} is {reprlib.repr(value)}; give a finite number >= 0")
-    if value > MOST:
-        raise InputError(f"{what} is {reprlib.repr(value)}; give at most {MOST:g}")
+    if value > MAX_NUMBER:
+        raise InputError(f"{what} is {reprlib.repr(value)}; give at most {MAX_NUMBER:g}")
 
 
 def _check_text(what: str, value: str) -> None:

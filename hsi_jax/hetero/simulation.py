@@ -1,8 +1,8 @@
 """A step on paper: what a cluster would take and gain, by a model. Nothing here is measured.
 
-A step is the slowest device's t(n) = fixed_cost + n / speed and then one all-reduce. Left out are
-the update of the parameters, and whatever devices take from each other: every pair of devices has
-the network to itself (full bisection), and adding up costs no more than receiving.
+A step is the slowest device's t(n) = fixed_cost + n / speed and then one all-reduce. The model
+leaves out the update of the parameters, and that devices compete with each other: every pair of
+devices has the network to itself (full bisection), and adding costs no more time than receiving.
 """
 
 import math
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from hsi_jax.errors import InputError
-from hsi_jax.hetero.partition import even_partition, partition
+from hsi_jax.hetero.partitioning import even_partition, partition
 from hsi_jax.hetero.profile import Device, Profile
 
 BYTES_PER_SUM = 8  # the exact sums travel as 64-bit numbers
@@ -21,12 +21,12 @@ _Cost = Callable[[int, float, float, float], float]
 
 @dataclass(frozen=True)
 class Network:
-    """What messages between devices cost: n bytes take latency + n / bandwidth.
+    """The cost of messages between devices: n bytes take latency + n / bandwidth.
 
     Attributes:
         latency: seconds, >= 0.
         bandwidth: bytes a second that one device sends while it receives as many, > 0.
-        all_reduce: one of `ALL_REDUCES`, or "best" for the one of least cost.
+        all_reduce: one of `ALL_REDUCES`, or "best" for the one of lowest cost.
     """
 
     latency: float
@@ -35,12 +35,14 @@ class Network:
 
     def __post_init__(self):
         if not 0 <= self.latency < math.inf:
-            raise InputError(f"a latency of {self.latency:g} s; give a finite number >= 0")
+            raise InputError(f"`latency`={self.latency:g}: give a finite number of seconds >= 0")
         if not 0 < self.bandwidth < math.inf:
-            raise InputError(f"a bandwidth of {self.bandwidth:g} bytes/s; give a number above 0")
+            raise InputError(
+                f"`bandwidth`={self.bandwidth:g}: give a finite number of bytes/s above 0"
+            )
         if self.all_reduce != "best" and self.all_reduce not in ALL_REDUCES:
             names = ", ".join(("best", *ALL_REDUCES))
-            raise InputError(f"all-reduce {self.all_reduce!r} is unknown; choose one of {names}")
+            raise InputError(f"`all_reduce`={self.all_reduce}: choose one of {names}")
 
     def all_reduce_seconds(self, devices: int, size: float) -> float:
         """Modelled seconds until all devices have the sum of a vector of `size` bytes."""
@@ -83,12 +85,12 @@ ALL_REDUCES: dict[str, _Cost] = {"ring": _ring, "doubling": _doubling, "halving"
 
 
 @dataclass(frozen=True)
-class Prediction:
+class ModelledStep:
     """A step as modelled, with shares by speed (`balanced`) and with equal ones (`even`).
 
     Times are in seconds. Utilisation is the part of all devices' time in which they compute: the
-    mean over the devices of t(n) of those that have work, by the time of the step. What is said of
-    even shares is NaN where a memory cap forbids them.
+    sum of t(n) over the devices that have work, divided by the number of all devices and by the
+    time of the step. The values of even shares are NaN where a memory cap forbids such shares.
     """
 
     devices: int
@@ -96,21 +98,21 @@ class Prediction:
     modelled_all_reduce_seconds: float
     modelled_balanced_step_seconds: float
     modelled_even_step_seconds: float
-    modelled_gain: float  # even by balanced
+    modelled_gain: float  # time of even shares / time of balanced ones
     modelled_balanced_utilisation: float
     modelled_even_utilisation: float
 
 
-def predict_step(
-    profile: Profile, microbatches: int, microbatch_size: int, size: int, network: Network
-) -> Prediction:
+def model_step(
+    profile: Profile, microbatches: int, microbatch_size: int, *, size: int, network: Network
+) -> ModelledStep:
     """Models a step of a cluster.
 
     Args:
         profile: the devices, in seconds; see `in_seconds`.
         microbatches: of the batch, >= 1.
-        microbatch_size: samples of each, which memory caps are held against.
-        size: bytes of the vector that is reduced; see `message_bytes`.
+        microbatch_size: samples of each; memory caps limit a device's samples.
+        size: bytes of the vector that is summed; see `message_bytes`.
         network: between the devices.
 
     Raises:
@@ -124,7 +126,7 @@ def predict_step(
         even, even_use = step_seconds(profile, shares, all_reduce)
     except InputError:
         even = even_use = math.nan
-    return Prediction(
+    return ModelledStep(
         devices=len(profile),
         microbatches=microbatches,
         modelled_all_reduce_seconds=all_reduce,
@@ -137,7 +139,7 @@ def predict_step(
 
 
 def step_seconds(profile: Profile, shares: Sequence[int], all_reduce: float) -> tuple[float, float]:
-    """The modelled time of a step with these shares, s, and the utilisation (see `Prediction`)."""
+    """The modelled time of a step in s and its utilisation (see `ModelledStep`)."""
     times = profile.times(shares)
     step = max(times) + all_reduce
     used = math.fsum(time for time, share in zip(times, shares, strict=True) if share)
@@ -150,7 +152,7 @@ def message_bytes(values: int) -> int:
 
 
 def in_seconds(profile: Profile, unit_seconds: float) -> Profile:
-    """The profile of times relative to a unit that takes so many seconds."""
+    """The same profile in seconds, where its unit of time takes `unit_seconds`."""
     devices = tuple(
         replace(d, speed=d.speed / unit_seconds, fixed_cost=d.fixed_cost * unit_seconds)
         for d in profile.devices
@@ -159,7 +161,7 @@ def in_seconds(profile: Profile, unit_seconds: float) -> Profile:
 
 
 def repeat_devices(profile: Profile, devices: int) -> Profile:
-    """A cluster of copies of the profile's devices, dealt in turn, so that the mix stays."""
+    """A cluster of so many devices, copies of the profile's in turn, so that the mix stays."""
     copies = (profile.devices[i % len(profile)] for i in range(devices))
     return replace(profile, devices=tuple(copies))
 
@@ -167,13 +169,13 @@ def repeat_devices(profile: Profile, devices: int) -> Profile:
 def two_kinds(fast: Device, devices: int, slow_fraction: float, ratio: float) -> Profile:
     """A cluster of two kinds: like `fast`, and `ratio` times as slow in everything.
 
-    The slow ones stand at even distances, so that the first devices are as mixed as all.
+    The slow ones stand at even distances, so that any first part of the cluster is mixed alike.
 
     Args:
         fast: the faster kind.
         devices: of both kinds.
         slow_fraction: part of them that is slow, rounded to whole devices.
-        ratio: of the times of slow to fast, >= 1.
+        ratio: time of a slow device / time of a fast one, >= 1.
     """
     slow = replace(fast, speed=fast.speed / ratio, fixed_cost=fast.fixed_cost * ratio)
     many = round(slow_fraction * devices)

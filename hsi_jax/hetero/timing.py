@@ -1,10 +1,11 @@
-"""Measured speeds: how long a device takes for n microbatches, and the profile that follows."""
+"""Measured speeds: how long a device takes for n microbatches, and the profile from these times."""
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from hsi_jax.hetero.profile import Device, Profile
 
@@ -58,7 +59,7 @@ def time_calls(
     return seconds
 
 
-def fit_timing(sizes: Sequence[int], seconds: np.ndarray) -> Timing:
+def fit_timing(sizes: Sequence[int], seconds: ArrayLike) -> Timing:
     """Fits t(n) = a + b n to measured times, with a >= 0 and b > 0.
 
     The median of each size is fitted by least squares of the relative errors, because timing noise
@@ -113,12 +114,12 @@ def profile_of(timings: Sequence[Timing], names: Sequence[str]) -> Profile:
 
 
 def choose_microbatch_size(throughputs: dict[int, float], batch_size: int, num_devices: int) -> int:
-    """The microbatch size that `--microbatch_size=auto` stands for.
+    """Chooses the microbatch size by measured throughputs.
 
-    It is the size of the best measured throughput among those that leave at least 4 microbatches
-    per device on average (batch_size >= 4 * num_devices * size). Of sizes within 3 % of the best
-    the smallest is taken, because it makes shares finer. If no size leaves that many microbatches,
-    it is the smallest of all.
+    It is the fastest size among those that leave at least 4 microbatches for each device on
+    average (batch_size >= 4 * num_devices * size). Among sizes within 3 % of the fastest the
+    smallest is taken, because it makes shares finer. If no size leaves that many microbatches, the
+    smallest size is taken.
 
     Args:
         throughputs: samples per second, summed over the devices, of each size measured.
@@ -131,8 +132,8 @@ def choose_microbatch_size(throughputs: dict[int, float], batch_size: int, num_d
     values = np.array(list(throughputs.values()))
     if not values.size or not (np.isfinite(values) & (values > 0)).all():
         raise ValueError(f"throughputs are {throughputs}; give one or more, finite and above 0")
-    most = batch_size / (MICROBATCHES_PER_DEVICE * num_devices)
-    fine = {size: value for size, value in throughputs.items() if size <= most}
+    max_size = batch_size / (MICROBATCHES_PER_DEVICE * num_devices)
+    fine = {size: value for size, value in throughputs.items() if size <= max_size}
     if not fine:
         return min(throughputs)
     enough = (1 - NEAR_TIE) * max(fine.values())

@@ -1,4 +1,6 @@
-"""What each device is handed for a step: sample ids, and how to weigh them."""
+"""The work of each device in a step: sample ids, and how to weigh them."""
+
+from typing import Any
 
 import numpy as np
 from flax import struct
@@ -7,7 +9,7 @@ from hsi_jax.hetero.plan import Plan
 
 
 class Work(struct.PyTreeNode):
-    """One step's work. Outside the pmapped step every array leads with [devices]; inside, not.
+    """One step's work. Outside the pmapped step every array begins with [devices]; inside, not.
 
     With U microbatches of m samples in the batch; a device uses the first `count` of its rows.
 
@@ -21,22 +23,23 @@ class Work(struct.PyTreeNode):
             [devices].
     """
 
-    ids: np.ndarray
-    mask: np.ndarray
-    first: np.ndarray
-    count: np.ndarray
-    sample_weight: np.ndarray
-    sample_fraction: np.ndarray
+    # Arrays of NumPy outside the step and of JAX inside.
+    ids: Any
+    mask: Any
+    first: Any
+    count: Any
+    sample_weight: Any
+    sample_fraction: Any
 
 
 def deal(ids: np.ndarray, plan: Plan, room: int | None = None) -> Work:
-    """Cuts a batch into microbatches and deals them out by the plan, in order of the devices.
+    """Cuts a batch into microbatches and gives them to the devices in order, as the plan says.
 
     Args:
         ids: sample ids, int32 [B] with B = plan.batch_size.
         plan: shares and weights.
-        room: rows U of the arrays, at least the plan's microbatches, which it defaults to; with
-            the same room, batches of different sizes run without compiling again.
+        room: rows U of the arrays, at least the plan's microbatches; default as many. With the
+            same room, batches of different sizes run without compiling again.
 
     Raises:
         ValueError: if the number of ids is not the plan's.

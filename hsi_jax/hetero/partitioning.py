@@ -8,7 +8,7 @@ from hsi_jax.errors import InputError
 from hsi_jax.hetero.profile import Device, Profile
 
 _BISECTIONS = 64
-_ROUNDING = 1e-9  # well above that of t(n), so that nothing is dealt ahead that should not be
+_ROUNDING = 1e-9  # well above that of t(n), so that no device is dealt too much ahead
 
 
 def partition(profile: Profile, microbatches: int, microbatch_size: int) -> tuple[int, ...]:
@@ -23,7 +23,7 @@ def partition(profile: Profile, microbatches: int, microbatch_size: int) -> tupl
     Args:
         profile: the devices.
         microbatches: how many to deal, >= 1.
-        microbatch_size: samples in one, which memory caps are held against.
+        microbatch_size: samples in one; memory caps limit a device's samples.
 
     Returns:
         Microbatches of each device, [devices]; 0 is allowed.
@@ -37,7 +37,7 @@ def partition(profile: Profile, microbatches: int, microbatch_size: int) -> tupl
         raise InputError(
             f"the memory caps of profile {profile.name!r} hold {sum(caps) * microbatch_size} "
             f"samples, in microbatches of {microbatch_size}, but a step has {microbatches} "
-            f"microbatches; raise the caps or lower --batch_size"
+            f"microbatches; raise the caps or lower `batch_size`"
         )
     shares = _deal_ahead(profile, caps, microbatches)
     finish = [
@@ -65,20 +65,20 @@ def _cap(device: Device, microbatches: int, microbatch_size: int) -> int:
 def _deal_ahead(profile: Profile, caps: list[int], microbatches: int) -> list[int]:
     """Shares that dealing one by one would have reached on its way, found all at once.
 
-    They are all microbatches that can be done by a common deadline; the latest deadline by which
-    no more than there are can be done is bisected. So thousands of devices cost no more than a few
-    microbatches each, however many there are.
+    By a common deadline each device can do a certain number of microbatches. The latest deadline
+    by which all devices do no more than `microbatches` is found by bisection. So only about one
+    microbatch for each device is left to deal one by one, however many there are.
     """
     speeds = np.array(profile.speeds, float)
     fixed_costs = np.array([device.fixed_cost for device in profile.devices], float)
-    caps = np.array(caps)
+    limits = np.array(caps)
 
     def done_by(deadline):
         with np.errstate(over="ignore", invalid="ignore"):
             done = np.floor((deadline - fixed_costs) * speeds)
-        return np.minimum(np.maximum(np.nan_to_num(done), 0), caps).astype(int)
+        return np.minimum(np.maximum(np.nan_to_num(done), 0), limits).astype(int)
 
-    low, high = 0.0, max(profile.times(caps.tolist()))
+    low, high = 0.0, max(profile.times(caps))
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         if done_by(middle).sum() <= microbatches:
@@ -104,7 +104,7 @@ def even_partition(profile: Profile, microbatches: int, microbatch_size: int) ->
         if cap is not None and shares[index] * microbatch_size > cap:
             raise InputError(
                 f"an equal share of {shares[index]} microbatches of {microbatch_size} samples "
-                f"exceeds memory_cap {cap} of {profile.names[index]!r}; lower --batch_size or use "
-                f"a scheme that deals by speed"
+                f"exceeds memory_cap {cap} of {profile.names[index]!r}; lower `batch_size` or "
+                f"choose a `scheme` that divides by speed"
             )
     return tuple(shares)

@@ -1,0 +1,15 @@
+from .exact import exact_sum as exact_sum
+from .partitioning import even_partition as even_partition
+from .partitioning import partition as partition
+from .plan import Plan as Plan
+from .plan import make_plan as make_plan
+from .profile import PRESETS as PRESETS
+from .profile import Device as Device
+from .profile import Profile as Profile
+from .profile import parse_profile as parse_profile
+from .profile import read_profile as read_profile
+from .scheme import SCHEMES as SCHEMES
+from .scheme import Scheme as Scheme
+from .scheme import find_scheme as find_scheme
+from .work import Work as Work
+from .work import deal as deal
