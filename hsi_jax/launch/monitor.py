@@ -1,0 +1,74 @@
+"""What a launcher does while its processes run: it shows their output and throttles them."""
+
+import contextlib
+import math
+import sys
+from collections.abc import Sequence
+
+from tqdm import tqdm
+
+from hsi_jax.launch.slowdown import Slowdown
+from hsi_jax.launch.tail import Tail
+from hsi_jax.launch.throttle import Throttle
+from hsi_jax.run.records import Start, Step, read_records
+
+
+class Monitor:
+    """Shows what rank 0 prints and how far it is, and throttles. Call it about 20 times a second.
+
+    Args:
+        output: what rank 0 prints.
+        metrics: metrics.jsonl of the run; the throttle begins when it is written.
+        throttle: of all processes at work, not yet begun.
+        stack: ends the throttle and the progress bar.
+        slowdowns: of processes at certain steps.
+
+    Attributes:
+        throttled: whether the throttle has begun.
+    """
+
+    def __init__(
+        self,
+        output: Tail,
+        metrics: Tail,
+        *,
+        throttle: Throttle,
+        stack: contextlib.ExitStack,
+        slowdowns: Sequence[Slowdown],
+    ):
+        self.throttled = False
+        self._output = output
+        self._metrics = metrics
+        self._throttle = throttle
+        self._stack = stack
+        self._slowdowns = slowdowns
+        self._bar: tqdm | None = None
+
+    def __call__(self) -> None:
+        """Does what is due now."""
+        self.show()
+        # Importing and compiling at a sixteenth of a core would exceed every time limit.
+        if not self.throttled and self._metrics.has_changed():
+            self._stack.enter_context(self._throttle)
+            self.throttled = True
+        for record in read_records(self._metrics.read_lines()):
+            if isinstance(record, Start):
+                # The bars of the processes go to their logs. None: on a terminal only.
+                bar = tqdm(total=record.num_steps, unit="step", desc="training", disable=None)
+                self._bar = self._stack.enter_context(bar)
+            elif isinstance(record, Step):
+                self._slow_down(record.step)
+                if self._bar is not None:
+                    self._bar.update()
+
+    def show(self) -> None:
+        """Prints what rank 0 has printed."""
+        for line in self._output.read_lines():
+            tqdm.write(line)  # above the bar
+            sys.stdout.flush()
+
+    def _slow_down(self, step: int) -> None:
+        for rank in {slowdown.rank for slowdown in self._slowdowns}:
+            own = (slowdown for slowdown in self._slowdowns if slowdown.rank == rank)
+            factor = math.prod(slowdown.factor_at(step) for slowdown in own)
+            self._throttle.set_slowdown(rank, factor)

@@ -1,0 +1,38 @@
+"""Becomes a worker's command, tied to its launcher: it dies with it, however the launcher dies.
+
+Run by `workers`, as a program of its own because it must act before the command's first thread:
+
+    python pinned_exec.py PARENT READY CORE COMMAND...
+
+PARENT is the launcher's process id, READY a file descriptor that is closed once it is bound,
+CORE a CPU number or "any".
+"""
+
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def main(parent: str, ready: str, core: str, *command: str) -> None:
+    """Ties this process to its parent, pins it, and becomes the command."""
+    if ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
+        sys.exit("the worker cannot be tied to its launcher (prctl failed)")
+    if os.getppid() != int(parent):  # it died before prctl
+        sys.exit("the launcher has died")
+    os.close(int(ready))
+    try:
+        if core != "any":
+            os.sched_setaffinity(0, {int(core)})
+            # On one core, each packet of a collective would else wake a thread that interrupts the
+            # one which computes.
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        os.execvp(command[0], command)
+    except OSError as error:
+        sys.exit(f"{command[0]} cannot be started on core {core}: {error.strerror}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
