@@ -1,0 +1,37 @@
+"""Pictures as files: pixels to look at, or vectors to print."""
+
+from typing import Any, BinaryIO
+
+from hsi_jax.errors import InputError
+
+FIGURE_FORMATS = ("png", "pdf", "svg")
+_DPI = 250  # figures are as wide as a printed page, so this is about 1,770 pixels
+# Text stays text, which can be searched and edited. The salt makes equal figures equal files.
+_VECTORS: Any = {"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "hsi_jax"}
+_UNDATED = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
+
+
+def parse_figure_formats(text: str) -> tuple[str, ...]:
+    """The formats in a text such as "png,pdf".
+
+    Raises:
+        InputError: if there is none, or one that is not of `FIGURE_FORMATS`.
+    """
+    formats = tuple(part.strip() for part in text.split(","))
+    if not set(formats) <= set(FIGURE_FORMATS):
+        raise InputError(f"`figures`={text}: give some of {','.join(FIGURE_FORMATS)}")
+    return formats
+
+
+def save_figure(figure, file: BinaryIO, format: str = "png") -> None:
+    """Writes a Matplotlib figure; images in it get 250 pixels an inch.
+
+    Args:
+        figure: as the functions of `hsi_jax.evaluate` draw it.
+        file: to write to.
+        format: of `FIGURE_FORMATS`. In "pdf" and "svg" text is text and lines are vectors.
+    """
+    import matplotlib  # here, because a run folder is read without it as well
+
+    with matplotlib.rc_context(_VECTORS):
+        figure.savefig(file, dpi=_DPI, format=format, metadata=_UNDATED[format])

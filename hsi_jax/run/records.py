@@ -1,0 +1,87 @@
+"""What metrics.jsonl holds: one record a line, declared here for all who write or read it."""
+
+import contextlib
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+
+class Start(msgspec.Struct, frozen=True, tag_field="kind", tag="start"):
+    """The first record.
+
+    Attributes:
+        num_steps: steps that the training will take.
+    """
+
+    num_steps: int
+
+
+class Step(msgspec.Struct, frozen=True, tag_field="kind", tag="step"):
+    """One step of training.
+
+    Attributes:
+        step: its number, from 0.
+        loss: before its update; None where it was not finite.
+        learning_rate: of its update.
+        seconds: measured time of all steps so far, s, without compiling and validating.
+        step_seconds: measured time of this step, s.
+    """
+
+    step: int
+    loss: float | None
+    learning_rate: float
+    seconds: float
+    step_seconds: float
+
+
+class Evaluation(msgspec.Struct, frozen=True, tag_field="kind", tag="evaluation"):
+    """The scores of a state on one set of the split.
+
+    Attributes:
+        set: "validation" or "test".
+        step: steps taken by the state.
+        loss: mean over the samples.
+        overall_accuracy: OA, a fraction of 1.
+        average_accuracy: AA, likewise.
+        kappa: Cohen's kappa.
+    """
+
+    set: Literal["validation", "test"]
+    step: int
+    loss: float
+    overall_accuracy: float
+    average_accuracy: float
+    kappa: float
+
+
+Record = Start | Step | Evaluation
+
+
+def write_record(record: Record) -> str:
+    """The line of a record, with its line break.
+
+    Raises:
+        ValueError: if a number is NaN or infinite, which JSON cannot hold.
+    """
+    _check_finite(record)
+    return msgspec.json.encode(record).decode() + "\n"
+
+
+def read_records(lines: Iterable[bytes | str]) -> list[Record]:
+    """The records of these lines; a line that holds none, as a kill may leave one, is left out."""
+    records = []
+    for line in lines:
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeError):
+            records.append(_DECODER.decode(line))
+    return records
+
+
+_DECODER = msgspec.json.Decoder(Record)
+
+
+def _check_finite(record: Record) -> None:
+    for name in record.__struct_fields__:
+        value = getattr(record, name)
+        if isinstance(value, float) and not abs(value) < float("inf"):
+            raise ValueError(f"{name} of a record is {value}; use None")

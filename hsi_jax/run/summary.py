@@ -1,0 +1,262 @@
+"""What summary.json holds, declared here for all who write or read it.
+
+Accuracies are fractions of 1. Names that begin with `modelled_` come from the profile; all other
+times were measured.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hsi_jax.errors import InputError
+from hsi_jax.json_file import read_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leakage:
+    """How many test pixels have a training or validation pixel inside their patch."""
+
+    test_pixels_with_training_pixel_in_patch: int
+    fraction_of_test_pixels: float
+    patch_size: int
+
+
+class SplitSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The split: its kind, its samples and its leakage (of a scene)."""
+
+    kind: str
+    counts: dict[str, int]
+    counts_per_class: dict[str, list[int]] = {}
+    remarks: tuple[str, ...] = ()
+    leakage: Leakage | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelSummary:
+    """The ids of a scene's label map and how many pixels hold them.
+
+    Attributes:
+        class_counts: labelled pixels of each class, in the order of `class_ids`.
+        unlabelled: ids without a class, or "nan", and their pixels.
+        pixels_without_data: pixels that have a class but no data, and so count as unlabelled.
+    """
+
+    class_counts: list[int]
+    unlabelled: dict[str, int]
+    pixels_without_data: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CubeSummary:
+    """What of a scene's cube is used.
+
+    Attributes:
+        shape: rows, columns and bands that are used.
+        nodata_values: values declared as "no data", as text.
+        pixels_without_data: pixels that take no part in anything.
+        file_bands: bands of the file.
+        dropped_bands: those that are left out, counted from 0.
+        band_axis: axis along which the bands lie in the file.
+    """
+
+    shape: tuple[int, int, int]
+    nodata_values: tuple[str, ...] = ()
+    pixels_without_data: int = 0
+    file_bands: int
+    dropped_bands: tuple[int, ...] = ()
+    band_axis: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeedSummary:
+    """How samples came to the devices, and how long steps waited for them.
+
+    Times are None where no step was taken since a checkpoint.
+    """
+
+    kind: str
+    wait_ms_median: float | None
+    wait_fraction_of_step_time: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimedStep:
+    """A step in which each device was timed.
+
+    Attributes:
+        step: its number, from 0.
+        device_seconds: measured time of each device's own microbatches, s.
+        shares: microbatches of each device from then on.
+    """
+
+    step: int
+    device_seconds: list[float]
+    shares: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimelineStep:
+    """When each process did what in a timed step, s since the first time stamp of the run.
+
+    Attributes:
+        step: its number, from 0.
+        began: start of the process's own work, [processes].
+        worked: end of it.
+        ended: end of the step.
+    """
+
+    step: int
+    began: list[float]
+    worked: list[float]
+    ended: list[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelledTimes:
+    """What the profile says a step takes; nothing of it is measured.
+
+    Times with even shares are None where a memory cap forbids them.
+    """
+
+    modelled_step_time: float
+    modelled_speedup_over_even: float | None
+    modelled_time_unit: str
+    modelled_device_times: tuple[float, ...]
+    modelled_device_times_even: tuple[float, ...] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What every run tells, ours and those of other programs that `compare` starts.
+
+    Attributes:
+        overall_accuracy: OA on the test samples.
+        average_accuracy: AA, the mean over the classes that are present.
+        kappa: Cohen's kappa.
+        per_class_accuracy: of each class, None for one without test samples.
+        classes_present: classes with test samples.
+        confusion_matrix: counts [C, C]; rows are the truth.
+        scheme: by which the batch was divided.
+        batch_size: samples of a step.
+        split: how samples were divided.
+        steps: that were taken.
+        best_step: steps taken by the state that was tested.
+        step_time_ms_median: measured; None where no step was timed.
+        interrupted: whether a signal ended the training early.
+        versions: of the libraries.
+        timeline: of the timed steps.
+    """
+
+    overall_accuracy: float
+    average_accuracy: float
+    kappa: float
+    per_class_accuracy: list[float | None]
+    classes_present: int
+    confusion_matrix: list[list[int]]
+    scheme: str
+    batch_size: int
+    split: SplitSummary
+    steps: int
+    best_step: int
+    step_time_ms_median: float | None
+    interrupted: bool
+    versions: dict[str, str]
+    timeline: list[TimelineStep] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary(Outcome, ModelledTimes):
+    """The summary of one of our runs; see also `Outcome` and `ModelledTimes`.
+
+    Attributes:
+        test_loss: mean over the test samples.
+        class_names: C names.
+        class_ids: the id of each class in the files.
+        final_loss: of the last step; None where it was not finite.
+        losses_first_steps: of the first 20 steps.
+        skipped_steps: steps whose batch was left out, because it was not finite.
+        dataset: name of the data.
+        note: what a reader of the results has to know.
+        model: name of the architecture.
+        parameters: number of trained numbers.
+        input_shape: of one input.
+        profile: as it was given.
+        num_devices: of the profile.
+        device_names: likewise.
+        speeds: likewise.
+        shares: microbatches of each device, at the end.
+        weights: of each device's mean loss.
+        microbatch_size: samples.
+        timed_steps: steps since the start or the last resumption.
+        samples_per_second: measured.
+        compile_seconds: measured.
+        feed: how samples came to the devices.
+        rebalancing: steps in which the devices were timed.
+        hardware: the devices, and whether they were emulated.
+        failed_checkpoints: why a checkpoint could not be saved, a line each.
+        labels: of a scene; None for images.
+        cube: likewise.
+        remarks: what was said of the data before training, a sentence each.
+    """
+
+    test_loss: float
+    class_names: tuple[str, ...]
+    class_ids: tuple[int, ...]
+    final_loss: float | None
+    losses_first_steps: list[float | None]
+    skipped_steps: int
+    dataset: str
+    note: str
+    model: str
+    parameters: int
+    input_shape: tuple[int, ...]
+    profile: str
+    num_devices: int
+    device_names: tuple[str, ...]
+    speeds: tuple[float, ...]
+    shares: tuple[int, ...]
+    weights: tuple[float, ...]
+    microbatch_size: int
+    timed_steps: int
+    samples_per_second: float | None
+    compile_seconds: float
+    feed: FeedSummary
+    rebalancing: list[TimedStep] = field(default_factory=list)
+    hardware: str
+    failed_checkpoints: list[str] = field(default_factory=list)
+    labels: LabelSummary | None = None
+    cube: CubeSummary | None = None
+    remarks: list[str] = field(default_factory=list)
+
+
+def to_json(summary: Outcome) -> dict[str, Any]:
+    """A summary as the dictionary that its file holds."""
+    return json.loads(msgspec.json.encode(summary))
+
+
+def read_outcome(path: Path) -> Outcome:
+    """Reads what every summary.json tells.
+
+    Raises:
+        InputError: if it cannot be read, or lacks an entry or has one of another type.
+    """
+    return _convert(path, Outcome)
+
+
+def read_summary(path: Path) -> Summary:
+    """Reads the summary.json of one of our runs.
+
+    Raises:
+        InputError: likewise.
+    """
+    return _convert(path, Summary)
+
+
+def _convert(path: Path, kind: type) -> Any:
+    try:
+        return msgspec.convert(read_json(path), kind)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{path} is not the summary of a run: {error}") from None
