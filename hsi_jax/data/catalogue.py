@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hsi_jax.errors import InputError
 
@@ -12,7 +13,7 @@ HOUSTON_PAGE = "https://machinelearning.ee.uh.edu/2013-ieee-grss-data-fusion-con
 
 @dataclass(frozen=True)
 class SceneInfo:
-    """What is known of a scene before its files are read.
+    """The facts about a scene that are known before its files are read.
 
     Attributes:
         name: name on the command line.
@@ -27,10 +28,11 @@ class SceneInfo:
         wavelengths_nm: nominal wavelengths of the first and last band of the sensor, in nm.
         page: where the files come from.
         doi: DOI of the data set, or else of the paper that describes it, or "" if there is none.
-        note: what else one has to know.
+        note: what else a user has to know.
         cube_url: address of cube_file, or "" if it has to be fetched by hand.
         label_url: address of label_file, likewise.
-        sha256: checksum of each file, where it is known.
+        sha256: checksum of each file by its name, where it is known.
+        terms: licence or terms of use, or "" where the publisher states none that we know of.
     """
 
     name: str
@@ -49,6 +51,24 @@ class SceneInfo:
     cube_url: str = ""
     label_url: str = ""
     sha256: Mapping[str, str] = field(default_factory=dict)
+    terms: str = ""
+
+    def find(self, folder: Path) -> tuple[Path, Path] | None:
+        """Finds the files of the cube and of the ground truth.
+
+        Args:
+            folder: where to look, and in its direct subfolders.
+
+        Returns:
+            Their paths, or None if one of them is missing.
+        """
+        places = [folder, *sorted(entry for entry in folder.iterdir() if entry.is_dir())]
+        paths = [
+            next((place / name for place in places if (place / name).is_file()), None)
+            for name in (self.cube_file, self.label_file)
+        ]
+        cube, labels = paths
+        return None if cube is None or labels is None else (cube, labels)
 
 
 def _numbered(*names: str) -> dict[int, str]:
@@ -291,11 +311,11 @@ CATALOGUE: Mapping[str, SceneInfo] = {info.name: info for info in _SCENES}
 
 
 def find_scene(name: str) -> SceneInfo:
-    """What is known of a scene of the catalogue.
+    """Returns the entry of a scene in the catalogue.
 
     Raises:
         InputError: if the name is unknown.
     """
     if name not in CATALOGUE:
-        raise InputError(f"There is no scene '{name}'; the catalogue has {', '.join(CATALOGUE)}.")
+        raise InputError(f"There is no scene '{name}'; choose one of {', '.join(CATALOGUE)}.")
     return CATALOGUE[name]

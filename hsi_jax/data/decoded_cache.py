@@ -1,6 +1,8 @@
-"""Decoded images in memory, up to a bound."""
+"""Decoded images in memory, up to a number of bytes."""
 
+import math
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -8,12 +10,17 @@ from hsi_jax.data.image_set import ImageSet
 from hsi_jax.errors import InputError
 
 
+def image_bytes(images: ImageSet) -> int:
+    """Bytes of one decoded image of a set."""
+    return math.prod(images.shape) * images.dtype.itemsize
+
+
 class DecodedCache:
     """Reads an image set and keeps the first images that fit.
 
-    It never drops one: every epoch visits each image once, in a new order, so that a cache which
-    keeps the latest images instead would hardly ever have the next one when it is too small. This
-    one has the part of the images that it has room for.
+    An image stays in the cache once it is there. Every epoch reads each image once, in a new
+    order, so a cache that is too small for all and keeps the latest images would hardly ever hold
+    the next one. This cache always holds the part of the images that it has room for.
     """
 
     def __init__(self, images: ImageSet, max_bytes: int):
@@ -21,23 +28,23 @@ class DecodedCache:
 
         Args:
             images: the set to read.
-            max_bytes: most bytes of pixels to hold, 0 or more.
+            max_bytes: max bytes of pixels to hold, 0 or more.
 
         Raises:
             InputError: if max_bytes is negative.
         """
         if max_bytes < 0:
-            raise InputError(f"A cache of {max_bytes} bytes is not possible; give 0 or more.")
+            raise InputError(f"`max_bytes`={max_bytes}: give 0 or more")
         self.images = images
-        self.capacity = min(len(images), max_bytes // int(np.prod(images.shape)))
-        # The system hands out this memory page by page as it is written.
-        self._pixels = np.empty((self.capacity, *images.shape), np.uint8)
+        self.capacity = min(len(images), max_bytes // image_bytes(images))
+        # The operating system gives this memory page by page, as it is written.
+        self._pixels = np.empty((self.capacity, *images.shape), images.dtype)
         self._slot = np.full(len(images), -1)
         self._held = 0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """Images held so far."""
+        """Number of images held so far."""
         return self._held
 
     @property
@@ -45,15 +52,20 @@ class DecodedCache:
         """(rows, columns, channels) of every image."""
         return self.images.shape
 
-    def read(self, ids: np.ndarray) -> np.ndarray:
+    @property
+    def dtype(self) -> np.dtype:
+        """Of every image."""
+        return self.images.dtype
+
+    def read(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         """Reads images, as ImageSet.read does; any thread may call it."""
         ids = np.asarray(ids)
         slots = self._slot[ids]
         missing = slots < 0
         if not missing.any():
             return self._pixels[slots]
-        pixels = np.empty((len(ids), *self.shape), np.uint8)
-        # A slot is published after its pixels are written, and neither ever changes again.
+        pixels = np.empty((len(ids), *self.shape), self.dtype)
+        # A slot is entered after its pixels are written, and neither ever changes again.
         pixels[~missing] = self._pixels[slots[~missing]]
         fresh = self.images.read(ids[missing])
         pixels[missing] = fresh

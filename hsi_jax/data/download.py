@@ -1,4 +1,4 @@
-"""Files from the web: whole and checked, or not there at all."""
+"""Downloads files: complete and checked, or not at all."""
 
 import hashlib
 import http.client
@@ -12,40 +12,40 @@ from tqdm import tqdm
 
 from hsi_jax.errors import InputError
 
-# TFDS has a downloader of its own, but it tries for minutes before it says that there is no
-# network, begins again after a cut, and knows no mirrors.
+# TFDS has a downloader of its own, but it tries for minutes before it reports a missing network,
+# begins again after a lost connection, and knows no mirrors.
 _ATTEMPTS = 3  # at each address
 _TIMEOUT = 30  # seconds without a byte
 _BLOCK = 1 << 20
 
 
-class _Cut(Exception):
-    """The connection ended early."""
+class _IncompleteError(Exception):
+    """The connection ended early, or what came is not the file."""
 
 
 def download(urls: Sequence[str], target: Path, sha256: str = "") -> Path:
-    """Fetches a file, unless it is there.
+    """Downloads a file, unless it exists.
 
-    It grows under the name `<target>.part` and gets its own name when it is whole and its
-    checksum is right. After a cut the rest is fetched if there is a checksum, which would reveal
-    a wrong seam, else all of it; so also by a later call.
+    While it is downloaded its name is `<target>.part`; it gets its own name when it is complete
+    and its checksum is right. After a lost connection, also in an earlier call, only the rest is
+    downloaded if there is a checksum to verify the result; without one, all is downloaded again.
 
     Args:
         urls: addresses of the same file, tried in order.
         target: where to put it.
-        sha256: checksum in hexadecimal, "" if not known; then only its length is checked.
+        sha256: checksum in hexadecimal; "" if not known, and then only the length is checked.
 
     Returns:
         target.
 
     Raises:
-        InputError: if no address gives the file, if its checksum is wrong (also that of a file
-            which is there already), or if the disk is too small.
+        InputError: if no address gives the file, if the checksum of the file is wrong, even where
+            it existed before, or if the disk is too small.
     """
     if target.exists():
         if sha256 and file_sha256(target) != sha256:
             raise InputError(
-                f"{target} has another checksum than {urls[0]}; delete it, and it is fetched again."
+                f"{target} has another checksum than {urls[0]}; delete it to download it again."
             )
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def download(urls: Sequence[str], target: Path, sha256: str = "") -> Path:
     for url in urls:
         try:
             _fetch(url, part, sha256)
-        except (OSError, http.client.HTTPException, _Cut) as error:
+        except (OSError, http.client.HTTPException, _IncompleteError) as error:
             failures.append(f"{url}: {getattr(error, 'reason', None) or error}")
         else:
             part.replace(target)
@@ -81,7 +81,7 @@ def check_space(folder: Path, needed: int, what: str) -> None:
 
 
 def _fetch(url: str, part: Path, sha256: str) -> None:
-    """Fetches one address into the file `part`, over several connections if need be."""
+    """Downloads one address into the file `part`, over several connections where necessary."""
     if not sha256:
         part.unlink(missing_ok=True)
     resumed = False
@@ -90,7 +90,7 @@ def _fetch(url: str, part: Path, sha256: str) -> None:
         resumed = resumed or start > 0
         try:
             _receive(url, part, start)
-        except (_Cut, TimeoutError, ConnectionError, http.client.IncompleteRead):
+        except (_IncompleteError, TimeoutError, ConnectionError, http.client.IncompleteRead):
             if attempt == _ATTEMPTS:
                 raise
             continue
@@ -102,12 +102,12 @@ def _fetch(url: str, part: Path, sha256: str) -> None:
         part.unlink()
         if not resumed:
             break
-        resumed = False  # the seam was wrong, perhaps: once more from the beginning
-    raise _Cut("what it sends has another checksum")
+        resumed = False  # perhaps the parts did not belong together: try once more from the start
+    raise _IncompleteError("what it sends has another checksum")
 
 
 def _receive(url: str, part: Path, start: int) -> None:
-    """Appends what an address sends from byte `start` on, or begins again if it sends all."""
+    """Appends what an address sends from byte `start` on; begins again if it sends everything."""
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
     with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
         goes_on = response.status == http.client.PARTIAL_CONTENT
@@ -123,7 +123,7 @@ def _receive(url: str, part: Path, start: int) -> None:
                 total=length and start + length,
                 unit="B",
                 unit_scale=True,
-                disable=None,  # where nobody looks
+                disable=None,  # shown only on a terminal
             ) as bar,
         ):
             received = 0
@@ -132,4 +132,16 @@ def _receive(url: str, part: Path, start: int) -> None:
                 received += len(block)
                 bar.update(len(block))
     if length is not None and received != length:
-        raise _Cut(f"the connection ended after {received} of {length} bytes")
+        raise _IncompleteError(f"the connection ended after {received} of {length} bytes")
+
+
+def manual_folder(dl_manager) -> Path | None:
+    """Returns the folder of files that the user has downloaded; None if it is missing or empty.
+
+    Args:
+        dl_manager: the download manager that TFDS gives to a builder.
+    """
+    try:
+        return Path(dl_manager.manual_dir)
+    except AssertionError:
+        return None

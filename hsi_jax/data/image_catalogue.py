@@ -11,26 +11,26 @@ AITLAS = "AiTLAS Benchmark Arena, doi:10.1016/j.isprsjprs.2023.01.014: 60/20/20,
 
 @dataclass(frozen=True)
 class ImageSetInfo:
-    """What is known of an image set before its archive is read.
+    """The facts about an image set that are known before its archive is read.
 
     Attributes:
         name: name on the command line.
         title: name in print.
-        archives: names of the zip file as published or repacked, the usual one first.
+        archives: file names of the zip file, as published or repacked, the usual one first.
         folders: names of the folder that unpacking gives.
-        urls: addresses of the published archive; none if it has to be fetched by hand.
+        urls: addresses of the published archive; empty if it has to be fetched by hand.
         sha256: checksum of the published archive, or "".
         class_names: the folders of the classes, in the order of the class indexes.
         shape: (rows, columns, channels).
         num_images: images in the published archive.
-        resized: whether images of another size are resized to it; if not, they are refused.
+        resized: whether images of another size are resized to this shape; else they are refused.
         train_fraction: usual part of each class that is not for testing.
-        validation_fraction: usual part of that part which chooses the best state.
+        validation_fraction: usual part of these samples that validates.
         split_source: who uses these fractions.
         page: where the archive comes from.
         citation: the paper.
-        terms: licence or terms of use, as far as they are known.
-        by_hand: what else to do with what the page gives, continuing "get it from <page>".
+        terms: licence or terms of use, or "" where the publisher states none that we know of.
+        by_hand: continues the sentence "Get it from <page>" where more has to be done.
     """
 
     name: str
@@ -52,18 +52,21 @@ class ImageSetInfo:
     by_hand: str = ""
 
     def find(self, folder: Path) -> Path | None:
-        """Returns the archive, or what unpacking it gave, in a folder or directly below it.
+        """Finds the archive, or the folder that unpacking gave, in a folder or directly below it.
 
         Args:
-            folder: where to look; it may also be the unpacked folder, or that of the classes.
+            folder: where to look; it may also be the unpacked folder, or the folder of the classes.
+
+        Returns:
+            The path, or None if there is none.
 
         Raises:
             InputError: if there is only an archive that Python cannot unpack.
         """
         if folder.resolve().name in self.folders:
             return folder
-        around = [folder, *sorted(entry for entry in folder.iterdir() if entry.is_dir())]
-        for place in around:
+        places = [folder, *sorted(entry for entry in folder.iterdir() if entry.is_dir())]
+        for place in places:
             for name in self.archives:
                 if (place / name).is_file():
                     return place / name
@@ -72,12 +75,12 @@ class ImageSetInfo:
                     return place / name
             if all((place / name).is_dir() for name in self.class_names):
                 return place
-        for place in around:
+        for place in places:
             rar = (place / self.archives[0]).with_suffix(".rar")
             if rar.is_file():
                 raise InputError(
-                    f"Python cannot unpack {rar}; unpack it there (`unrar x {rar.name}` or "
-                    f"`7z x {rar.name}`), which gives the folder {self.folders[0]}."
+                    f"Python cannot unpack {rar}; unpack it there (unrar x {rar.name}, or 7z x "
+                    f"{rar.name}), which gives the folder {self.folders[0]}."
                 )
         return None
 
@@ -169,7 +172,7 @@ _SETS = (
         archives=("NWPU-RESISC45.zip",),
         folders=("NWPU-RESISC45",),
         urls=(),
-        sha256="",  # published as a .rar, which is not what we read
+        sha256="",  # published as a .rar file, which is not read here
         class_names=(
             "airplane",
             "airport",
@@ -227,9 +230,9 @@ _SETS = (
         citation="G. Cheng, J. Han, X. Lu: Remote Sensing Image Scene Classification: Benchmark "
         "and State of the Art. Proceedings of the IEEE 105(10), 2017. "
         "doi:10.1109/JPROC.2017.2675998",
-        terms="none stated that we know of",
-        by_hand=" as NWPU-RESISC45.rar and unpack that (`unrar x NWPU-RESISC45.rar`) or pack it "
-        "again as a zip",
+        terms="",
+        by_hand=" as NWPU-RESISC45.rar and unpack that (unrar x NWPU-RESISC45.rar) or pack it "
+        "again as a zip file",
     ),
 )
 

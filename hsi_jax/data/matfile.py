@@ -1,17 +1,20 @@
-"""Numeric arrays of MATLAB files of version 5 to 7.2.
+"""Arrays of MATLAB files of version 5 to 7.2, also those in structs and cells.
 
-Not by scipy.io, because that trusts what it reads: an unknown type code in a damaged file ends the
-whole process (scipy 1.17). Layout: MathWorks, "MAT-File Format", chapter "Level 5 MAT-File Format".
+scipy.io is not used because it trusts what it reads: an unknown type code in a damaged file ends
+the whole process (scipy 1.17). Layout: MathWorks, "MAT-File Format", chapter "Level 5 MAT-File
+Format".
 """
 
 import io
 import math
 import struct
-import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
+
+from hsi_jax.data.matstream import Deflated, MatError, Plain
+from hsi_jax.data.stored_array import MAX_DEPTH, MAX_PARTS, StoredArray, dense, indexed
 
 _HEADER_BYTES = 128
 _COMPRESSED, _MATRIX = 15, 14  # types of elements
@@ -20,145 +23,196 @@ _TYPES = {
     **{1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4"},
     **{7: "f4", 9: "f8", 12: "i8", 13: "u8"},
 }
-_NUMERIC_CLASSES = range(6, 16)  # double, single, and signed and unsigned integers
-_COMPLEX = 0x0800
-_HEAD_BYTES = 2048  # of a matrix, within which its name and shape must end; names have 63 at most
+_CELL, _STRUCT, _OBJECT, _TEXT, _SPARSE = range(1, 6)  # classes of matrices
+_NUMERIC = {
+    **{6: "float64", 7: "float32", 8: "int8", 9: "uint8", 10: "int16", 11: "uint16"},
+    **{12: "int32", 13: "uint32", 14: "int64", 15: "uint64"},
+}
+_OPAQUE = 17
+_OTHERS = {_CELL: "cell", _STRUCT: "struct", _OBJECT: "object", _TEXT: "text", 16: "function"}
+_COMPLEX, _LOGICAL = 0x0800, 0x0200
+_MAX_NAME_BYTES, _MAX_FIELDS_BYTES = 2048, 2**20
 
 
-class MatError(ValueError):
-    """The file does not follow the format."""
+def list_arrays(file: io.BufferedReader) -> Iterator[StoredArray]:
+    """Lists what a file holds; cells and structs are given by their parts.
 
-
-@dataclass(frozen=True)
-class MatArray:
-    """A real numeric array of a file, not read yet.
-
-    Attributes:
-        name: of the variable.
-        shape: as in MATLAB.
-        dtype: in which it is stored, which may be smaller than its class in MATLAB.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    _start: int  # in the file, of the element
-    _size: int  # bytes of the element
-    _offset: int  # in the element, decompressed, of the values
-    _compressed: bool
-
-    def read(self, file: io.BufferedReader) -> np.ndarray:
-        """Reads the values, with MATLAB's axes, C-contiguous.
-
-        Raises:
-            MatError: if they are not what the header says; zlib.error likewise.
-        """
-        count = math.prod(self.shape)
-        if self._compressed:
-            file.seek(self._start)
-            content = _inflate(file.read(self._size), self._offset + count * self.dtype.itemsize)
-            values = np.frombuffer(content, self.dtype, offset=self._offset)
-        else:
-            file.seek(self._start + self._offset)
-            values = np.fromfile(file, self.dtype, count)
-        if values.size != count:
-            raise MatError(f"{self.name!r} has {values.size} values instead of {count}")
-        values = values.reshape(self.shape, order="F")
-        return values.astype(self.dtype.newbyteorder("="), order="C")
-
-
-def list_arrays(file: io.BufferedReader) -> Iterator[MatArray]:
-    """The real numeric arrays at the top of a file; text, cells, structs and the like are left out.
+    Arrays are read with MATLAB's axes and the dtype in which they are stored, which may be smaller
+    than their class in MATLAB; logical ones as bool.
 
     Raises:
-        MatError: if the file is of another version, or does not follow the format; zlib.error
-            likewise.
+        MatError, zlib.error: if the file is of another version or does not follow the format;
+            reading an array may raise them as well.
     """
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     order = _byte_order(file.read(_HEADER_BYTES))
-    start = _HEADER_BYTES
+    start, room = _HEADER_BYTES, MAX_PARTS
     while start < size:
-        file.seek(start)
-        kind, length = _unpack(f"{order}II", file.read(8))
+        kind, length = Plain(file, order, start, size - start).unpack("II")
         start += 8
         if length == 0 or start + length > size:
             raise MatError(f"the element at byte {start - 8} claims {length} bytes of {size}")
-        if kind == _COMPRESSED:
-            some = file.read(min(length, 2 * _HEAD_BYTES))
-            head = zlib.decompressobj().decompress(some, _HEAD_BYTES)
-            kind, inner = _unpack(f"{order}II", head)
-            array = _parse_matrix(head, 8, inner, order, start, length, compressed=True)
-        else:
-            head = file.read(min(length, _HEAD_BYTES))
-            array = _parse_matrix(head, 0, length, order, start, length, compressed=False)
-        if kind != _MATRIX:
+        if kind not in (_MATRIX, _COMPRESSED):
             raise MatError(f"the element at byte {start - 8} is of type {kind}, not a matrix")
-        if array is not None:
-            yield array
+        stream = Deflated if kind == _COMPRESSED else Plain
+        variable = _Variable(partial(stream, file, order, start, length), room)
+        yield from variable.list(None if kind == _COMPRESSED else length)
+        room = variable.room
         start += length
 
 
 def _byte_order(header: bytes) -> str:
     order = {b"IM": "<", b"MI": ">"}.get(header[126:128])
-    if order is None or _unpack(f"{order}H", header[124:])[0] >> 8 != 1:
-        raise MatError("not a MATLAB file of version 5 to 7.3; save older ones again with -v7")
+    if order is None or struct.unpack(f"{order}H", header[124:126])[0] >> 8 != 1:
+        raise MatError("not a MATLAB file of version 4 to 7.3")
     return order
 
 
-def _parse_matrix(
-    head: bytes, at: int, inner: int, order: str, start: int, size: int, compressed: bool
-) -> MatArray | None:
-    """The array that begins at `at` in `head`; None if it is not a real numeric one."""
-    end = at + inner
-    flags, at = _read_small(head, at, _FLAGS, order)
-    (flags, _) = _unpack(f"{order}II", flags)
-    if flags & 0xFF not in _NUMERIC_CLASSES or flags & _COMPLEX:
-        return None
-    raw, at = _read_small(head, at, _SHAPES, order)
-    shape = struct.unpack(f"{order}{len(raw) // 4}i", raw[: len(raw) // 4 * 4])
-    raw, at = _read_small(head, at, _NAMES, order)
-    name = raw.decode()
-    if not name:  # MATLAB's own, beside functions
-        return None
-    kind, at, length, after = _parse_tag(head, at, order)
+class _Variable:
+    """One variable of a file, with all its parts.
+
+    Attributes:
+        room: how many more cells and fields may be looked into.
+    """
+
+    def __init__(self, open_stream: Callable[[], Plain], room: int):
+        self._open = open_stream
+        self.room = room
+        self._end = 0  # of the matrix, in the stream
+
+    def list(self, length: int | None) -> Iterator[StoredArray]:
+        """Lists its parts; `length` is that of the matrix, None where its tag comes first."""
+        stream = self._open()
+        if length is None:
+            length = _matrix_length(stream, "a variable")
+        self._end = stream.at + length
+        yield from self._list_matrix(stream, "", self._end, 0)
+
+    def _list_matrix(self, stream: Plain, path: str, end: int, depth: int) -> Iterator[StoredArray]:
+        """Lists the matrix whose content begins here. Without a path, it tells its own name."""
+        flags, max_stored = stream.numbers("II", stream.small(_FLAGS, 8))
+        kind, shape = flags & 0xFF, ()
+        if kind != _OPAQUE:  # which has no shape here
+            raw = stream.small(_SHAPES, 4 * 32)
+            shape = stream.numbers(f"{len(raw) // 4}i", raw)
+        name = stream.small(_NAMES, _MAX_NAME_BYTES).decode()
+        path = path or name
+        if not path:  # MATLAB writes such an array for itself where there are functions
+            return
+        if (kind != _OPAQUE and (not len(shape) >= 2 or min(shape) < 0)) or stream.at > end:
+            raise MatError(f"{path!r} claims a shape of {shape} in {end} bytes")
+        if kind == _OPAQUE or flags & _COMPLEX:
+            yield StoredArray(path, "object" if kind == _OPAQUE else "complex", shape)
+        elif kind in _NUMERIC:
+            name = "logical" if flags & _LOGICAL else _NUMERIC[kind]
+            yield self._numbers(stream, path, shape, name, end)
+        elif kind == _SPARSE and len(shape) == 2 and math.prod(shape):
+            name = "logical" if flags & _LOGICAL else "float64"
+            yield self._sparse(stream.at, path, shape, name, max_stored)
+        elif kind in (_CELL, _STRUCT, _OBJECT):
+            yield from self._list_parts(stream, path, shape, kind, end, depth)
+        elif kind in _OTHERS or kind == _SPARSE:
+            yield StoredArray(path, _OTHERS.get(kind, "sparse"), shape)
+        else:
+            raise MatError(f"{path!r} is of the unknown class {kind}")
+
+    def _list_parts(
+        self, stream: Plain, path: str, shape: tuple, kind: int, end: int, depth: int
+    ) -> Iterator[StoredArray]:
+        if kind == _OBJECT:
+            stream.small(_NAMES, _MAX_NAME_BYTES)  # its class
+        fields = [""] if kind == _CELL else _fields(stream, path)
+        count = math.prod(shape)
+        if depth == MAX_DEPTH or count * len(fields) > self.room:
+            yield StoredArray(path, _OTHERS[kind], shape)
+            return
+        self.room -= count * len(fields)
+        for number in range(count):
+            one = path if kind != _CELL and count == 1 else indexed(path, number, shape)
+            for field in fields:
+                length = _matrix_length(stream, path)
+                after = stream.at + length
+                if length:  # else it is []
+                    part = f"{one}.{field}" if field else one
+                    yield from self._list_matrix(stream, part, after, depth + 1)
+                if stream.at > after or after > end:
+                    raise MatError(f"a part of {path!r} is longer than it says")
+                stream.skip(after - stream.at)
+
+    def _numbers(self, stream: Plain, path: str, shape: tuple, kind: str, end: int) -> StoredArray:
+        dtype, length, _ = _values(stream, path)
+        at = stream.at
+        if at + length > end or math.prod(shape) * dtype.itemsize != length:
+            raise MatError(f"{path!r} has {length} bytes for a shape of {shape} of {dtype}")
+        native = np.dtype(bool) if kind == "logical" else dtype.newbyteorder("=")
+
+        def read() -> np.ndarray:
+            stream = self._open()
+            stream.skip(at)
+            values = np.frombuffer(stream.take(length), dtype)
+            stream.finish(self._end)
+            return values.reshape(shape, order="F").astype(native, order="C")
+
+        return StoredArray(path, kind, shape, native, read)
+
+    def _sparse(self, at: int, path: str, shape: tuple, kind: str, max_stored: int) -> StoredArray:
+        """The rows of the values, column after column; where each column begins; the values."""
+
+        def read() -> np.ndarray:
+            stream = self._open()
+            stream.skip(at)
+            size = max(1, math.prod(shape))  # of which MATLAB stores one at least
+            rows = _take_values(stream, path, size)
+            starts = _take_values(stream, path, shape[1] + 1)
+            values = _take_values(stream, path, size, logical=kind == "logical")
+            stream.finish(self._end)
+            counts = np.diff(starts.astype(np.int64))
+            if len(starts) != shape[1] + 1 or starts[0] != 0 or counts.min() < 0:
+                raise MatError(f"the columns of {path!r} do not follow one another")
+            stored = int(starts[-1])
+            if stored > min(len(rows), len(values)):
+                raise MatError(f"{path!r} has fewer values than it says")
+            columns = np.repeat(np.arange(shape[1]), counts)
+            return dense(rows[:stored], columns, values[:stored].astype(dtype), shape)
+
+        if max_stored > max(1, math.prod(shape)):
+            raise MatError(f"{path!r} claims {max_stored} values in a shape of {shape}")
+        dtype = np.dtype(bool if kind == "logical" else kind)
+        name = kind if kind == "logical" else f"sparse {kind}"
+        return StoredArray(path, name, shape, dtype, read, stored_whole=False)
+
+
+def _matrix_length(stream: Plain, path: str) -> int:
+    kind, length = stream.unpack("II")
+    if kind != _MATRIX:
+        raise MatError(f"a part of {path!r} is of type {kind}, not a matrix")
+    return length
+
+
+def _fields(stream: Plain, path: str) -> list[str]:
+    (length,) = stream.numbers("i", stream.small(_SHAPES, 4))
+    names = stream.small(_NAMES, _MAX_FIELDS_BYTES)
+    if length < 1 or len(names) % length:
+        raise MatError(f"the fields of {path!r} have names of {length} bytes")
+    starts = range(0, len(names), length)
+    return [names[k : k + length].split(b"\0")[0].decode() for k in starts]
+
+
+def _values(stream: Plain, path: str) -> tuple[np.dtype, int, int]:
+    """The dtype, bytes and padding of the values that come next."""
+    kind, length, padding = stream.element()
     if kind not in _TYPES:
-        raise MatError(f"{name!r} holds values of the unknown type {kind}")
-    dtype = np.dtype(order + _TYPES[kind])
-    if not 2 <= len(shape) <= 32 or min(shape) < 0 or after > end:
-        raise MatError(f"{name!r} claims a shape of {shape} in {inner} bytes")
-    if math.prod(shape) * dtype.itemsize != length:
-        raise MatError(f"{name!r} has {length} bytes for a shape of {shape} of {dtype}")
-    return MatArray(name, shape, dtype, start, size, at, compressed)
+        raise MatError(f"{path!r} holds values of the unknown type {kind}")
+    return np.dtype(stream.order + _TYPES[kind]), length, padding
 
 
-def _read_small(head: bytes, at: int, kinds: tuple, order: str) -> tuple[bytes, int]:
-    """The content of an element that must be of these types, and where the next begins."""
-    found, start, length, after = _parse_tag(head, at, order)
-    if found not in kinds or start + length > len(head):
-        raise MatError(f"an element of type {found} and {length} bytes stands where {kinds} should")
-    return head[start : start + length], after
-
-
-def _parse_tag(head: bytes, at: int, order: str) -> tuple[int, int, int, int]:
-    """Type of the element at `at`, where its content begins, bytes of it, where the next begins."""
-    first, length = _unpack(f"{order}II", head[at:])
-    if first >> 16:  # up to four bytes stand in the tag itself
-        return first & 0xFFFF, at + 4, min(first >> 16, 4), at + 8
-    return first, at + 8, length, at + 8 + -(-length // 8) * 8
-
-
-def _unpack(layout: str, content: bytes) -> tuple:
-    if len(content) < struct.calcsize(layout):
-        raise MatError("it ends too early")
-    return struct.unpack_from(layout, content)
-
-
-def _inflate(content: bytes, size: int) -> bytes:
-    """The first `size` bytes of what should have just these and padding; checks the checksum."""
-    stream = zlib.decompressobj()
-    inflated = stream.decompress(content, size) if size else b""
-    stream.decompress(stream.unconsumed_tail if size else content, 64)
-    if len(inflated) != size or not stream.eof:
-        raise MatError("compressed values are fewer or more than their header says")
-    return inflated
+def _take_values(stream: Plain, path: str, max_count: int, logical: bool = False) -> np.ndarray:
+    dtype, length, padding = _values(stream, path)
+    if logical:  # old versions say that they were float64
+        dtype = np.dtype("u1")
+    if length % dtype.itemsize or length // dtype.itemsize > max_count:
+        raise MatError(f"{path!r} has {length} bytes where {max_count} values are expected")
+    values = np.frombuffer(stream.take(length), dtype)
+    stream.skip(padding)
+    return values

@@ -1,27 +1,54 @@
 """Scaling of spectra, fitted on training pixels only."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.preprocessing import StandardScaler
 
 from hsi_jax.errors import InputError
 
-# Variances that a full SVD in float64 gives to directions which the pixels do not span are
-# smaller than this, relative to the first, by many orders of magnitude; real ones are larger.
-_RELATIVE_VARIANCE_OF_NOTHING = 1e-12
+# A full SVD in float64 gives directions that the pixels do not span a variance that is smaller
+# than this, relative to the first one, by many orders of magnitude; real variances are larger.
+_MIN_RELATIVE_VARIANCE = 1e-12
+_FLOATS = (np.float16, np.float32, np.float64)
+# A block of this many pixels is transformed at a time, because the work is done in float64.
+_BLOCK = 2**15
+# BLAS rounds the products with fewer columns than this differently in blocks.
+_MIN_BLOCK_COMPONENTS = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Preprocessing:
-    """A transform of spectra that has seen nothing but training pixels.
+    """A transform of spectra that was fitted on training pixels only, as plain arrays.
+
+    A spectrum x becomes (x - mean) / scale, or with principal components
+    (components @ x - components @ mean) / scale. The channels are the bands, or the components.
 
     Attributes:
-        transformer: the fitted StandardScaler or PCA.
+        mean: float64 [bands], the mean training spectrum.
+        scale: float64 [channels], divides each channel: its standard deviation over the training
+            pixels, or 1 for a band that is constant.
+        components: float64 [channels, bands], one principal component a row, or None.
+
+    Raises:
+        InputError: if an array has another shape or dtype.
     """
 
-    transformer: StandardScaler | PCA
+    mean: np.ndarray
+    scale: np.ndarray
+    components: np.ndarray | None = None
+
+    def __post_init__(self):
+        bands, channels = self.mean.size, self.scale.size
+        if self.components is None:
+            channels = bands
+        shapes = {"mean": (bands,), "scale": (channels,), "components": (channels, bands)}
+        for name, array in self.to_arrays().items():
+            if array.shape != shapes[name] or array.dtype != np.float64:
+                raise InputError(
+                    f"The array `{name}` of a preprocessing has shape {array.shape} and dtype "
+                    f"{array.dtype} where {shapes[name]} and float64 are expected."
+                )
 
     @classmethod
     def fit(cls, cube: np.ndarray, train_ids: np.ndarray, components: int = 0) -> "Preprocessing":
@@ -38,36 +65,112 @@ class Preprocessing:
             InputError: if components is negative, or more than the bands or the training pixels
                 can give.
         """
+        from sklearn.decomposition import PCA  # slow to import
+        from sklearn.preprocessing import StandardScaler
+
         bands = cube.shape[-1]
         spectra = cube.reshape(-1, bands)[train_ids].astype(np.float64)
         if components == 0:
-            return cls(StandardScaler().fit(spectra))
-        # One dimension goes to the mean: n pixels span at most n - 1.
-        most = min(bands, len(spectra) - 1)
-        if not 0 < components <= most:
+            scaler = StandardScaler().fit(spectra)
+            return cls(np.asarray(scaler.mean_), np.asarray(scaler.scale_))
+        # One dimension goes to the mean: n pixels span n - 1 dimensions or fewer.
+        max_components = min(bands, len(spectra) - 1)
+        if not 0 < components <= max_components:
             raise InputError(
-                f"--components {components} is not possible with {bands} bands and "
-                f"{len(spectra)} training pixels; give 0 (no PCA) to {most}."
+                f"`components`={components}: give 0 (no PCA) to {max_components}, because "
+                f"there are {bands} bands and {len(spectra)} training pixels"
             )
-        pca = PCA(components, whiten=True, svd_solver="full").fit(spectra)
+        # `spectra` is a copy already, and may be changed.
+        pca = PCA(components, copy=False, whiten=True, svd_solver="full").fit(spectra)
         variances = pca.explained_variance_
-        rank = np.count_nonzero(variances > _RELATIVE_VARIANCE_OF_NOTHING * variances[0])
+        rank = np.count_nonzero(variances > _MIN_RELATIVE_VARIANCE * variances[0])
         if rank < components:
             raise InputError(
-                f"--components {components} is more than the {rank} dimensions that the training "
-                f"pixels span; give at most {rank}."
+                f"`components`={components}: give {rank} or fewer, because the training pixels "
+                f"span only {rank} dimensions"
             )
-        return cls(pca)
+        scale = np.maximum(np.sqrt(variances), np.finfo(np.float64).eps)  # as PCA.transform does
+        return cls(pca.mean_, scale, pca.components_)
 
-    def transform(self, cube: np.ndarray) -> np.ndarray:
-        """Transforms every pixel of a cube.
+    @property
+    def num_bands(self) -> int:
+        """Bands of the cubes that can be transformed."""
+        return len(self.mean)
+
+    @property
+    def num_channels(self) -> int:
+        """Channels of the transformed cubes."""
+        return len(self.scale)
+
+    def transform(self, cube: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Transforms every pixel of a cube, with the bits that scikit-learn would give.
 
         Args:
-            cube: [rows, columns, bands].
+            cube: real numbers, [rows, columns, bands].
+            out: where to write the result, float32 [rows, columns, channels]; None for a new array.
 
         Returns:
-            float32 [rows, columns, channels], C-contiguous.
+            float32 [rows, columns, channels]: `out`, or a new array that is C-contiguous.
+
+        Raises:
+            InputError: if the cube has another number of bands.
         """
         rows, columns, bands = cube.shape
-        spectra = self.transformer.transform(cube.reshape(-1, bands))
-        return np.ascontiguousarray(spectra.reshape(rows, columns, -1), dtype=np.float32)
+        if bands != self.num_bands:
+            raise InputError(
+                f"The `cube` has {bands} bands, but the preprocessing was fitted on "
+                f"{self.num_bands}; give a scene of the same sensor and bands."
+            )
+        if out is None:
+            out = np.empty((rows, columns, self.num_channels), np.float32)
+        step = max(1, _BLOCK // columns)
+        if self.components is not None and self.num_channels < _MIN_BLOCK_COMPONENTS:
+            step = rows
+        for first in range(0, rows, step):
+            block = cube[first : first + step]
+            transformed = self._transform_spectra(block.reshape(-1, bands))
+            out[first : first + step] = transformed.reshape(*block.shape[:2], -1)
+        return out
+
+    def _transform_spectra(self, spectra: np.ndarray) -> np.ndarray:
+        if self.components is None:
+            return self._standardise(spectra)
+        return self._project(spectra, self.components)
+
+    def _standardise(self, spectra: np.ndarray) -> np.ndarray:
+        """As StandardScaler does: floats in their own precision, other numbers in float64."""
+        dtype = spectra.dtype if spectra.dtype in _FLOATS else np.float64
+        spectra = spectra.astype(dtype)  # a copy, which is changed in place
+        spectra -= self.mean.astype(dtype)
+        spectra /= self.scale.astype(dtype)
+        return spectra
+
+    def _project(self, spectra: np.ndarray, components: np.ndarray) -> np.ndarray:
+        """As PCA does: in float64, centred after the projection."""
+        # BLAS rounds differently for another memory layout, and saving may change the layout. This
+        # one is what PCA.fit gives.
+        projection = np.ascontiguousarray(components.T)
+        projected = spectra @ projection
+        projected -= self.mean[np.newaxis] @ projection
+        projected /= self.scale
+        return projected
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Returns the arrays by name, to be saved; `from_arrays` restores the transform."""
+        arrays = {"mean": self.mean, "scale": self.scale}
+        return arrays if self.components is None else {**arrays, "components": self.components}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Preprocessing":
+        """Restores a transform from the arrays that `to_arrays` gave.
+
+        Raises:
+            InputError: if an array is missing or has another shape or dtype.
+        """
+        for name in ("mean", "scale"):
+            if name not in arrays:
+                raise InputError(
+                    f"The preprocessing lacks the array `{name}`; give all that it saved."
+                )
+        names = [name for name in ("mean", "scale", "components") if name in arrays]
+        return cls(**{name: np.asarray(arrays[name]) for name in names})

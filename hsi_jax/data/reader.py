@@ -1,57 +1,54 @@
-"""One array out of a .mat, .npy or .npz file, which may be damaged or made to do harm."""
+"""Reads one array of a .mat, .npy or .npz file, which may be damaged or made to do harm."""
 
 import contextlib
 import io
-import math
 import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
-import h5py
 import numpy as np
-import psutil
 
-from hsi_jax.data.matfile import list_arrays
+from hsi_jax.data import hdf5_arrays, matfile, matfile4
+from hsi_jax.data.memory import free_memory
+from hsi_jax.data.stored_array import StoredArray
 from hsi_jax.errors import InputError
 
-MOST_INFLATION = 1032  # a byte of deflate cannot become more (zlib's technical details)
-NPY_HEAD_BYTES = 11_000  # NumPy takes no header of more than 10,000
+_MAX_INFLATION = 1032  # a byte of deflate cannot become more bytes (zlib's technical details)
+_NPY_HEAD_BYTES = 11_000  # NumPy takes no header of more than 10,000
+_MAX_LISTED = 40
 
 
-@dataclass(frozen=True)
-class _Stored:
-    """An array that its file claims to have; nothing of its size has been allocated yet."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    read: Callable[[], np.ndarray]
-
-    @property
-    def size(self) -> int:
-        """Bytes, a Python int, which no claim can make overflow."""
-        return math.prod(self.shape) * self.dtype.itemsize
-
-
-def read_array(path: str | Path, variable: str | None = None, ndim: int = 3) -> np.ndarray:
+def read_array(
+    path: str | Path,
+    variable: str | None = None,
+    ndim: int | Sequence[int] = 3,
+    argument: str = "variable",
+) -> np.ndarray:
     """Reads one array of a file.
 
-    MATLAB files of version 5 to 7.2 and of version 7.3 (which is HDF5, its axes in reverse
-    order) give the same array. Pickled objects are never loaded, other arrays of the file are not
-    read, and no memory is taken that the file or the machine cannot fill.
+    A MATLAB file gives the same array in version 4, 5 to 7.2, and 7.3 (which is HDF5 with the axes
+    in reverse order; an HDF5 file without MATLAB's marks keeps its axes). Arrays in structs and
+    cells have paths such as "hsi.Data" and "scenes[1]". Sparse arrays are filled with zeros,
+    logical ones are bool. Pickled objects are never loaded, and other arrays of the file are not
+    read. Before memory is taken, the size is compared with the file and with free memory.
 
     Args:
         path: a .mat, .npy or .npz file.
-        variable: name of the array in the file; None takes the only array with `ndim` dimensions.
-        ndim: number of dimensions wanted, 3 for a cube and 2 for a map.
+        variable: path of the array in the file. None takes the only one with `ndim` axes: first of
+            those outside of structs and cells, last of logical ones; MATLAB's vectors, which have
+            two axes, only where there is nothing else.
+        ndim: number of axes of the array, 3 for a cube and 2 for a map; or several that will do,
+            the best first.
+        argument: what messages call `variable`.
 
     Returns:
         The array, C-contiguous, with the dtype of the file.
 
     Raises:
         InputError: if the file is missing, of another type or damaged, or if the variable is
-            missing, has another number of dimensions, is not the only candidate or does not fit
-            into memory.
+            missing, has another number of axes, is not the only candidate or does not fit into
+            memory.
     """
     path = Path(path)
     if not path.is_file():
@@ -61,17 +58,22 @@ def read_array(path: str | Path, variable: str | None = None, ndim: int = 3) -> 
         raise InputError(
             f"{path} has the suffix '{path.suffix}'; give a file of type {', '.join(_READERS)}."
         )
+    ndims = (ndim,) if isinstance(ndim, int) else tuple(ndim)
     try:
         with open_file(path) as arrays:
-            stored = _select(arrays, path, variable, ndim)
+            if variable is None:
+                stored = _only(arrays, path, ndims, argument)
+            else:
+                stored = _named(arrays, path, variable, ndims)
             _check_size(stored, path)
+            assert stored.read is not None  # of what both give
             array = stored.read()
         if array.shape != stored.shape:
             raise ValueError(f"an array of shape {array.shape}, not {stored.shape}")
         return np.ascontiguousarray(array)
     except InputError:
         raise
-    except Exception as error:  # the parsers raise whatever a damaged file makes them trip over
+    except Exception as error:  # a damaged file may make the parsers raise anything
         raise InputError(
             f"{path} cannot be read ({type(error).__name__}: {error}); "
             f"if it is damaged, copy or download it again."
@@ -79,55 +81,65 @@ def read_array(path: str | Path, variable: str | None = None, ndim: int = 3) -> 
 
 
 @contextlib.contextmanager
-def _open_mat(path: Path) -> Iterator[dict[str, _Stored]]:
-    if not h5py.is_hdf5(path):
-        with path.open("rb") as file:
-            yield {
-                array.name: _Stored(array.shape, array.dtype, lambda array=array: array.read(file))
-                for array in list_arrays(file)
-            }
+def _open_mat(path: Path) -> Iterator[list[StoredArray]]:
+    import h5py  # slow to import
+
+    if h5py.is_hdf5(path):
+        with h5py.File(path) as file:
+            yield [*hdf5_arrays.list_arrays(file)]
         return
-    with h5py.File(path) as file:
-        datasets = {name: item for name, item in file.items() if isinstance(item, h5py.Dataset)}
-        yield {
-            name: _Stored(item.shape[::-1], item.dtype, lambda item=item: item[()].T)
-            for name, item in datasets.items()
-            if item.shape is not None
-        }
+    with path.open("rb") as stream:
+        old = matfile4.is_version_4(stream.read(20))
+        yield [*(matfile4 if old else matfile).list_arrays(stream)]
 
 
 @contextlib.contextmanager
-def _open_npy(path: Path) -> Iterator[dict[str, _Stored]]:
+def _open_npy(path: Path) -> Iterator[list[StoredArray]]:
     with path.open("rb") as file:
-        yield {"": _stored_npy(lambda: file)}
+        yield [stored_npy("", lambda: file)]
 
 
 @contextlib.contextmanager
-def _open_npz(path: Path) -> Iterator[dict[str, _Stored]]:
+def _open_npz(path: Path) -> Iterator[list[StoredArray]]:
     with zipfile.ZipFile(path) as archive, contextlib.ExitStack() as stack:
-        yield {
-            name.removesuffix(".npy"): _stored_npy(
-                lambda name=name: stack.enter_context(archive.open(name))
+        yield [
+            stored_npy(
+                name.removesuffix(".npy"),
+                lambda name=name: stack.enter_context(archive.open(name)),
             )
             for name in archive.namelist()
             if name.endswith(".npy")
-        }
+        ]
 
 
-def _stored_npy(open_member: Callable) -> _Stored:
-    """Reads the header only, which may itself claim to be long."""
-    head = io.BytesIO(open_member().read(NPY_HEAD_BYTES))
+def stored_npy(name: str, open_member: Callable[[], IO[bytes]]) -> StoredArray:
+    """The array of a .npy; only its header is read, and only so much as NumPy would take.
+
+    Args:
+        name: path of the array.
+        open_member: gives the file, at its start or where it was left.
+
+    Raises:
+        ValueError: if it is no such file.
+    """
+    head = io.BytesIO(open_member().read(_NPY_HEAD_BYTES))
     version = np.lib.format.read_magic(head)
     if version not in _NPY_HEADERS:
         raise ValueError(f"a .npy of version {version}")
     shape, _, dtype = _NPY_HEADERS[version](head)
+    if dtype.kind not in "biuf":
+        kind = {"O": "pickled objects, which are never loaded", "c": "complex"}.get(
+            dtype.kind, "text" if dtype.kind in "SU" else "other"
+        )
+        return StoredArray(name, kind, shape)
 
     def read():
         again = open_member()
         again.seek(0)
         return np.lib.format.read_array(again, allow_pickle=False)
 
-    return _Stored(shape, dtype, read)
+    kind = "logical" if dtype.kind == "b" else dtype.newbyteorder("=").name
+    return StoredArray(name, kind, shape, dtype, read)
 
 
 # Version 3 differs in the names of fields, which no array of numbers has.
@@ -138,41 +150,74 @@ _NPY_HEADERS = {
 _READERS = {".mat": _open_mat, ".npy": _open_npy, ".npz": _open_npz}
 
 
-def _select(arrays: dict[str, _Stored], path: Path, variable: str | None, ndim: int) -> _Stored:
-    # A .mat file may also hold text, cells and sparse matrices.
-    numeric = {name: array for name, array in arrays.items() if array.dtype.kind in "biuf"}
-    listing = ", ".join(f"{name or 'unnamed'} {a.shape}" for name, a in numeric.items()) or "none"
-    if path.suffix.lower() != ".mat" and any(array.dtype.hasobject for array in arrays.values()):
-        listing += ", beside pickled objects, which are never loaded"
-    if variable is None:
-        candidates = [array for array in numeric.values() if len(array.shape) == ndim]
-        if len(candidates) != 1:
+def _only(
+    arrays: list[StoredArray], path: Path, ndims: tuple[int, ...], argument: str
+) -> StoredArray:
+    """The only array with as many axes as wanted."""
+    for ndim in ndims:
+        candidates = _candidates(arrays, ndim)
+        if len(candidates) == 1:
+            return candidates[0]
+        if candidates:
             raise InputError(
-                f"{path} has {len(candidates)} arrays of {ndim} dimensions where one is wanted; "
-                f"name the variable to read. Its arrays: {listing}."
+                f"{path} has {len(candidates)} arrays of {ndim} dimensions; name the one to read "
+                f"with `{argument}`. {_listing(arrays)}"
             )
-        return candidates[0]
-    if variable not in numeric:
-        raise InputError(f"{path} has no numeric array '{variable}'. Its arrays: {listing}.")
-    if len(numeric[variable].shape) != ndim:
+    raise InputError(f"{path} has no array of {_words(ndims)} dimensions. {_listing(arrays)}")
+
+
+def _candidates(arrays: list[StoredArray], ndim: int) -> list[StoredArray]:
+    readable = [array for array in arrays if array.read and len(array.shape) == ndim]
+    numeric = [array for array in readable if array.is_numeric]
+    outer = [array for array in numeric if not array.is_nested]
+    found = outer or numeric or readable
+    return [array for array in found if min(array.shape, default=0) > 1] or found
+
+
+def _named(
+    arrays: list[StoredArray], path: Path, variable: str, ndims: tuple[int, ...]
+) -> StoredArray:
+    found = {array.path: array for array in reversed(arrays)}.get(variable)
+    if found is None:
+        raise InputError(f"{path} has no array '{variable}'. {_listing(arrays)}")
+    if found.read is None:
         raise InputError(
-            f"'{variable}' of {path} has shape {numeric[variable].shape} where {ndim} dimensions "
-            f"are wanted. Its arrays: {listing}."
+            f"'{variable}' of {path} is no array of numbers, but {found.kind}. {_listing(arrays)}"
         )
-    return numeric[variable]
+    if len(found.shape) not in ndims:
+        raise InputError(
+            f"'{variable}' of {path} has shape {found.shape}, but it must have {_words(ndims)} "
+            f"dimensions. {_listing(arrays)}"
+        )
+    return found
 
 
-def _check_size(array: _Stored, path: Path) -> None:
-    """Before memory is taken: the file must be able to fill it, and the machine to give it."""
+def _words(ndims: tuple[int, ...]) -> str:
+    return " or ".join(map(str, ndims))
+
+
+def _listing(arrays: list[StoredArray]) -> str:
+    """What there is, a line each, arrays of numbers first."""
+    if not arrays:
+        return "It holds no arrays."
+    ordered = sorted(arrays, key=lambda array: (not array.is_numeric, array.read is None))
+    lines = [str(array) for array in ordered[:_MAX_LISTED]]
+    if len(arrays) > _MAX_LISTED:
+        lines.append(f"and {len(arrays) - _MAX_LISTED} more")
+    return "It holds:" + "".join(f"\n    {line}" for line in lines)
+
+
+def _check_size(array: StoredArray, path: Path) -> None:
+    """Checks that the file can hold the array, and that it fits into free memory."""
     size = path.stat().st_size
-    if array.size > MOST_INFLATION * size:
+    if array.stored_whole and array.num_bytes > _MAX_INFLATION * size:
         raise InputError(
-            f"{path} has {size} bytes, but claims an array of shape {array.shape} in {array.size} "
-            f"bytes; it is damaged: copy or download it again."
+            f"{path} has {size} bytes, but claims an array of shape {array.shape} in "
+            f"{array.num_bytes} bytes; it is damaged: copy or download it again."
         )
-    free = psutil.virtual_memory().available
-    if array.size > free:
+    free = free_memory()
+    if array.num_bytes > free:
         raise InputError(
-            f"The array of shape {array.shape} in {path} takes {array.size / 1e9:.1f} GB, but "
-            f"{free / 1e9:.1f} GB of memory are free; cut the scene or use a larger machine."
+            f"The array of shape {array.shape} in {path} takes {array.num_bytes / 1e9:.1f} GB, but "
+            f"{free / 1e9:.1f} GB of memory are free; cut the scene or use a machine with more."
         )

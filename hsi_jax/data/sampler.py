@@ -1,4 +1,4 @@
-"""Which training pixels are in the batch of a step."""
+"""Which training samples are in the batch of a step."""
 
 from functools import lru_cache
 
@@ -11,8 +11,8 @@ def batch_ids(train_ids: np.ndarray, batch_size: int, seed: int, step: int) -> n
     """Returns the samples of one step: a pure function of its arguments.
 
     The permutations of the training samples of epoch 0, 1, 2, ... form one endless stream, and
-    step s takes positions [s * batch_size, (s + 1) * batch_size) of it. A batch may straddle the
-    edge of an epoch, so every batch is full and no sample is dropped.
+    step s takes positions [s * batch_size, (s + 1) * batch_size) of it. A batch may span two
+    epochs or more, so every batch is full and no sample is dropped.
 
     Args:
         train_ids: [num_train], ids of the training samples.
@@ -36,7 +36,7 @@ def batch_ids(train_ids: np.ndarray, batch_size: int, seed: int, step: int) -> n
 
 
 def steps_for_epochs(num_train: int, batch_size: int, epochs: int) -> int:
-    """Returns the least number of steps in which every sample is seen `epochs` times.
+    """Returns the smallest number of steps in which every sample is seen `epochs` times.
 
     Raises:
         InputError: if num_train or batch_size is below 1.
@@ -49,7 +49,7 @@ def _check_sizes(num_train: int, batch_size: int) -> None:
     if num_train < 1:
         raise InputError("There are no training samples; give a split with some.")
     if batch_size < 1:
-        raise InputError(f"A batch size of {batch_size} is not possible; give 1 or more.")
+        raise InputError(f"`batch_size`={batch_size}: give 1 or more")
 
 
 @lru_cache(maxsize=4)

@@ -1,175 +1,242 @@
-"""A hyperspectral scene: a cube of spectra and a map of class labels."""
+"""A hyperspectral scene: a cube of spectra, with labels and position where known."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from hsi_jax.data.axes import orient
+from hsi_jax.data.bands import check_rgb_bands, check_wavelengths, nearest_bands
+from hsi_jax.data.cube import SoundCube
+from hsi_jax.data.label_ids import UNLABELLED, LabelMap, read_label_map
+from hsi_jax.data.reading import Reading
 from hsi_jax.errors import InputError
 
-UNLABELLED = -1
+__all__ = ["UNLABELLED", "Scene"]
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A hyperspectral cube with its ground truth, classes numbered from 0.
+    """A hyperspectral cube, with its ground truth and its position on the Earth where known.
 
     Attributes:
         name: short name, used in file names and log lines.
-        cube: float32 [rows, columns, bands], in whatever unit the file has; all values finite.
-        labels: int32 [rows, columns], class index 0..C-1, or -1 where a pixel is unlabelled.
-        class_names: C names.
-        class_ids: the id that each class has in the file, increasing.
+        cube: float32 [rows, columns, bands], in whatever unit the file has; all values finite, 0
+            where a pixel has no data.
+        labels: int32 [rows, columns], class index 0..C-1, or -1 where a pixel is unlabelled; None
+            if the scene has no ground truth.
+        class_names: C names; none without ground truth.
+        class_ids: the id that each class has in the file, increasing; none without ground truth.
         rgb_bands: 0-based bands to show as red, green and blue, or None if not known.
-        background: the id that stands for "unlabelled" in the file.
+        unlabelled_ids: the ids that stand for "unlabelled"; the first is written to maps.
+        unlabelled_counts: how many pixels hold each such id in the file, by id or "nan"; without
+            the pixels that have no data.
         note: what a reader of results on this scene has to know, or "".
+        wavelengths: float64 [bands], centre of each band in nanometres, or None if not known.
+        nodata: bool [rows, columns], True where a pixel has no data; None if all have.
+        nodata_values: the values that were declared as no data.
+        nodata_labelled: pixels without data that have the id of a class.
+        file_bands: number of bands in the file; None if all of them are in the cube.
+        kept_bands: the bands of the file that are in the cube, counted from 0; None if all are.
+        band_axis: axis along which the bands lie in the file.
+        remarks: what is to be said before the scene is used, a sentence each; arguments stand
+            between backquotes.
+        crs: coordinate reference system, WKT or a code such as "EPSG:32616", or None.
+        transform: the affine transform (a, b, c, d, e, f) from pixels to the coordinates of crs,
+            x = a * column + b * row + c and y = d * column + e * row + f, or None.
+        polygon_ids: int32 [rows, columns], number of the polygon or point that a label comes from,
+            or -1; None if the labels come from none.
     """
 
     name: str
     cube: np.ndarray
-    labels: np.ndarray
-    class_names: tuple[str, ...]
-    class_ids: tuple[int, ...]
+    labels: np.ndarray | None = None
+    class_names: tuple[str, ...] = ()
+    class_ids: tuple[int, ...] = ()
     rgb_bands: tuple[int, int, int] | None = None
-    background: int = 0
+    unlabelled_ids: tuple[int, ...] = (0,)
+    unlabelled_counts: Mapping[str, int] = field(default_factory=dict)
     note: str = ""
+    wavelengths: np.ndarray | None = None
+    nodata: np.ndarray | None = None
+    nodata_values: tuple[float, ...] = ()
+    nodata_labelled: int = 0
+    file_bands: int | None = None
+    kept_bands: tuple[int, ...] | None = None
+    band_axis: int = 2
+    remarks: tuple[str, ...] = ()
+    crs: str | None = None
+    transform: tuple[float, float, float, float, float, float] | None = None
+    polygon_ids: np.ndarray | None = None
 
     @classmethod
     def from_arrays(
         cls,
         name: str,
         cube: np.ndarray,
-        label_ids: np.ndarray,
+        label_ids: np.ndarray | None = None,
+        *,
+        reading: Reading | None = None,
         class_names: Mapping[int, str] | None = None,
-        rgb_bands: tuple[int, int, int] | None = None,
-        background: int = 0,
+        rgb_bands: Sequence[int] | None = None,
         source: str = "the arrays given",
         note: str = "",
+        wavelengths: Sequence[float] | np.ndarray | None = None,
+        bad_bands: Sequence[int] = (),
+        nodata: np.ndarray | None = None,
+        declared_ids: Sequence[float] = (),
+        crs: str | None = None,
+        transform: Sequence[float] | None = None,
+        polygon_ids: np.ndarray | None = None,
     ) -> "Scene":
-        """Checks a cube and its label map and renumbers the classes 0..C-1.
+        """Checks the arrays of a scene and renumbers its classes 0..C-1.
+
+        The arguments that are not listed here are attributes of the class; bands are those of the
+        file.
 
         Args:
             name: short name of the scene.
-            cube: real numbers, [rows, columns, bands].
-            label_ids: whole numbers of any dtype, [rows, columns]; the ids need not be contiguous.
+            cube: real numbers, [rows, columns, bands], in the order of axes that `orient` finds;
+                finite, except where a pixel has no data. A list of pixels [pixels, bands] becomes
+                a scene of one column.
+            label_ids: class ids of any dtype, [rows, columns]; the ids need not be contiguous.
+                None for a scene without ground truth.
+            reading: what the user says of the arrays.
             class_names: name of each id; an id without one is called "class <id>".
-            rgb_bands: 0-based bands to show as red, green and blue.
-            background: the id of unlabelled pixels.
             source: where the arrays come from, for error messages.
-            note: what a reader of results on this scene has to know.
+            bad_bands: bands that the file declares as bad.
+            nodata: bool [rows, columns]; where it is True the cube may hold anything, becomes 0,
+                and the pixel becomes unlabelled. Pixels that hold a value of `reading.nodata` are
+                added to it.
+            declared_ids: ids that the file of the labels declares as "no data".
 
         Raises:
-            InputError: if the cube is not 3-D, not real or not finite, if the labels are not a
-                2-D map of whole numbers of the cube's rows and columns with at least two classes,
-                or if rgb_bands are not three bands of the cube.
+            InputError: if the cube is not real or not finite, if the labels are not a map of ids
+                of the cube's rows and columns with at least two classes, if a value or an id looks
+                like "no data" and `reading` does not say what it is, or if any other argument does
+                not fit the cube.
         """
-        cube = _checked_cube(np.asarray(cube), source)
-        label_ids = _checked_label_ids(np.asarray(label_ids), cube.shape, source)
-        class_ids, labels = _renumber(label_ids, background, source)
-        names = class_names or {}
-        if rgb_bands is not None:
-            _check_rgb_bands(rgb_bands, cube.shape[2], source)
+        reading = reading or Reading()
+        given = None if label_ids is None else np.asarray(label_ids)
+        arrays = orient(np.asarray(cube), given, reading.band_axis, source)
+        bands = arrays.cube.shape[2]
+        rgb_bands = check_rgb_bands(rgb_bands, bands, source)
+        wavelengths = check_wavelengths(wavelengths, bands, source)
+        sound = SoundCube.of(
+            arrays.cube, reading, nodata=nodata, bad_bands=bad_bands, source=source
+        )
+        kept = sound.kept_bands if len(sound.kept_bands) < bands else None
+        remarks = (*arrays.remarks, *sound.remarks)
+        labels = None
+        if arrays.label_ids is not None:
+            labels = read_label_map(
+                arrays.label_ids,
+                unlabelled=reading.unlabelled,
+                declared=declared_ids,
+                named=class_names or arrays.known_ids,
+                nodata=sound.nodata,
+                source=source,
+            )
+            remarks += labels.remarks
+        labelled = labels and labels.labels != UNLABELLED
+        remarks += sound.look_for_fill_values(labelled, reading.keep_fill_values, source)
         return cls(
             name=name,
-            cube=cube,
-            labels=labels,
-            class_names=tuple(names.get(i, f"class {i}") for i in class_ids),
-            class_ids=class_ids,
-            rgb_bands=rgb_bands,
-            background=background,
+            cube=sound.to_float32(),
+            **_label_fields(labels, class_names or {}),
+            rgb_bands=nearest_bands(rgb_bands, kept) if rgb_bands and kept else rgb_bands,
             note=note,
+            wavelengths=wavelengths if wavelengths is None or not kept else wavelengths[[*kept]],
+            nodata=sound.nodata,
+            nodata_values=reading.nodata,
+            file_bands=bands if kept else None,
+            kept_bands=kept,
+            band_axis=arrays.band_axis,
+            remarks=remarks,
+            crs=crs,
+            transform=_checked_transform(transform, source),
+            polygon_ids=polygon_ids,
         )
 
     @property
     def num_classes(self) -> int:
-        """Number of classes, C."""
+        """Number of classes, C; 0 without ground truth."""
         return len(self.class_ids)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(rows, columns, bands)."""
-        return self.cube.shape
+        rows, columns, bands = self.cube.shape
+        return rows, columns, bands
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether the scene has ground truth."""
+        return self.labels is not None
+
+    def require_labels(self) -> np.ndarray:
+        """Returns the labels, int32 [rows, columns], where they are needed.
+
+        Raises:
+            InputError: if the scene has no ground truth.
+        """
+        if self.labels is None:
+            raise InputError(
+                f"The scene {self.name} has no ground truth, which is needed here; give `labels`, "
+                f"a map of class ids."
+            )
+        return self.labels
 
     @property
     def labelled(self) -> np.ndarray:
-        """Flat ids (row * columns + column) of the labelled pixels, int32, increasing."""
-        return np.flatnonzero(self.labels != UNLABELLED).astype(np.int32)
+        """Flat ids (row * columns + column) of the labelled pixels, int32, increasing.
+
+        Raises:
+            InputError: if the scene has no ground truth.
+        """
+        return np.flatnonzero(self.require_labels() != UNLABELLED).astype(np.int32)
 
     def original_labels(self, labels: np.ndarray) -> np.ndarray:
-        """Turns class indexes back into the ids of the file (-1 becomes the background id).
+        """Turns class indexes back into the ids of the file (-1 becomes the first unlabelled id).
 
         Args:
             labels: class indexes 0..C-1 or -1, of any shape.
 
         Returns:
             The ids, int32, of the same shape.
+
+        Raises:
+            InputError: if the scene has no ground truth, and so no ids.
         """
+        self.require_labels()
         labels = np.asarray(labels)
         ids = np.take(self.class_ids, labels)  # for -1 it is the last id, replaced below
-        return np.where(labels == UNLABELLED, self.background, ids).astype(np.int32)
+        return np.where(labels == UNLABELLED, self.unlabelled_ids[0], ids).astype(np.int32)
 
 
-def _checked_cube(cube: np.ndarray, source: str) -> np.ndarray:
-    if cube.ndim != 3 or 0 in cube.shape:
-        raise InputError(
-            f"The cube of {source} has shape {cube.shape}; it must be [rows, columns, bands]."
-        )
-    if cube.dtype.kind not in "iuf":
-        raise InputError(f"The cube of {source} has dtype {cube.dtype}; it must hold real numbers.")
-    with np.errstate(over="ignore"):  # a value beyond float32 becomes inf and is reported below
-        cube = np.ascontiguousarray(cube, dtype=np.float32)
-    bad = ~np.isfinite(cube)
-    if bad.any():
-        pixels = np.count_nonzero(bad.any(axis=2))
-        first_band = np.flatnonzero(bad.any(axis=(0, 1)))[0]
-        raise InputError(
-            f"The cube of {source} has NaN or infinite values in {pixels} pixel(s), first in band "
-            f"{first_band} (counted from 0); fill these pixels or remove the bands."
-        )
-    return cube
+def _label_fields(found: LabelMap | None, names: Mapping[int, str]) -> dict[str, Any]:
+    """The attributes of a scene that its labels tell."""
+    if found is None:
+        return {}
+    return {
+        "labels": found.labels,
+        "class_ids": found.class_ids,
+        "class_names": tuple(names.get(i, f"class {i}") for i in found.class_ids),
+        "unlabelled_ids": found.unlabelled_ids,
+        "unlabelled_counts": found.unlabelled_counts,
+        "nodata_labelled": found.hidden,
+    }
 
 
-def _checked_label_ids(label_ids: np.ndarray, shape: tuple, source: str) -> np.ndarray:
-    if label_ids.ndim != 2 or label_ids.shape != shape[:2]:
+def _checked_transform(
+    transform: Sequence[float] | None, source: str
+) -> tuple[float, float, float, float, float, float] | None:
+    if transform is None:
+        return None
+    if len(transform) != 6 or not np.isfinite(transform).all():
         raise InputError(
-            f"The label map of {source} has shape {label_ids.shape}, but its cube has "
-            f"{shape[0]} rows and {shape[1]} columns; give the label map of the same scene."
+            f"`transform`={tuple(transform)} of {source}: give six finite numbers a, b, c, d, e, f"
         )
-    if label_ids.dtype.kind not in "iuf" or not np.array_equal(label_ids, np.rint(label_ids)):
-        raise InputError(
-            f"The label map of {source} ({label_ids.dtype}) has values that are not whole "
-            f"numbers; give one class id per pixel."
-        )
-    if label_ids.min() < -(2**31) or label_ids.max() >= 2**31:
-        raise InputError(
-            f"The label map of {source} has ids from {label_ids.min()} to {label_ids.max()}; give "
-            f"ids of 32 bits."
-        )
-    return label_ids.astype(np.int64)
-
-
-def _renumber(
-    label_ids: np.ndarray, background: int, source: str
-) -> tuple[tuple[int, ...], np.ndarray]:
-    """Returns the class ids, increasing, and the int32 map of class indexes."""
-    class_ids = np.setdiff1d(label_ids, [background])
-    if class_ids.size == 0:
-        raise InputError(
-            f"All pixels of the label map of {source} are unlabelled ({background}); give a map "
-            f"with at least two classes."
-        )
-    if class_ids.size == 1:
-        raise InputError(
-            f"The label map of {source} has the single class id {class_ids[0]}; a classifier "
-            f"needs at least two."
-        )
-    indexes = np.searchsorted(class_ids, label_ids)
-    labels = np.where(label_ids == background, UNLABELLED, indexes).astype(np.int32)
-    return tuple(class_ids.tolist()), labels
-
-
-def _check_rgb_bands(rgb_bands: tuple, bands: int, source: str) -> None:
-    if len(rgb_bands) != 3 or not all(0 <= band < bands for band in rgb_bands):
-        raise InputError(
-            f"rgb_bands {rgb_bands} of {source} must be three bands from 0 to {bands - 1}."
-        )
+    a, b, c, d, e, f = (float(number) for number in transform)
+    return a, b, c, d, e, f

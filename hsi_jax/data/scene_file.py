@@ -1,12 +1,17 @@
-"""Scenes from files: those of the catalogue as their publishers distribute them, and any others."""
+"""Scenes from files: those of the catalogue as their publishers distribute them, and any other."""
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from hsi_jax.data.catalogue import SceneInfo, find_scene
+from hsi_jax.data.label_file import read_labels
+from hsi_jax.data.raster import raster_name, read_raster
+from hsi_jax.data.raster_source import Raster
 from hsi_jax.data.reader import read_array
+from hsi_jax.data.reading import Reading
 from hsi_jax.data.scene import UNLABELLED, Scene
 from hsi_jax.errors import InputError
 
@@ -16,12 +21,13 @@ LABELLED_ONLY_NOTE = (
 )
 
 
-def load_scene(name: str, data_dir: str | Path) -> Scene:
+def load_scene(name: str, data_dir: str | Path, reading: Reading | None = None) -> Scene:
     """Loads a scene of the catalogue from the files its publisher distributes.
 
     Args:
         name: a key of CATALOGUE.
         data_dir: folder that has the files, itself or in a direct subfolder.
+        reading: what is known of the arrays beyond that.
 
     Returns:
         The scene; its note says so if the cube is zero at all unlabelled pixels.
@@ -42,45 +48,101 @@ def load_scene(name: str, data_dir: str | Path) -> Scene:
         name,
         cube,
         read_array(label_path, info.label_variable, ndim=2),
-        info.class_names,
-        info.rgb_bands,
+        reading=reading,
+        class_names=info.class_names,
+        rgb_bands=info.rgb_bands,
         source=f"{cube_path} and {label_path}",
     )
     return _noting_zero_background(scene)
 
 
 def file_scene(
-    cube: str | Path,
-    labels: str | Path,
+    cube_path: str | Path,
+    labels_path: str | Path | None = None,
     cube_variable: str | None = None,
     labels_variable: str | None = None,
+    reading: Reading | None = None,
+    *,
+    labels_attribute: str | None = None,
+    labels_touched: bool = False,
 ) -> Scene:
-    """Loads a scene from any two files (or from one file that holds both arrays).
+    """Loads a scene from one or two files of any name.
 
     Args:
-        cube: .mat, .npy or .npz file with the cube, [rows, columns, bands].
-        labels: .mat, .npy or .npz file with the label map, [rows, columns], 0 for unlabelled.
-        cube_variable: array in the first file; None takes the only 3-D one.
-        labels_variable: array in the second file; None takes the only 2-D one.
+        cube_path: file with the cube, [rows, columns, bands]: .mat, .npy, .npz, GeoTIFF or ENVI, or
+            several GeoTIFF files; see `read_raster`. Other orders of the axes, and lists of pixels,
+            are understood as by `Scene.from_arrays`.
+        labels_path: such a file with the label map, [rows, columns]; it may be the file of the
+            cube. Or polygons or points: GeoJSON, shapefile or GeoPackage. None for a scene without
+            ground truth.
+        cube_variable: array in the first file; None takes the only 3-D one, or else the only 2-D
+            one.
+        labels_variable: array in the second file; None takes the only 2-D one, or else the only
+            one that fits the cube.
+        reading: what is known of the arrays beyond what the files tell.
+        labels_attribute: attribute of the polygons that names the class; see
+            `classes_of_features` for the default.
+        labels_touched: whether polygons cover all pixels that they touch, not only those whose
+            centre lies in them.
 
     Returns:
-        The scene, named after the cube's file; its classes are called "class <id>".
+        The scene, named after the cube's file; its classes are called "class <id>". Values that the
+        file of the cube declares as "no data" are left out, as those of `reading`.
 
     Raises:
         InputError: if a file cannot be read or the arrays do not make a scene.
     """
+    raster = _read_cube(cube_path, cube_variable)
+    reading = reading or Reading()
+    reading = replace(
+        reading, nodata=tuple(dict.fromkeys((*reading.nodata, *raster.nodata_values)))
+    )
+    facts = {
+        "reading": reading,
+        "wavelengths": raster.wavelengths,
+        "bad_bands": raster.bad_bands,
+        "crs": raster.crs,
+        "transform": raster.transform,
+    }
+    name = raster_name(cube_path)
+    if labels_path is None:
+        return Scene.from_arrays(name, raster.array, source=str(cube_path), **facts)
+    labels = read_labels(
+        labels_path,
+        raster,
+        variable=labels_variable,
+        attribute=labels_attribute,
+        touched=labels_touched,
+    )
     scene = Scene.from_arrays(
-        Path(cube).stem,
-        read_array(cube, cube_variable, ndim=3),
-        read_array(labels, labels_variable, ndim=2),
-        source=f"{cube} and {labels}",
+        name,
+        raster.array,
+        labels.ids,
+        class_names=labels.class_names,
+        declared_ids=labels.nodata_values,
+        source=f"{cube_path} and {labels_path}",
+        note=" ".join(labels.remarks),
+        polygon_ids=labels.polygon_ids,
+        **facts,
     )
     return _noting_zero_background(scene)
 
 
+def _read_cube(path: str | Path, variable: str | None) -> Raster:
+    """An array of three axes, or else, where that is all there is, of two."""
+    try:
+        return read_raster(path, variable, ndim=3, argument="cube_variable")
+    except InputError as error:
+        with contextlib.suppress(InputError):
+            return read_raster(path, variable, ndim=2, argument="cube_variable")
+        raise error
+
+
 def _find(file_name: str, info: SceneInfo, data_dir: Path) -> Path:
     if not data_dir.is_dir():
-        raise InputError(f"There is no data folder {data_dir}; create it or give another one.")
+        raise InputError(
+            f"There is no data folder {data_dir}; create it or give another `data_dir`."
+        )
     subfolders = sorted(entry for entry in data_dir.iterdir() if entry.is_dir())
     for folder in (data_dir, *subfolders):
         if (folder / file_name).is_file():
@@ -92,7 +154,10 @@ def _find(file_name: str, info: SceneInfo, data_dir: Path) -> Path:
 
 
 def _noting_zero_background(scene: Scene) -> Scene:
-    unlabelled = scene.labels == UNLABELLED
-    if unlabelled.any() and not np.any(scene.cube[unlabelled]):
-        return replace(scene, note=LABELLED_ONLY_NOTE)
+    unlabelled = scene.require_labels() == UNLABELLED
+    if scene.nodata is not None and 0 not in scene.nodata_values:
+        unlabelled &= ~scene.nodata
+    rows = zip(scene.cube, unlabelled, strict=True)  # not all at once, which would copy the cube
+    if unlabelled.any() and not any(np.any(row[without]) for row, without in rows):
+        return replace(scene, note=f"{scene.note} {LABELLED_ONLY_NOTE}".strip())
     return scene

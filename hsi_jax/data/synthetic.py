@@ -1,12 +1,13 @@
-"""A made-up scene for notebooks and tests that need no download."""
+"""A made-up scene, for notebooks and tests without a download."""
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
-from scipy.spatial import cKDTree
 
 from hsi_jax.data.scene import UNLABELLED, Scene
 
-NOTE = "Synthetic scene: its spectra and fields are made up; compare no figure with real scenes."
+NOTE = (
+    "Synthetic scene: its spectra and fields are made up; do not compare its results with those of "
+    "real scenes."
+)
 
 _SIDE = 96  # pixels
 _WAVELENGTHS = np.linspace(400.0, 2500.0, 64)  # nm
@@ -17,7 +18,7 @@ _MIXING_NOISE = 0.05  # standard deviation of a pixel's material fractions
 _BRIGHTNESS_NOISE = 0.05  # standard deviation of a pixel's log brightness
 _ILLUMINATION_CHANGE = 0.08  # standard deviation of log illumination over the scene
 _SENSOR_NOISE = 0.015  # reflectance; twice that at the ends of the spectrum
-_UNLABELLED_GAPS = 0.12  # part of the pixels that nobody labelled
+_UNLABELLED_GAPS = 0.12  # part of the pixels that is unlabelled at random
 
 # class name: (fields,
 #     fractions of grass leaf, broad leaf, straw, litter, soil, shade, water, built surface)
@@ -41,9 +42,8 @@ def synthetic_scene(seed: int = 0) -> Scene:
     Each field is covered by one class, a mixture of eight materials with smooth spectra
     (reflectance, 400 to 2500 nm); three pairs of classes are nearly alike. The mixture varies from
     pixel to pixel, borders are blurred, illumination changes smoothly and the sensor adds noise.
-    Some fields and some scattered pixels are unlabelled; borders are labelled. So a
-    classifier of single pixels errs, one that looks at neighbourhoods errs less, and none is
-    perfect.
+    Some fields and some scattered pixels are unlabelled; borders are labelled. So a classifier of
+    single pixels makes errors, one that looks at neighbourhoods makes fewer, and none is perfect.
 
     Args:
         seed: seed of fields and noise, 0 or more; the same seed gives the same scene.
@@ -51,6 +51,8 @@ def synthetic_scene(seed: int = 0) -> Scene:
     Returns:
         The scene, with nine classes of very uneven size.
     """
+    from scipy.ndimage import gaussian_filter  # slow to import
+
     rng = np.random.Generator(np.random.PCG64(seed))
     mixtures = np.array([fractions for _, fractions in _CLASSES.values()])
     field_map, class_of_field, labelled_field = _fields(rng)
@@ -73,7 +75,7 @@ def synthetic_scene(seed: int = 0) -> Scene:
         cube,
         labels + 1,
         class_names=dict(enumerate(_CLASSES, start=1)),
-        rgb_bands=tuple(int(np.argmin(np.abs(_WAVELENGTHS - nm))) for nm in (640, 550, 460)),
+        rgb_bands=[int(np.argmin(np.abs(_WAVELENGTHS - nm))) for nm in (640, 550, 460)],
         source="the synthetic scene",
         note=NOTE,
     )
@@ -81,10 +83,12 @@ def synthetic_scene(seed: int = 0) -> Scene:
 
 def _fields(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns the field of each pixel, the class of each field, and which fields are labelled."""
-    grid = np.stack(np.mgrid[:_SITES_PER_SIDE, :_SITES_PER_SIDE], axis=-1).reshape(-1, 2) + 0.5
+    from scipy.spatial import KDTree  # slow to import
+
+    grid = np.moveaxis(np.mgrid[:_SITES_PER_SIDE, :_SITES_PER_SIDE], 0, -1).reshape(-1, 2) + 0.5
     sites = (grid + rng.uniform(-_SITE_JITTER, _SITE_JITTER, grid.shape)) / _SITES_PER_SIDE
-    pixels = (np.stack(np.mgrid[:_SIDE, :_SIDE], axis=-1) + 0.5) / _SIDE
-    field_map = cKDTree(sites).query(pixels)[1]
+    pixels = (np.moveaxis(np.mgrid[:_SIDE, :_SIDE], 0, -1) + 0.5) / _SIDE
+    field_map = np.asarray(KDTree(sites).query(pixels)[1])
 
     counts = [fields for fields, _ in _CLASSES.values()]
     labelled = np.repeat(np.arange(len(_CLASSES)), counts)
@@ -95,7 +99,7 @@ def _fields(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def _material_spectra() -> np.ndarray:
-    """Reflectance of the eight materials, [8, bands]: smooth curves with the known features."""
+    """Reflectance of the eight materials, [8, bands]: smooth curves with their main features."""
     w = _WAVELENGTHS
 
     def peak(centre: float, width: float) -> np.ndarray:
@@ -132,6 +136,8 @@ def _material_spectra() -> np.ndarray:
 
 def _brightness(rng: np.random.Generator) -> np.ndarray:
     """Factor on each pixel's spectrum, [rows, columns]: smooth illumination times speckle."""
+    from scipy.ndimage import gaussian_filter
+
     smooth = gaussian_filter(rng.normal(size=(_SIDE, _SIDE)), _SIDE / 6, mode="wrap")
     speckle = rng.normal(0, _BRIGHTNESS_NOISE, (_SIDE, _SIDE))
     return np.exp(_ILLUMINATION_CHANGE * smooth / smooth.std() + speckle)

@@ -5,42 +5,43 @@ from collections.abc import Sequence
 import numpy as np
 
 from hsi_jax.data.image_set import ImageSet
-from hsi_jax.data.picture import picture_shape, read_picture
-from hsi_jax.data.prepared import FILE_FORMAT
-from hsi_jax.data.split import Split
+from hsi_jax.data.picture import picture_facts, read_picture
+from hsi_jax.data.split import NO_IDS, Split
+from hsi_jax.data.tfds_store import FILE_FORMAT
 from hsi_jax.errors import InputError
 
 _CHUNK = 256  # records read at a time
-_NO_IDS = np.empty(0, np.int32)
 
 
 def tfds_image_set(name: str, builder, size: tuple[int, int] | None = None) -> ImageSet:
-    """Reads the labels of a prepared data set; its images are read when they are wanted.
+    """Reads the labels of a prepared data set; each image is read when it is needed.
 
     Sample ids count through the splits train, validation and test, in the order of TFDS, which
-    depends on the keys of the examples only. Decoding is ours (PIL), so that all machines decode
-    alike.
+    depends only on the keys of the examples. Images are decoded by PIL and not by TFDS, as for
+    every other image set.
 
     Args:
         name: name for the set.
-        builder: a TFDS builder whose set is prepared, as by `prepared.prepare`.
-        size: (rows, columns) to resize every image to, or None if they agree.
+        builder: a TFDS builder whose set is prepared, as by `tfds_store.prepare`.
+        size: (rows, columns) to resize every image to, or None if all have one size.
 
     Returns:
-        The set; it has an official split if it comes with train and test, or validation, examples.
+        The set; it has an official split if TFDS has examples to train and to test or validate.
 
     Raises:
-        InputError: if its examples are not 8-bit images with a class label each, or if the sizes
-            of the images do not agree.
+        InputError: if its examples are not images of 8 or 16 bits with a class label each, or if
+            the sizes of the images differ.
     """
     image, label = _image_and_label(name, builder.info)
     splits = _used_splits(builder.info.splits)
     records = _Records(builder, splits, image, label)
     labels = np.concatenate([records.labels(k) for k in range(len(splits))])
     rows, columns, channels = builder.info.features[image].shape
-    if size is None and None in (rows, columns):
+    if size is not None:
+        rows, columns = size
+    elif None in (rows, columns):
         rows, columns = _common_size(records, len(labels), name)
-    shape = (*(size or (rows, columns)), channels or 3)
+    shape = (rows, columns, channels or 3)
 
     def read_image(i: int) -> np.ndarray:
         return read_picture(records.image(i), f"image {i} of {name}", shape[2], size)
@@ -52,15 +53,16 @@ def tfds_image_set(name: str, builder, size: tuple[int, int] | None = None) -> I
         shape=shape,
         read_image=read_image,
         source=f"{name} in {builder.data_path}",
+        dtype=np.dtype(builder.info.features[image].np_dtype),
         official=_official(splits, records.offsets, labels, list(builder.info.splits)),
     )
 
 
 class _Records:
-    """The examples of several splits, one after another, not decoded.
+    """The encoded examples of several splits, one split after another.
 
     Attributes:
-        offsets: sample id of the first example of each split, and the number of all.
+        offsets: sample id of the first example of each split, then the number of all examples.
     """
 
     def __init__(self, builder, splits: Sequence[str], image: str, label: str):
@@ -78,10 +80,11 @@ class _Records:
             raise InputError(
                 f"{builder.data_path} is not prepared in the format {FILE_FORMAT}, which can be "
                 f"read without TensorFlow; prepare it in that format in another folder, and give "
-                f"that with --data_dir."
+                f"that folder with `data_dir`."
             ) from error
         self.offsets = np.cumsum([0, *(len(source) for source in self._sources)])
-        self._parse = tf_example_pb2.Example.FromString
+        # protobuf makes the class at run time
+        self._parse = tf_example_pb2.Example.FromString  # pyright: ignore[reportAttributeAccessIssue]
         self._image, self._label = image, label
 
     def labels(self, split: int) -> np.ndarray:
@@ -104,7 +107,7 @@ class _Records:
 
 
 def _image_and_label(name: str, info) -> tuple[str, str]:
-    """Names of the image and of its class among the features."""
+    """The names of two features: the image and its class."""
     import tensorflow_datasets as tfds
 
     named = isinstance(info.features, tfds.features.FeaturesDict)
@@ -117,30 +120,32 @@ def _image_and_label(name: str, info) -> tuple[str, str]:
     if len(image) != 1 or len(label) != 1:
         raise InputError(
             f"'{name}' of TFDS is not for the classification of images: its examples have "
-            f"{', '.join(features) or 'no named features'}, where one image and one class label "
-            f"are wanted."
+            f"{', '.join(features) or 'no named features'} instead of one image and one class "
+            f"label."
         )
-    if features[image[0]].np_dtype != np.uint8:
+    if features[image[0]].np_dtype not in (np.uint8, np.uint16):
         raise InputError(
             f"The images of '{name}' have type {np.dtype(features[image[0]].np_dtype).name}; "
-            f"only 8-bit images can be used."
+            f"only images of 8 or 16 bits can be used."
         )
     return image[0], label[0]
 
 
 def _used_splits(available: Sequence[str]) -> list[str]:
-    """The splits to read: the usual three, or all if there is no split to train on."""
+    """The splits to read: the usual three, or all if there is none to train on."""
     if "train" not in available:
         return [*available]
     return [split for split in ("train", "validation", "test") if split in available]
 
 
 def _common_size(records: _Records, count: int, name: str) -> tuple[int, int]:
-    sizes = {picture_shape(records.image(i), f"image {i} of {name}")[:2] for i in range(count)}
+    sizes = {
+        picture_facts(records.image(i), f"image {i} of {name}").shape[:2] for i in range(count)
+    }
     if len(sizes) != 1:
         raise InputError(
             f"The images of '{name}' have {len(sizes)} sizes, from {min(sizes)} to {max(sizes)} "
-            f"rows and columns; give --image_size, to which all are resized."
+            f"rows and columns; give `image_size` to resize all of them."
         )
     return sizes.pop()
 
@@ -154,12 +159,12 @@ def _official(splits, offsets, labels: np.ndarray, available: list[str]) -> Spli
     remarks = []
     if "test" not in ids and "validation" in ids:
         ids["test"] = ids.pop("validation")
-        remarks.append("There is no labelled test split: the validation split tests.")
+        remarks.append("There is no labelled test split, so the validation split tests.")
     if not {"train", "test"} <= set(ids):
         return None
     unused = [split for split in available if split not in splits]
     if unused:
         remarks.append(f"The splits {', '.join(unused)} are not used.")
     return Split(
-        "official", ids["train"], ids.get("validation", _NO_IDS), ids["test"], tuple(remarks)
+        "official", ids["train"], ids.get("validation", NO_IDS), ids["test"], tuple(remarks)
     )

@@ -1,8 +1,9 @@
-"""TFDS builders of the sets that this package knows; importing this registers them with TFDS.
+"""TFDS builders of the sets in the catalogues; importing this registers them with TFDS.
 
 After `import hsi_jax.data.builders`, `tensorflow_datasets.builder` and `load` know
 `hsi_jax_eurosat`, `hsi_jax_uc_merced`, `hsi_jax_resisc45` and `hsi_jax_scenes/<scene>`. None of
-them needs TensorFlow, to prepare or to read (`as_data_source`, with file_format="array_record").
+them needs TensorFlow, neither to prepare nor to read (by `as_data_source`, with
+file_format="array_record").
 """
 
 from hsi_jax.data.builders.image_sets import HsiJaxEurosat, HsiJaxResisc45, HsiJaxUcMerced

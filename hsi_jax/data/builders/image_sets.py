@@ -1,24 +1,24 @@
 """TFDS builders of the image sets in the catalogue.
 
-Unlike those that come with TFDS, they unpack and decode without TensorFlow, check every image,
-and take an archive that was packed again (which they note).
+Unlike the builders of TFDS, they unpack and decode without TensorFlow, check every image, and also
+take an archive that was packed again (which they note).
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import tensorflow_datasets as tfds
 
-from hsi_jax.data.builders.manual_folder import manual_folder
-from hsi_jax.data.download import check_space, download, file_sha256
+from hsi_jax.data.download import check_space, download, file_sha256, manual_folder
 from hsi_jax.data.image_archive import ImageArchive
 from hsi_jax.data.image_catalogue import IMAGE_CATALOGUE, ImageSetInfo
-from hsi_jax.data.picture import as_png, picture_shape, read_picture
+from hsi_jax.data.picture import as_png, picture_facts, read_picture
 from hsi_jax.errors import InputError
 
-_KEPT_AS_THEY_ARE = {".jpg", ".jpeg", ".png"}  # what TFDS reads back
-_SPACE = 2  # TFDS may write all examples twice, to shuffle them
+_KEPT_SUFFIXES = {".jpg", ".jpeg", ".png"}  # TFDS can read these; others are encoded anew
+_SPACE_FACTOR = 2  # TFDS may write all examples twice, to shuffle them
 
 
 class _ImageSetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -42,16 +42,19 @@ class _ImageSetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             supervised_keys=("image", "label"),
             homepage=self.INFO.page,
             citation=self.INFO.citation,
-            license=self.INFO.terms,
+            license=self.INFO.terms or "none stated, as far as we know",
             metadata=tfds.core.MetadataDict(),
         )
 
     def _split_generators(self, dl_manager):
         path = self._find_or_download(manual_folder(dl_manager), Path(dl_manager.download_dir))
         archive = ImageArchive.open(path, self.INFO.class_names)
-        check_space(Path(self.data_dir), _SPACE * archive.size, f"To prepare {self.INFO.title}")
+        check_space(
+            Path(self.data_dir), _SPACE_FACTOR * archive.num_bytes, f"To prepare {self.INFO.title}"
+        )
         known = self.INFO.sha256 and path.is_file()
         official = bool(known) and file_sha256(path) == self.INFO.sha256
+        assert self.info.metadata is not None  # see _info
         self.info.metadata.update(fingerprint=archive.fingerprint, official=official)
         return {"train": self._generate_examples(archive)}
 
@@ -68,7 +71,7 @@ class _ImageSetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 problem += f", and: {error}"
         raise InputError(
             f"{problem.rstrip('.')}. Get it from {info.page}{info.by_hand}, put it into a folder, "
-            f"and give that with --data_dir."
+            f"and give that with `data_dir`."
         )
 
     def _generate_examples(self, archive: ImageArchive) -> Iterator[tuple[str, dict]]:
@@ -84,16 +87,22 @@ class _ImageSetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _checked(self, data: bytes, source: str) -> bytes:
         """Returns the image in a format that TFDS reads, of the right shape."""
-        *size, channels = self.INFO.shape
-        found = picture_shape(data, source)
-        if found[:2] != tuple(size) and not self.INFO.resized:
+        rows, columns, channels = self.INFO.shape
+        facts = picture_facts(data, source)
+        found = facts.shape
+        if facts.dtype != np.uint8:
+            raise InputError(
+                f"{source} holds {facts.dtype.name}, but the images of {self.INFO.title} have 8 "
+                f"bits; give the images as published, or `dataset`=folder."
+            )
+        if found[:2] != (rows, columns) and not self.INFO.resized:
             raise InputError(
                 f"{source} has {found[0]} x {found[1]} pixels, but the images of "
-                f"{self.INFO.title} have {size[0]} x {size[1]}; give the images as published, or "
-                f"use --dataset=folder."
+                f"{self.INFO.title} have {rows} x {columns}; give the images as published, or "
+                f"`dataset`=folder."
             )
-        pixels = read_picture(data, source, channels, tuple(size))
-        if found == self.INFO.shape and Path(source).suffix.lower() in _KEPT_AS_THEY_ARE:
+        pixels = read_picture(data, source, channels, (rows, columns))
+        if found == self.INFO.shape and Path(source).suffix.lower() in _KEPT_SUFFIXES:
             return data
         return as_png(pixels)
 

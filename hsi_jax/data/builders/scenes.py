@@ -1,7 +1,7 @@
 """TFDS builder of the hyperspectral scenes in the catalogue.
 
 An example is a labelled pixel. The files of the scene lie beside the examples, in the builder's
-`data_dir`, for those who need the cube: `load_scene(name, builder.data_dir)`.
+`data_dir`, for users who need the cube: `load_scene(name, builder.data_dir)`.
 """
 
 import shutil
@@ -11,18 +11,17 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
-from hsi_jax.data.builders.manual_folder import manual_folder
 from hsi_jax.data.catalogue import CATALOGUE, SceneInfo
-from hsi_jax.data.download import check_space, download, file_sha256
+from hsi_jax.data.download import check_space, download, file_sha256, manual_folder
 from hsi_jax.data.scene_file import load_scene
 from hsi_jax.errors import InputError
 
 VERSION = "1.0.0"
-_SPACE = 3  # the cube and the spectra, which TFDS may write twice
+_SPACE_FACTOR = 3  # the cube, and the spectra, which TFDS may write twice
 
 
 class HsiJaxScenes(tfds.core.GeneratorBasedBuilder):
-    """The scenes of `hsi_jax.data.CATALOGUE`, one config each."""
+    """The scenes of `hsi_jax.data.CATALOGUE`, a config for each."""
 
     BUILDER_CONFIGS = [  # noqa: RUF012 (as TFDS declares it)
         tfds.core.BuilderConfig(name=info.name, version=VERSION, description=info.title)
@@ -32,6 +31,7 @@ class HsiJaxScenes(tfds.core.GeneratorBasedBuilder):
 
     @property
     def _scene_info(self) -> SceneInfo:
+        assert self.builder_config is not None  # TFDS takes the first if none is asked for
         return CATALOGUE[self.builder_config.name]
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -56,13 +56,16 @@ class HsiJaxScenes(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager):
         info = self._scene_info
         check_space(
-            Path(self.data_dir), _SPACE * 4 * int(np.prod(info.shape)), f"To prepare {info.title}"
+            Path(self.data_dir),
+            _SPACE_FACTOR * 4 * int(np.prod(info.shape)),
+            f"To prepare {info.title}",
         )
         checked = []
         for name, url in (info.cube_file, info.cube_url), (info.label_file, info.label_url):
             path = self._find_or_download(name, url, dl_manager)
             checked.append(file_sha256(path) == info.sha256.get(name))
             shutil.copy(path, Path(self.data_dir) / name)
+        assert self.info.metadata is not None  # see _info
         self.info.metadata.update(official=all(checked))
         return {"train": self._generate_examples()}
 
@@ -81,13 +84,13 @@ class HsiJaxScenes(tfds.core.GeneratorBasedBuilder):
                 problem += f", and: {error}"
         raise InputError(
             f"{problem.rstrip('.')}. Get it from {info.page} and put it there, or give its "
-            f"folder with --data_dir."
+            f"folder with `data_dir`."
         )
 
     def _generate_examples(self) -> Iterator[tuple[int, dict]]:
         info = self._scene_info
         scene = load_scene(info.name, self.data_dir)  # checks the shapes
-        ids = np.array(scene.class_ids)[scene.labels.ravel()[scene.labelled]]
+        ids = scene.original_labels(scene.require_labels().ravel()[scene.labelled])
         for pixel, class_id in zip(scene.labelled.tolist(), ids.tolist(), strict=True):
             row, column = divmod(pixel, scene.shape[1])
             yield (

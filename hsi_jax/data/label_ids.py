@@ -1,0 +1,217 @@
+"""Which ids of a label map are classes, and which mark pixels without one.
+
+The rule, where nobody says it: 0 is unlabelled. NaN, ids below 0 and ids that the file declares as
+"no data" are unlabelled as well, and it is said so; where 0 stands beside them, it may be a class,
+so that is asked. Asked about is also an id above 0 that looks like "no data": the largest number of
+an integer type, or 99, 999 and so on where they lie far from the others. Any other id far from the
+others is named, and is a class.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hsi_jax.errors import InputError
+
+UNLABELLED = -1  # class index of a pixel without a class
+
+_LARGEST = (255, 32767, 65535, 2**31 - 1, 2**32 - 1)  # of integer types
+_POWERS_OF_10 = tuple(10**k for k in range(1, 10))
+_MIN_GAP = 64  # between ids that are far from each other
+_NAN = "nan"  # what counts call it
+_MAX_NAMED = 8  # ids in a message
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMap:
+    """Classes of pixels.
+
+    Attributes:
+        labels: int32 [rows, columns], class index 0..C-1, or -1 where a pixel is unlabelled.
+        class_ids: the id of each class in the file, increasing.
+        unlabelled_ids: ids without a class, at least one; the first is not among class_ids and is
+            what maps get.
+        unlabelled_counts: how many pixels hold each of them, by id or "nan"; without the pixels
+            that have no data.
+        hidden: pixels that have the id of a class, but no data.
+        remarks: what a user has to know of it, a sentence each.
+    """
+
+    labels: np.ndarray
+    class_ids: tuple[int, ...]
+    unlabelled_ids: tuple[int, ...]
+    unlabelled_counts: Mapping[str, int]
+    hidden: int
+    remarks: tuple[str, ...]
+
+
+def read_label_map(
+    ids: np.ndarray,
+    *,
+    unlabelled: Sequence[int] | None = None,
+    declared: Sequence[float] = (),
+    named: Collection[int] = (),
+    nodata: np.ndarray | None = None,
+    source: str,
+) -> LabelMap:
+    """Renumbers the classes 0..C-1.
+
+    Args:
+        ids: whole numbers of any real dtype, or NaN, [rows, columns]; of bool, False and True are
+            two classes, 0 and 1.
+        unlabelled: ids without a class, or None for the rule above.
+        declared: ids that the file declares as "no data".
+        named: ids that are known to be classes; where there are any, no other id is asked about 0.
+        nodata: bool [rows, columns], True where a pixel has no data and so no class; or None.
+        source: where the ids come from, for messages.
+
+    Raises:
+        InputError: if an id is not a whole number of 32 bits, if there are fewer than two classes,
+            or if it has to be asked which ids are classes.
+    """
+    remarks = []
+    if ids.dtype == bool and unlabelled is None:
+        remarks.append("The labels are true and false: two classes, 1 and 0, no pixel unlabelled.")
+        unlabelled = ()
+    has_data = np.ones(ids.shape, bool) if nodata is None else ~nodata
+    values, indexes, counts = np.unique(ids[has_data], return_inverse=True, return_counts=True)
+    numbers = [_whole(value, source) for value in values.tolist()]
+    found = {number: int(n) for number, n in zip(numbers, counts, strict=True)}
+    without, sentences = _choose(found, unlabelled, declared, named, source)
+    class_ids = [n for n in numbers if n is not None and n not in without]
+    _check_classes(class_ids, found, source)
+    position: dict[int | None, int] = {class_id: k for k, class_id in enumerate(class_ids)}
+    table = np.array([position.get(number, UNLABELLED) for number in numbers], np.int32)
+    labels = np.full(ids.shape, UNLABELLED, np.int32)
+    labels[has_data] = table[indexes.ravel()]
+    return LabelMap(
+        labels,
+        tuple(class_ids),
+        _written_ids(without, class_ids),
+        {_NAN if n is None else str(n): k for n, k in found.items() if n not in position},
+        int(np.count_nonzero(np.isin(ids[~has_data], class_ids))),
+        (*remarks, *sentences),
+    )
+
+
+def _whole(value: float, source: str) -> int | None:
+    """The id as a whole number; None for NaN."""
+    if value != value:
+        return None
+    if value in (np.inf, -np.inf) or value != int(value):
+        raise InputError(
+            f"The label map of {source} has the value {value}, which is not a whole number; give "
+            f"one class id for each pixel."
+        )
+    return int(value)
+
+
+def _choose(
+    found: Mapping[int | None, int],
+    unlabelled: Sequence[int] | None,
+    declared: Sequence[float],
+    named: Collection[int],
+    source: str,
+) -> tuple[list[int], list[str]]:
+    """The ids without a class, and what is to be said of it."""
+    ids = [number for number in found if number is not None]
+    nan = [f"NaN ({found[None]} pixels) is taken as unlabelled."] if None in found else []
+    if unlabelled is not None:
+        absent = [f"No pixel has the id {i} of `unlabelled`." for i in unlabelled if i not in found]
+        fills, far = _suspicious([i for i in ids if i not in unlabelled])
+        kept = [
+            f"The id {i} ({found[i]} pixels) looks like 'no data', but is taken as a class."
+            for i in sorted([*fills, *far])
+            if i not in named
+        ]
+        return list(dict.fromkeys(unlabelled)), [*nan, *absent, *kept]
+    special = [i for i in ids if i != 0 and i not in named and (i < 0 or i in declared)]
+    classes = [i for i in ids if i != 0 and i not in special]
+    odd, far = ([i for i in some if i not in named] for some in _suspicious(classes))
+    asks_zero = 0 in found and not named and bool(special or nan)
+    if odd or asks_zero:
+        raise InputError(_question(found, special, odd, asks_zero, source))
+    said = [f"The id {i} ({found[i]} pixels) is taken as unlabelled." for i in special]
+    zero = [0] if 0 in found else []
+    said += [
+        f"The id {i} ({found[i]} pixels) lies far from the others and is taken as a class; if it "
+        f"is none, `unlabelled`={_listed([*zero, *special, i])}."
+        for i in far
+    ]
+    if 0 in found and 0 not in named:
+        if not named:
+            said.append("The id 0 is taken as unlabelled; if it is a class, `unlabelled`=none.")
+        special = [0, *special]
+    return special, [*nan, *said]
+
+
+def _suspicious(ids: list[int]) -> tuple[list[int], list[int]]:
+    """Ids that look like "no data", and others that are a few and lie far above the rest."""
+    fills = [i for i in ids if i < 0 or (i in _LARGEST and i - 1 not in ids)]
+    classes = sorted(i for i in ids if i not in fills)
+    far: list[int] = []
+    for k in range(1, len(classes)):
+        gap = classes[k] - classes[k - 1]
+        if gap > max(_MIN_GAP, 3 * classes[k - 1]) and len(classes) - k < k:
+            far = classes[k:]
+            break
+    nines = [i for i in far if i + 1 in _POWERS_OF_10]
+    return sorted([*fills, *nines]), [i for i in far if i not in nines]
+
+
+def _question(
+    found: Mapping[int | None, int],
+    special: list[int],
+    odd: list[int],
+    asks_zero: bool,
+    source: str,
+) -> str:
+    """The message that asks what is unlabelled, with the answers that there are."""
+    zero = [0] if 0 in found else []
+    counts = [f"{i} ({found[i]} pixels)" for i in [*special, *odd]][:_MAX_NAMED]
+    nan = [f"NaN ({found[None]} pixels)"] if None in found else []
+    rest = [i for i in sorted(i for i in found if i is not None) if i not in (*special, *odd)]
+    all_of_them = _listed([*zero, *special, *odd])
+    ways = [f"`unlabelled`={all_of_them} if these are no classes"]
+    if odd:
+        word = "is a class" if len(odd) == 1 else "are classes"
+        ways.append(f"`unlabelled`={_listed([*zero, *special])} if {_listed(odd)} {word}")
+    if asks_zero or (zero and odd):
+        ways.append(f"`unlabelled`={_listed([*special, *odd])} if 0 is a class")
+    beside = f" beside {', '.join(map(str, rest[:_MAX_NAMED]))}{' ...' * (len(rest) > _MAX_NAMED)}"
+    return (
+        f"The label map of {source} has {', '.join([*nan, *counts])}{beside}, so it is not certain "
+        f"which ids have no class: give {', or '.join(ways)}."
+    )
+
+
+def _listed(ids: list[int]) -> str:
+    return ",".join(map(str, ids)) or "none"
+
+
+def _check_classes(class_ids: list[int], found: Mapping[int | None, int], source: str) -> None:
+    large = [i for i in class_ids if not -(2**31) <= i < 2**31]
+    if large:
+        raise InputError(
+            f"The label map of {source} has the class id {large[0]}; give ids of 32 bits, or name "
+            f"those without a class in `unlabelled`."
+        )
+    if not class_ids:
+        ids = ", ".join(_NAN if i is None else str(i) for i in found)
+        raise InputError(
+            f"All pixels of the label map of {source} are unlabelled ({ids}); give a map with at "
+            f"least two classes."
+        )
+    if len(class_ids) == 1:
+        raise InputError(
+            f"The label map of {source} has the single class id {class_ids[0]}; a classifier "
+            f"needs at least two."
+        )
+
+
+def _written_ids(without: list[int], class_ids: list[int]) -> tuple[int, ...]:
+    """The ids without a class that maps of 32 bits can hold; one that is free if there is none."""
+    small = [i for i in without if -(2**31) <= i < 2**31]
+    free = next(i for i in (0, *range(-1, -len(class_ids) - 2, -1)) if i not in class_ids)
+    return tuple(small or [free])

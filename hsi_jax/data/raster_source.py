@@ -1,0 +1,122 @@
+"""A raster in memory, or one of which windows are read, and what its file says of its numbers."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from hsi_jax.errors import InputError
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RasterFacts:
+    """What a file says of its numbers; what its format cannot tell is None or empty.
+
+    Attributes:
+        nodata_values: values that stand for no data. Where a pixel of a GeoTIFF or ENVI file
+            has no data, all its bands hold the only such value, which may be NaN.
+        wavelengths: of the bands, float64 [bands], nm.
+        band_names: of the bands.
+        bad_bands: 0-based bands that the file declares as bad.
+        crs: coordinate reference system, as WKT.
+        transform: affine (a, b, c, d, e, f) as rasterio orders it: x = a * column + b * row + c.
+        class_names: of the ids of a label map.
+    """
+
+    nodata_values: tuple[float, ...] = ()
+    wavelengths: np.ndarray | None = None
+    band_names: tuple[str, ...] = ()
+    bad_bands: tuple[int, ...] = ()
+    crs: str | None = None
+    transform: tuple[float, float, float, float, float, float] | None = None
+    class_names: dict[int, str] | None = None
+
+    @property
+    def facts(self) -> dict:
+        """All of them by name, to be passed on."""
+        return {field.name: getattr(self, field.name) for field in fields(RasterFacts)}
+
+
+@dataclass(frozen=True, eq=False)
+class Raster(RasterFacts):
+    """The content of a raster file.
+
+    Attributes:
+        array: numbers as they are stored, but with the scale and offset that a GeoTIFF or ENVI
+            file declares; [rows, columns, bands] where the format fixes the axes.
+    """
+
+    array: np.ndarray
+
+    def source(self) -> "RasterSource":
+        """The same, to be read by windows; the array must be [rows, columns, bands]."""
+        rows, columns, bands = self.array.shape
+        return RasterSource(
+            (rows, columns, bands),
+            self.array.dtype,
+            lambda rows, columns: self.array[rows, columns],
+            **self.facts,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class RasterSource(RasterFacts):
+    """A raster of which windows are read, so that it may be larger than memory.
+
+    Threads may share it. Its file is closed when it is no longer used.
+
+    Attributes:
+        shape: (rows, columns, bands).
+        dtype: of the windows.
+        read_window: reads rows and columns that lie inside, given as slices of step 1.
+    """
+
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    read_window: Callable[[slice, slice], np.ndarray]
+
+    def read(self, rows: slice = slice(None), columns: slice = slice(None)) -> np.ndarray:
+        """Reads a window.
+
+        Args:
+            rows: of step 1; what lies outside is cut off, as NumPy does it.
+            columns: likewise.
+
+        Returns:
+            [rows of the window, columns of the window, bands], C-contiguous and in memory, of
+            `dtype`. `nodata_mask` tells which pixels have no data.
+
+        Raises:
+            InputError: if the file is damaged, or the window does not fit into memory.
+        """
+        inside = [
+            slice(*part.indices(size)[:2])
+            for part, size in zip((rows, columns), self.shape, strict=False)
+        ]
+        shape = [max(0, part.stop - part.start) for part in inside]
+        if 0 in shape:
+            return np.empty((*shape, self.shape[2]), self.dtype)
+        try:
+            return np.ascontiguousarray(self.read_window(*inside))
+        except MemoryError:
+            raise InputError(
+                f"{shape[0]} x {shape[1]} pixels of {self.shape[2]} bands do not fit into memory; "
+                f"cut the scene, or copy its file again if it is smaller: the file is damaged then"
+            ) from None
+
+
+def nodata_mask(array: np.ndarray, nodata_values: tuple[float, ...]) -> np.ndarray:
+    """Which pixels have no data, bool [rows, columns].
+
+    Args:
+        array: [rows, columns, bands] or [rows, columns].
+        nodata_values: values, among them perhaps NaN, that stand for no data. One in any band is
+            enough, but 0, which is a common measurement, must stand in all.
+    """
+    layers = array if array.ndim == 3 else array[:, :, np.newaxis]
+    missing = np.zeros(array.shape[:2], bool)
+    for value in nodata_values:
+        held = np.isnan(layers) if math.isnan(value) else layers == value
+        missing |= held.all(2) if value == 0 else held.any(2)
+    return missing
