@@ -1,20 +1,9 @@
-"""Measures of a classification and pictures of a run; nothing here knows of JAX."""
+"""Measures of a classification and pictures of a run, without JAX.
 
-from hsi_jax.evaluate.confusion import draw_confusion
-from hsi_jax.evaluate.curves import draw_curves
-from hsi_jax.evaluate.map import draw_map, rgb_composite
-from hsi_jax.evaluate.metrics import Scores, confusion_matrix, scores
-from hsi_jax.evaluate.palette import class_colours
-from hsi_jax.evaluate.shares import draw_shares
+The names are listed in `__init__.pyi`. Each is imported when it is first used, so that a program
+that draws nothing does not import matplotlib.
+"""
 
-__all__ = [
-    "Scores",
-    "class_colours",
-    "confusion_matrix",
-    "draw_confusion",
-    "draw_curves",
-    "draw_map",
-    "draw_shares",
-    "rgb_composite",
-    "scores",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,4 @@
-"""The confusion matrix as a picture."""
+"""A picture of the confusion matrix."""
 
 from collections.abc import Sequence
 
@@ -8,18 +8,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hsi_jax.errors import InputError
+from hsi_jax.evaluate.lettering import captions, lettered
 from hsi_jax.evaluate.metrics import Scores, scores
+from hsi_jax.evaluate.page import PAGE, SMALL, TEXT, TINY
 
-_SIDE = 11.0  # inches the matrix may fill before its cells shrink
-_DIGIT = 0.075  # inches one digit takes at 8 points
+_DIGIT, _LETTER = 0.0089, 0.0078  # width of a character of 1 point, inches
+_NAMES_AND_BAR = 1.2  # inches beside the matrix, for accuracies and labels, without class names
 
 
+@lettered
 def draw_confusion(confusion: np.ndarray, class_names: Sequence[str]) -> Figure:
     """Draws a confusion matrix with the accuracy of each class.
 
-    Colours are shares of a row, that is of the samples of a class, so that small classes show as
-    well as large ones. Counts are written into the cells if the widest fits; empty cells stay
-    empty. A class without samples in the truth is a grey row, and its accuracy is "absent".
+    A colour shows the fraction of a row, which is the fraction of the samples of a class, so that
+    small classes are as visible as large ones. Counts other than 0 are written into the cells if
+    the widest one fits. A class without samples in the truth is a grey row, and its accuracy is
+    "absent".
 
     Args:
         confusion: int [C, C]; rows are the truth, columns the prediction.
@@ -29,56 +33,74 @@ def draw_confusion(confusion: np.ndarray, class_names: Sequence[str]) -> Figure:
         The figure.
 
     Raises:
-        InputError: `confusion` is no matrix of counts, or the number of names is not C.
+        InputError: if `confusion` is not a matrix of counts, or the number of names is not C.
     """
     confusion = np.asarray(confusion)
     measured = scores(confusion)
     if len(class_names) != len(confusion):
         raise InputError(
-            f"class_names has {len(class_names)} names for the {len(confusion)} classes of "
-            "confusion; give one for each"
+            f"`class_names` has {len(class_names)} names for {len(confusion)} classes; give one "
+            f"for each"
         )
+    class_names = captions(class_names)
     totals = np.broadcast_to(confusion.sum(axis=1, keepdims=True), confusion.shape)
-    shares = np.ma.masked_where(totals == 0, confusion / np.maximum(totals, 1))
-    count_width = _DIGIT * (len(str(confusion.max())) + 1)
-    wanted = max(count_width, 0.5, 2.5 / len(confusion))
-    # A cell must stay high enough for a class name of 8 points beside it.
-    cell = max(min(_SIDE / len(confusion), wanted), 0.16)
-    side, names = cell * len(confusion), 0.075 * max(len(name) for name in class_names)
-    figure = Figure(figsize=(side + names + 1.6, side + names + 2.0), layout="compressed")
+    fractions = np.ma.masked_where(totals == 0, confusion / np.maximum(totals, 1))
+    digits = len(str(confusion.max())) + 0.25  # and a gap
+    longest = max(len(name) for name in class_names)
+    cell, text = _choose_cell(len(confusion), digits, longest)
+    side, names = cell * len(confusion), _LETTER * text * longest
+    figure = Figure(
+        figsize=(side + names + _NAMES_AND_BAR, side + names + 1.8), layout="compressed"
+    )
     axes = figure.subplots()
     colours = matplotlib.colormaps["Blues"].with_extremes(bad="0.85")
-    image = axes.imshow(shares, cmap=colours, vmin=0, vmax=1)
-    figure.colorbar(image, ax=axes, label="share of the true class", location="bottom", aspect=30)
-    _label(axes, class_names, measured)
-    if count_width <= cell:
-        _write_counts(axes, confusion, shares)
+    image = axes.imshow(fractions, cmap=colours, vmin=0, vmax=1)
+    bar = figure.colorbar(image, ax=axes, location="bottom", aspect=30)
+    bar.set_label("share of the true class", fontsize=TEXT)
+    bar.ax.tick_params(labelsize=TEXT)
+    _label(axes, class_names, measured, text)
+    sizes = [size for size in (TEXT, SMALL, TINY) if digits * _DIGIT * size <= cell]
+    if sizes:
+        _write_counts(axes, confusion, fractions, sizes[0])
     return figure
 
 
-def _label(axes: Axes, class_names: Sequence[str], measured: Scores) -> None:
+def _choose_cell(classes: int, digits: float, longest: int) -> tuple[float, int]:
+    """Side of a cell, inches, and size of the names, points, so that all is as wide as a page."""
+    wanted = max(digits * _DIGIT * TEXT, 0.45, 2.2 / classes)
+    for text in (TEXT, SMALL, TINY):
+        room = (PAGE - _NAMES_AND_BAR - _LETTER * text * longest) / classes
+        if room >= digits * _DIGIT * text or room >= wanted:
+            return min(wanted, room), text
+    # A cell must stay high enough for the name beside it: with very many classes, a larger page.
+    return max(room, 0.018 * TINY), TINY
+
+
+def _label(axes: Axes, class_names: Sequence[str], measured: Scores, size: int) -> None:
     ids = range(len(class_names))
-    axes.set_xticks(ids, class_names, rotation=90, fontsize=8)
-    axes.set_yticks(ids, class_names, fontsize=8)
-    axes.set_xlabel("predicted class")
-    axes.set_ylabel("true class")
+    axes.set_xticks(ids, class_names, rotation=90, fontsize=size)
+    axes.set_yticks(ids, class_names, fontsize=size)
+    axes.set_xlabel("predicted class", fontsize=TEXT)
+    axes.set_ylabel("true class", fontsize=TEXT)
     axes.set_title(
         f"OA {measured.overall_accuracy:.2%}, AA {measured.average_accuracy:.2%}, "
         f"kappa {measured.kappa:.4f}",
-        fontsize=10,
+        fontsize=TEXT + 1,
     )
     accuracies = [
         "absent" if np.isnan(value) else f"{value:.2%}" for value in measured.per_class_accuracy
     ]
     right = axes.secondary_yaxis("right")
-    right.set_yticks(ids, accuracies, fontsize=8)
-    right.set_ylabel("accuracy of the class")
+    right.set_yticks(ids, accuracies, fontsize=size)
+    right.set_ylabel("accuracy of the class", fontsize=TEXT)
     for axis in (axes, right):
         axis.tick_params(length=0)
 
 
-def _write_counts(axes: Axes, confusion: np.ndarray, shares: np.ma.MaskedArray) -> None:
+def _write_counts(
+    axes: Axes, confusion: np.ndarray, fractions: np.ma.MaskedArray, size: int
+) -> None:
     for row, column in np.argwhere(confusion):
-        colour = "white" if shares[row, column] > 0.5 else "black"
+        colour = "white" if fractions[row, column] > 0.5 else "black"
         count = str(confusion[row, column])
-        axes.text(column, row, count, ha="center", va="center", fontsize=8, color=colour)
+        axes.text(column, row, count, ha="center", va="center", fontsize=size, color=colour)

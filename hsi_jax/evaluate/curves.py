@@ -1,7 +1,7 @@
-"""Learning curves from the records of `metrics.jsonl`."""
+"""Learning curves from the records of a run."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hsi_jax.errors import InputError
-
-Record = dict[str, Any]
+from hsi_jax.evaluate.page import COLUMN, PAGE, SMALL, TEXT
+from hsi_jax.run.records import Evaluation, Record, Step
 
 _MEASURES = (
     ("overall_accuracy", "OA", "#0072b2"),
@@ -19,40 +19,39 @@ _MEASURES = (
 )
 _TRAINING, _VALIDATION, _TEST = "#0072b2", "#d55e00", "#1a1a1a"
 _NOT_FINITE = "#d7191c"
-_MOST_DOTS = 50  # points of a line that are still marked one by one
+_MAX_MARKED = 50  # a line of more points has no mark at each of them
+
+_Row = TypeVar("_Row", Step, Evaluation)
 
 
 def draw_curves(records: Sequence[Record], best_step: int | None = None) -> Figure:
     """Draws the loss and, if there were evaluations, OA, AA and kappa over the steps.
 
-    From 150 training records on, a running mean over a fiftieth of them (at most 1,000) joins the
-    loss. The axis of the loss is logarithmic where positive losses span more than a factor of 100.
-    Training losses that are not finite are marked on the lower edge. Where several records tell of
-    the same step, as after a resumed run, the last one counts.
+    With 150 steps or more, a running mean over a fiftieth of them (at most 1,000) is added to the
+    loss. The axis of the loss is logarithmic if all losses are positive and the largest is more
+    than 100 times the smallest. A training loss that was not finite is marked on the lower edge.
+    Where several records are of the same step, as after a resumed run, the last one counts.
 
     Args:
-        records: of training, with the keys `kind` ("step"), `step` and `loss`; of evaluation,
-            with `kind` ("evaluation"), `set` ("validation" or "test"), `step`, `loss`,
-            `overall_accuracy`, `average_accuracy` and `kappa` (fractions of 1). Other kinds and
-            keys are ignored. Of the test, only the last record is drawn, at its own step.
+        records: of the run. Only the last evaluation of the test is drawn.
         best_step: the step whose parameters were chosen, marked in every panel.
 
     Returns:
         The figure.
 
     Raises:
-        InputError: there is no record of training or evaluation, or one lacks a key.
+        InputError: if there is no record of a step or an evaluation.
     """
-    training = _select(records, kind="step")
-    validation = _select(records, kind="evaluation", set="validation")
-    test = _select(records, kind="evaluation", set="test")[-1:]
+    training = _by_step(record for record in records if isinstance(record, Step))
+    evaluations = [record for record in records if isinstance(record, Evaluation)]
+    validation = _by_step(record for record in evaluations if record.set == "validation")
+    test = _by_step(record for record in evaluations if record.set == "test")[-1:]
     if not (training or validation or test):
         raise InputError(
-            'records holds neither the kind "step" nor "evaluation"; '
-            "give the records of a run that has trained"
+            "`records` holds no step and no evaluation; give the records of a run that has trained"
         )
     panels = 2 if validation or test else 1
-    figure = Figure(figsize=(6.5 * panels, 4.5), layout="constrained")
+    figure = Figure(figsize=(PAGE if panels == 2 else COLUMN, 3.1), layout="constrained")
     columns = figure.subplots(1, panels, sharex=True, squeeze=False)[0]
     _draw_loss(columns[0], training, validation, test)
     if panels == 2:
@@ -67,19 +66,19 @@ def draw_curves(records: Sequence[Record], best_step: int | None = None) -> Figu
 
 
 def _draw_loss(
-    axes: Axes, training: list[Record], validation: list[Record], test: list[Record]
+    axes: Axes, training: list[Step], validation: list[Evaluation], test: list[Evaluation]
 ) -> None:
     losses = np.concatenate([_column(rows, "loss") for rows in (training, validation, test)])
     losses = losses[np.isfinite(losses)]
     logarithmic = losses.size > 0 and 0 < 100 * losses.min() < losses.max()
     axes.set_yscale("log" if logarithmic else "linear")
-    axes.set_ylabel("loss (logarithmic)" if logarithmic else "loss")
+    axes.set_ylabel("loss (logarithmic)" if logarithmic else "loss", fontsize=TEXT)
     if training:
         _draw_training(axes, _column(training, "step"), _column(training, "loss"))
     if validation:
-        _draw_line(axes, validation, "loss", _VALIDATION, "validation loss")
+        _draw_line(axes, validation, "loss", colour=_VALIDATION, label="validation loss")
     if test:
-        _draw_star(axes, test, "loss", _TEST, "test loss")
+        _draw_star(axes, test, "loss", colour=_TEST, label="test loss")
 
 
 def _draw_training(axes: Axes, steps: np.ndarray, loss: np.ndarray) -> None:
@@ -92,8 +91,8 @@ def _draw_training(axes: Axes, steps: np.ndarray, loss: np.ndarray) -> None:
         shown,
         color=_TRAINING,
         alpha=0.3 if smooth else 1,
-        linewidth=0.8 if smooth else 1.5,
-        marker="." if len(loss) <= _MOST_DOTS else "",
+        linewidth=0.7 if smooth else 1.2,
+        marker="." if len(loss) <= _MAX_MARKED else "",
         label="training loss",
     )
     if smooth:
@@ -112,28 +111,28 @@ def _draw_training(axes: Axes, steps: np.ndarray, loss: np.ndarray) -> None:
         )
 
 
-def _draw_measures(axes: Axes, validation: list[Record], test: list[Record]) -> None:
+def _draw_measures(axes: Axes, validation: list[Evaluation], test: list[Evaluation]) -> None:
     for key, name, colour in _MEASURES:
         if validation:
-            _draw_line(axes, validation, key, colour, f"validation {name}")
+            _draw_line(axes, validation, key, colour=colour, label=f"validation {name}")
         if test:
             value = _column(test, key)[0]
-            _draw_star(axes, test, key, colour, f"test {name} {value:.4f}")
-    axes.set_ylabel("OA, AA, kappa")
+            _draw_star(axes, test, key, colour=colour, label=f"test {name} {value:.4f}")
+    axes.set_ylabel("OA, AA, kappa", fontsize=TEXT)
 
 
-def _draw_line(axes: Axes, rows: list[Record], key: str, colour: str, label: str) -> None:
-    marker = "." if len(rows) <= _MOST_DOTS else ""
+def _draw_line(axes: Axes, rows: list[Evaluation], key: str, *, colour: str, label: str) -> None:
+    marker = "." if len(rows) <= _MAX_MARKED else ""
     axes.plot(_column(rows, "step"), _column(rows, key), color=colour, marker=marker, label=label)
 
 
-def _draw_star(axes: Axes, rows: list[Record], key: str, colour: str, label: str) -> None:
+def _draw_star(axes: Axes, rows: list[Evaluation], key: str, *, colour: str, label: str) -> None:
     axes.plot(
         _column(rows, "step"),
         _column(rows, key),
         "*",
         color=colour,
-        markersize=12,
+        markersize=9,
         markeredgecolor="white",
         zorder=3,
         label=label,
@@ -141,33 +140,32 @@ def _draw_star(axes: Axes, rows: list[Record], key: str, colour: str, label: str
 
 
 def _finish(axes: Axes) -> None:
-    axes.set_xlabel("step")
+    axes.set_xlabel("step", fontsize=TEXT)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.tick_params(which="both", labelsize=SMALL)
     axes.grid(color="0.92")
     # Below the panel, where it hides no curve.
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, fontsize=9, frameon=False)
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, fontsize=SMALL, frameon=False
+    )
 
 
 def _running_mean(values: np.ndarray, window: int) -> np.ndarray:
-    """Returns at each place the mean of the finite of the `window` values around it, else nan."""
+    """The mean of the finite ones of the `window` values around each place; nan if none is."""
     finite, ones = np.isfinite(values), np.ones(window)
-    # No cumulative sums: one exploded loss would swallow the digits of all that follow.
+    # Not by cumulative sums: one huge loss would take the digits of all losses after it.
     sums = np.convolve(np.where(finite, values, 0), ones, mode="same")
     counts = np.convolve(finite, ones, mode="same")
     return np.divide(sums, counts, out=np.full(len(values), np.nan), where=counts > 0)
 
 
-def _select(records: Sequence[Record], **wanted: str) -> list[Record]:
-    """Returns the records with the `wanted` fields by rising step, the last written of each."""
-    chosen = [r for r in records if all(r.get(key) == value for key, value in wanted.items())]
-    latest = dict(zip(_column(chosen, "step").tolist(), chosen, strict=True))
+def _by_step(rows: Iterable[_Row]) -> list[_Row]:
+    """The rows in the order of their steps; of several rows of a step, the last one."""
+    latest = {row.step: row for row in rows}
     return [latest[step] for step in sorted(latest)]
 
 
-def _column(records: list[Record], key: str) -> np.ndarray:
-    """Returns the float64 values of `key`; None, as JSON may hold for nan, becomes nan."""
-    for record in records:
-        if key not in record:
-            raise InputError(f"records has {record}, which lacks {key!r}; give whole records")
-    return np.array([record[key] for record in records], dtype=np.float64)
+def _column(rows: Sequence[Step] | Sequence[Evaluation], key: str) -> np.ndarray:
+    """The values of a field, float64 [rows]; None is nan."""
+    return np.array([getattr(row, key) for row in rows], dtype=np.float64)

@@ -1,106 +1,99 @@
-"""Who did how much: each device's part of a step, and its modelled busy and waiting time."""
+"""Each device's part of a step, and its modelled busy and waiting time."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
 from matplotlib.ticker import MaxNLocator
 
 from hsi_jax.errors import InputError
+from hsi_jax.evaluate.lettering import lettered
+from hsi_jax.evaluate.page import PAGE, SMALL, TEXT
 from hsi_jax.evaluate.palette import class_colours
+from hsi_jax.run.summary import Summary, TimedStep
 
 _CHOSEN, _EVEN = "#0072b2", "#e69f00"
 
 
-def draw_shares(
-    names: Sequence[str],
-    speeds: Sequence[float],
-    shares: Sequence[int],
-    weights: Sequence[float],
-    modelled_times: Sequence[float],
-    scheme: str,
-    time_unit: str,
-    even_times: Sequence[float] | None = None,
-    history: Sequence[dict] = (),
-) -> Figure:
-    """Draws the shares of D devices in a step, and how long a model says that they take.
+@lettered
+def draw_shares(summary: Summary) -> Figure:
+    """Draws the share of each device in a step, and the modelled times of the devices.
 
-    With a history, a second row shows how shares and measured times went while training.
-
-    A device waits from the end of its own work until the slowest device that takes part is done.
-    An infinite time stands for a device that takes no part.
+    A device waits from the end of its own work until the slowest device is done. A device whose
+    modelled time is infinite takes no part. If devices were timed while training, a second row
+    shows how shares and measured times changed.
 
     Args:
-        names: the D devices.
-        speeds: speed of each, in any unit.
-        shares: microbatches of each in a step.
-        weights: weight of each device's mean loss in the loss of the step.
-        modelled_times: busy time of each in a step as modelled, in `time_unit`.
-        scheme: name of the scheme that gave the shares.
-        time_unit: unit of the times, such as "ms".
-        even_times: the modelled times had every device an equal share.
-        history: of each timed step its `step`, the `device_seconds` measured in it and the
-            `shares` from then on, each [D].
+        summary: of the run. These are read: `device_names`, `speeds`, `shares`, `weights`,
+            `modelled_device_times`, `modelled_device_times_even`, `modelled_time_unit`, `scheme`
+            and `rebalancing`.
 
     Returns:
         The figure.
 
     Raises:
-        InputError: there is no device, a list does not have one value for each device, or a value
-            is negative or nan.
+        InputError: if there is no device, or a field does not have one number for each device, or
+            a number is negative or nan.
     """
-    speeds, shares, weights, modelled_times = (
-        _check(key, values, len(names))
-        for key, values in (
-            ("speeds", speeds),
-            ("shares", shares),
-            ("weights", weights),
-            ("modelled_times", modelled_times),
-        )
+    names, history = summary.device_names, summary.rebalancing
+    speeds, shares, weights, times = (
+        _read(summary, name) for name in ("speeds", "shares", "weights", "modelled_device_times")
     )
-    height = 1.7 + 0.5 * len(names)
-    rows = 2 if len(history) else 1
-    figure = Figure(figsize=(12, height + 3 * (rows - 1)), layout="constrained")
-    grid = figure.add_gridspec(rows, 2, height_ratios=[height, 3][:rows])
+    height = 1.3 + 0.4 * len(names)
+    rows = 2 if history else 1
+    figure = Figure(figsize=(PAGE, height + 2.4 * (rows - 1)), layout="constrained")
+    grid = figure.add_gridspec(rows, 2, height_ratios=[height, 2.4][:rows])
     left = figure.add_subplot(grid[0, 0])
     right = figure.add_subplot(grid[0, 1], sharey=left)
     right.tick_params(labelleft=False)
-    if len(history):
-        _draw_history(figure.add_subplot(grid[1, 0]), names, history, "shares")
-        _draw_history(figure.add_subplot(grid[1, 1]), names, history, "device_seconds")
+    if history:
+        _draw_history(figure, grid, names, history)
     _draw_counts(left, shares, weights)
-    left.set_title(f"Share of each device, scheme {scheme}", fontsize=11)
+    left.set_title(f"Share of each device, scheme {summary.scheme}", fontsize=TEXT)
     labels = [f"{name}\nspeed {speed:.4g}" for name, speed in zip(names, speeds, strict=True)]
-    left.set_yticks(range(len(names)), labels, fontsize=9)
+    left.set_yticks(range(len(names)), labels, fontsize=SMALL)
     left.set_ylim(len(names) - 0.4, -0.6)
-    if even_times is None:
-        _draw_times(right, modelled_times, scheme, _CHOSEN, centre=0, height=0.6)
+    if summary.modelled_device_times_even is None:
+        _draw_times(right, times, summary.scheme, colour=_CHOSEN, centre=0, height=0.6)
     else:
-        even_times = _check("even_times", even_times, len(names))
-        _draw_times(right, modelled_times, scheme, _CHOSEN, centre=-0.2, height=0.36)
-        _draw_times(right, even_times, "even shares", _EVEN, centre=0.2, height=0.36)
-    _finish_times(right, time_unit)
-    times = right.get_legend_handles_labels()
-    figure.legend(*times, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
+        even = _read(summary, "modelled_device_times_even")
+        _draw_times(right, times, summary.scheme, colour=_CHOSEN, centre=-0.2, height=0.36)
+        _draw_times(right, even, "even shares", colour=_EVEN, centre=0.2, height=0.36)
+    _finish_times(right, summary.modelled_time_unit)
+    handles = right.get_legend_handles_labels()
+    figure.legend(
+        *handles,
+        loc="outside lower center",
+        ncols=4,
+        columnspacing=1.2,
+        fontsize=SMALL,
+        frameon=False,
+    )
     return figure
 
 
-def _draw_history(axes: Axes, names: Sequence[str], history: Sequence[dict], key: str) -> None:
-    steps = [record["step"] for record in history]
-    values = np.array([record[key] for record in history], dtype=np.float64)
+def _draw_history(
+    figure: Figure, grid: GridSpec, names: Sequence[str], history: Sequence[TimedStep]
+) -> None:
+    left, right = (figure.add_subplot(grid[1, column]) for column in (0, 1))
+    steps = [record.step for record in history]
+    shares = np.array([record.shares for record in history], dtype=np.float64)
+    seconds = np.array([record.device_seconds for record in history], dtype=np.float64)
     for device, colour in enumerate(class_colours(len(names))):
         style = {"color": colour, "marker": "o", "markersize": 3, "label": names[device]}
-        if key == "shares":
-            axes.step(steps, values[:, device], where="post", **style)
-        else:
-            axes.plot(steps, 1e3 * values[:, device], **style)
-    title = "Shares while training" if key == "shares" else "Measured time of own work"
-    axes.set_title(title, fontsize=11)
-    axes.set_ylabel("microbatches in a step" if key == "shares" else "measured time (ms)")
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel("step")
-    axes.legend(fontsize=8, frameon=False)
+        left.step(steps, shares[:, device], where="post", **style)
+        right.plot(steps, 1e3 * seconds[:, device], **style)
+    left.set_title("Shares while training", fontsize=TEXT)
+    left.set_ylabel("microbatches in a step", fontsize=SMALL)
+    right.set_title("Measured time of own work", fontsize=TEXT)
+    right.set_ylabel("measured time (ms)", fontsize=SMALL)
+    for axes in (left, right):
+        axes.set_ylim(bottom=0)
+        axes.tick_params(labelsize=SMALL)
+        axes.set_xlabel("step", fontsize=SMALL)
+        axes.legend(fontsize=SMALL, frameon=False)
 
 
 def _draw_counts(axes: Axes, shares: np.ndarray, weights: np.ndarray) -> None:
@@ -110,14 +103,15 @@ def _draw_counts(axes: Axes, shares: np.ndarray, weights: np.ndarray) -> None:
         f"{share:.0f} ({share / total:.1%}), weight {weight:.4g}"
         for share, weight in zip(shares, weights, strict=True)
     ]
-    axes.bar_label(bars, labels, padding=4, fontsize=9)
-    axes.set_xlim(0, 1.75 * max(shares.max(), 1))  # room for the label of the longest bar
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    axes.set_xlabel("microbatches in a step")
+    axes.bar_label(bars, labels, padding=3, fontsize=SMALL)
+    axes.set_xlim(0, 3.2 * max(shares.max(), 1))  # room for the label of the longest bar
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
+    axes.tick_params(axis="x", labelsize=SMALL)
+    axes.set_xlabel("microbatches in a step", fontsize=SMALL)
 
 
 def _draw_times(
-    axes: Axes, times: np.ndarray, name: str, colour: str, centre: float, height: float
+    axes: Axes, times: np.ndarray, name: str, *, colour: str, centre: float, height: float
 ) -> None:
     places = np.arange(len(times)) + centre
     active = np.isfinite(times)
@@ -135,27 +129,34 @@ def _draw_times(
         linewidth=0.6,
         label=f"waiting for the slowest, {name}",
     )
-    axes.bar_label(waiting, [f"{time:.4g}" for time in busy], padding=4, fontsize=8)
+    axes.bar_label(waiting, [f"{time:.4g}" for time in busy], padding=3, fontsize=SMALL)
     for place in places[~active]:
-        axes.text(0, place, " takes no part", va="center", fontsize=8, color="0.3")
+        axes.text(0, place, " takes no part", va="center", fontsize=SMALL, color="0.3")
 
 
 def _finish_times(axes: Axes, time_unit: str) -> None:
-    axes.set_title("Modelled time of a step", fontsize=11)
-    axes.set_xlabel(f"modelled time ({time_unit})")
+    axes.set_title("Modelled time of a step", fontsize=TEXT)
+    axes.set_xlabel(f"modelled time ({time_unit})", fontsize=SMALL)
+    axes.tick_params(labelsize=SMALL)
     axes.tick_params(axis="y", length=0)
-    # Room for the label of the longest bar; bars would else stick to the frame.
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    # Room for the label of the longest bar, which the sticky edges of bars would not leave.
     axes.use_sticky_edges = False
-    axes.margins(x=0.12)
+    axes.margins(x=0.2)
     axes.set_xlim(left=0)
 
 
-def _check(key: str, values: Sequence[float], devices: int) -> np.ndarray:
-    values = np.asarray(values, dtype=np.float64)
-    if devices == 0 or values.shape != (devices,):
+def _read(summary: Summary, name: str) -> np.ndarray:
+    """The numbers of the devices in a field, float64 [devices]."""
+    values = np.array(getattr(summary, name), dtype=np.float64)
+    devices = len(summary.device_names)
+    if devices == 0 or len(values) != devices:
         raise InputError(
-            f"{key} has shape {values.shape} for {devices} names; give one value for each device"
+            f"the summary has {len(values)} numbers in `{name}` for {devices} devices; there must "
+            f"be one for each"
         )
     if not (values >= 0).all():
-        raise InputError(f"{key} holds {values.min():g}; give numbers of at least 0")
+        raise InputError(
+            f"the summary has {values.min():g} in `{name}`; no number may be below 0 or nan"
+        )
     return values

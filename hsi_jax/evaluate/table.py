@@ -1,31 +1,33 @@
-"""Runs of several schemes and seeds as tables: one of all runs, one of means over seeds."""
+"""Tables of runs with several schemes and seeds: one row a run, or means over the seeds."""
 
 import csv
 import io
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 from hsi_jax.evaluate.timeline import utilisation
+from hsi_jax.run.records import Evaluation, Record, Step
+from hsi_jax.run.summary import Outcome, Summary
 
 MISSING = "-"
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one run gave; None is what it did not give.
+    """The result of one run; None is a value that it does not have.
 
     Attributes:
         scheme: by which the batch was divided.
         seed: of the run.
-        overall_accuracy: OA on test pixels, a fraction of 1.
-        average_accuracy: AA, likewise.
+        overall_accuracy: OA on test samples, a fraction of 1.
+        average_accuracy: AA on test samples, a fraction of 1.
         kappa: Cohen's kappa.
         step_ms: median time of a step, ms, measured.
-        epoch_s: time of the steps of an epoch, s, measured; compiling and validating apart.
-        target_s: time of the steps until a validation reached the target accuracy, likewise.
-        busy: part of the timed steps that each device was at its own work, [devices].
-        waiting: part that it waited for the slowest.
+        epoch_s: time of the steps of an epoch, s, measured, without compiling and validating.
+        target_s: time of the steps until a validation reached the target accuracy, s, measured.
+        busy: fraction of the timed steps that each device spent on its own work, [devices].
+        waiting: fraction that it waited for the slowest device, [devices].
         modelled_speedup_over_even: by the profile, not measured.
         problem: why there is no result.
     """
@@ -45,49 +47,57 @@ class Result:
 
 
 def read_result(
-    scheme: str, seed: int, summary: dict, metrics: Sequence[dict], target: float, timed: bool
+    scheme: str,
+    seed: int,
+    outcome: Outcome,
+    records: Sequence[Record],
+    *,
+    target: float,
+    timed: bool,
 ) -> Result:
-    """A run's result from its summary.json and metrics.jsonl.
+    """The result of a run from its summary and records.
 
     Args:
         scheme: of the run.
-        seed: likewise.
-        summary: accuracies, and `batch_size`, `split`, `timeline` and times where timed.
-        metrics: records of steps and evaluations.
-        target: OA on the validation pixels whose time is asked for.
-        timed: whether the devices were real, so that measured times mean something; where they
-            were emulated the result has the modelled speed-up instead.
+        seed: of the run.
+        outcome: of the run.
+        records: of the run.
+        target: validation OA, a fraction of 1, for the time until it was reached.
+        timed: whether the devices were real. If they were emulated, measured times mean nothing,
+            and the result has the modelled speed-up instead, where the outcome is a `Summary`.
     """
-    accuracies = {name: summary[name] for name in ("overall_accuracy", "average_accuracy", "kappa")}
+    result = Result(scheme, seed, outcome.overall_accuracy, outcome.average_accuracy, outcome.kappa)
     if not timed:
-        modelled = summary["modelled_speedup_over_even"]
-        return Result(scheme, seed, **accuracies, modelled_speedup_over_even=modelled)
-    trained = {record["step"]: record["seconds"] for record in metrics if record["kind"] == "step"}
-    steps_per_epoch = -(-summary["split"]["counts"]["train"] // summary["batch_size"])
-    parts = utilisation(summary["timeline"]) if summary.get("timeline") else None
-    return Result(
-        scheme,
-        seed,
-        **accuracies,
-        step_ms=summary["step_time_ms_median"],
-        epoch_s=max(trained.values()) / len(trained) * steps_per_epoch,
-        target_s=_seconds_to(target, metrics, trained),
+        modelled = outcome.modelled_speedup_over_even if isinstance(outcome, Summary) else None
+        return replace(result, modelled_speedup_over_even=modelled)
+    seconds = {record.step: record.seconds for record in records if isinstance(record, Step)}
+    steps_per_epoch = -(-outcome.split.counts["train"] // outcome.batch_size)
+    parts = utilisation(outcome.timeline) if outcome.timeline else None
+    return replace(
+        result,
+        step_ms=outcome.step_time_ms_median,
+        epoch_s=max(seconds.values()) / len(seconds) * steps_per_epoch if seconds else None,
+        target_s=_seconds_to(target, records, seconds),
         busy=parts and parts.busy,
         waiting=parts and parts.waiting,
     )
 
 
-def _seconds_to(target: float, metrics: Sequence[dict], trained: dict[int, float]) -> float | None:
-    """Seconds of the steps before the first validation at least that good, or None."""
-    for record in metrics:
-        if record["kind"] == "evaluation" and record["set"] == "validation":  # noqa: SIM102
-            if record["overall_accuracy"] >= target:
-                return trained[record["step"] - 1]
-    return None
+def _seconds_to(
+    target: float, records: Sequence[Record], seconds: dict[int, float]
+) -> float | None:
+    """Time of the steps before the first validation with that OA or a better one, if any."""
+    validations = (r for r in records if isinstance(r, Evaluation) and r.set == "validation")
+    steps = (record.step for record in validations if record.overall_accuracy >= target)
+    step = next(steps, None)
+    return None if step is None else seconds[step - 1]
 
 
 def runs_csv(results: Sequence[Result]) -> str:
-    """A row for each run, with the fields of `Result`; numbers of devices are joined by "/"."""
+    """CSV with a row for each run; columns are the fields of `Result`.
+
+    The numbers of several devices are joined by "/".
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(Result)], lineterminator="\n")
     writer.writeheader()
@@ -100,9 +110,15 @@ def runs_csv(results: Sequence[Result]) -> str:
 
 
 def summarise_schemes(results: Sequence[Result], target: float, timed: bool) -> list[list[str]]:
-    """A header, and a row of text for each scheme in order of appearance.
+    """A header and a row of text for each scheme, in the order of their first runs.
 
-    Cells are mean ± sample standard deviation over the seeds that gave a result; of times, mean.
+    A cell has the mean ± sample standard deviation over the runs that have the value, and the mean
+    alone for the fractions of each device. A cell without a value is "-".
+
+    Args:
+        results: of all runs.
+        target: validation OA, a fraction of 1, named in the header.
+        timed: whether the devices were real, so that there are columns of measured times.
     """
     times = ["step (ms)", "epoch (s)", f"to {target:.0%} (s)", "busy", "waiting"]
     header = ["scheme", "runs", "OA (%)", "AA (%)", "kappa"]
@@ -118,8 +134,10 @@ def _scheme_row(results: Sequence[Result], timed: bool) -> list[str]:
         problems = dict.fromkeys(result.problem for result in results)
         return [results[0].scheme, "; ".join(problems), *[MISSING] * (8 if timed else 4)]
 
-    def spread(name, scale, digits):
-        return _mean_and_deviation([scale * getattr(r, name) for r in good], digits)
+    def spread(name: str, scale: float, digits: int) -> str:
+        values = [getattr(result, name) for result in good]
+        values = [scale * value for value in values if value is not None]
+        return _mean_and_deviation(values, digits) if values else MISSING
 
     row = [
         results[0].scheme,
@@ -157,13 +175,13 @@ def _device_means(fractions: Sequence[list[float] | None]) -> str:
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of text, the first of them the header, as a Markdown table."""
+    """Rows of text as a Markdown table; the first row is the header."""
     lines = [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
     return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]) + "\n"
 
 
 def csv_text(rows: Sequence[Sequence[str]]) -> str:
-    """The same rows as CSV."""
+    """Rows of text as CSV."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

@@ -1,15 +1,19 @@
-"""What each device did in timed steps, as measured: its own work, waiting, communication."""
+"""How each device spent the timed steps, as measured: own work, waiting, communication."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hsi_jax.errors import InputError
+from hsi_jax.evaluate.lettering import lettered
+from hsi_jax.evaluate.page import PAGE, SMALL, TEXT
+from hsi_jax.run.summary import TimelineStep
 
-# What, colour and hatch of the bars.
+# Name, colour and hatch of the bars of each part of a step.
 _PARTS = {
     "busy": ("own work", "#0072b2", ""),
     "waiting": ("waiting for the slowest", "white", "////"),
@@ -19,12 +23,12 @@ _PARTS = {
 
 @dataclass(frozen=True)
 class Utilisation:
-    """Fractions of the time of the timed steps, of each device, [devices]; they sum to 1.
+    """How each device spent the timed steps: fractions of their time, which sum to 1.
 
     Attributes:
-        busy: the device did its own microbatches.
-        waiting: it had done them, and the slowest device had not.
-        communication: the rest: reduction, update, and what the host does around the step.
+        busy: on its own microbatches, [devices].
+        waiting: for the slowest device, after its own microbatches, [devices].
+        communication: the rest, [devices]: reduction, update, and the host's work around the step.
     """
 
     busy: list[float]
@@ -32,28 +36,27 @@ class Utilisation:
     communication: list[float]
 
 
-def utilisation(timeline: Sequence[dict]) -> Utilisation:
-    """What part of the timed steps each device spent how.
+def utilisation(timeline: Sequence[TimelineStep]) -> Utilisation:
+    """How each device spent the timed steps.
 
-    A step lasts from when its first device begins until its last one ends.
+    A step lasts from the time when its first device begins to the time when its last one ends.
 
     Args:
-        timeline: of each timed step the times at which each device `began`, had `worked` and
-            `ended`, s by one clock, each [devices].
+        timeline: the timed steps.
 
     Raises:
         InputError: if there is no timed step.
     """
     if not timeline:
-        raise InputError("there is no timed step; time at least one")
+        raise InputError("`timeline` has no timed step; time at least one")
     parts = np.sum([list(_split(step).values()) for step in timeline], axis=0)
     fractions = parts / parts.sum(axis=0)
     return Utilisation(*fractions.tolist())
 
 
-def _split(step: dict) -> dict[str, np.ndarray]:
-    """Seconds of each part of a step, [devices]."""
-    began, worked, ended = (np.array(step[name]) for name in ("began", "worked", "ended"))
+def _split(step: TimelineStep) -> dict[str, np.ndarray]:
+    """Seconds of each part of a step, float64 [devices]."""
+    began, worked, ended = map(np.array, (step.began, step.worked, step.ended))
     busy, waiting = worked - began, worked.max() - worked
     return {
         "busy": busy,
@@ -62,52 +65,59 @@ def _split(step: dict) -> dict[str, np.ndarray]:
     }
 
 
+@lettered
 def draw_timeline(
-    timeline: Sequence[dict], names: Sequence[str], title: str, steps: int = 3
+    timeline: Sequence[TimelineStep], names: Sequence[str], title: str, steps: int = 3
 ) -> Figure:
-    """Draws what D devices did in the last timed steps, a panel for each step.
+    """Draws what the devices did in the last timed steps, a panel for each step.
 
     Args:
-        timeline: as for `utilisation`, with the number of each `step`.
-        names: of the devices, [D].
+        timeline: the timed steps.
+        names: of the devices.
         title: above the panels.
-        steps: panels, at most.
+        steps: the largest number of panels.
+
+    Returns:
+        The figure.
 
     Raises:
         InputError: if there is no timed step.
     """
     if not timeline:
-        raise InputError("there is no timed step to draw; time at least one")
+        raise InputError("`timeline` has no timed step to draw; time at least one")
     shown = list(timeline)[-steps:]
-    figure = Figure(figsize=(1.5 + 3.5 * len(shown), 1.7 + 0.5 * len(names)), layout="constrained")
+    figure = Figure(figsize=(PAGE, 1.3 + 0.4 * len(names)), layout="constrained")
     panels = figure.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
     for axes, step in zip(panels, shown, strict=True):
         _draw_step(axes, step)
-        axes.set_title(f"step {step['step']:,}", fontsize=10)
-        axes.set_xlabel("measured time (ms)")
-        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        axes.set_title(f"step {step.step:,}", fontsize=TEXT)
+        axes.set_xlabel("measured time (ms)", fontsize=SMALL)
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axes.tick_params(labelsize=SMALL)
         axes.tick_params(axis="y", length=0)
-    panels[0].set_yticks(range(len(names)), names, fontsize=9)
+    panels[0].set_yticks(range(len(names)), names, fontsize=SMALL)
     panels[0].set_ylim(len(names) - 0.4, -0.6)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(title, fontsize=TEXT + 1)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=3, fontsize=SMALL, frameon=False
+    )
     return figure
 
 
-def _draw_step(axes, step: dict) -> None:
-    """Bars at the times by the clock, from when the first device begins; gaps are the host's."""
-    began, worked, ended = (
-        1e3 * (np.array(step[name]) - min(step["began"])) for name in ("began", "worked", "ended")
-    )
+def _draw_step(axes: Axes, step: TimelineStep) -> None:
+    """Draws bars over the time since the first device began; gaps are the host's work."""
+    start = min(step.began)
+    times = (step.began, step.worked, step.ended)
+    began, worked, ended = (1e3 * (np.array(stamps) - start) for stamps in times)
     last = worked.max()
     bars = {"busy": (began, worked), "waiting": (worked, last), "communication": (last, ended)}
-    for part, (start, end) in bars.items():
+    for part, (left, right) in bars.items():
         label, colour, hatch = _PARTS[part]
         axes.barh(
             range(len(began)),
-            np.maximum(end - start, 0),
-            left=start,
+            np.maximum(right - left, 0),
+            left=left,
             height=0.6,
             facecolor=colour,
             edgecolor="0.5" if hatch else colour,

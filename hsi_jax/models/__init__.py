@@ -1,23 +1,9 @@
-"""Networks in Flax linen, from patches or images [batch, h, w, c] to logits [batch, classes]."""
+"""Networks in Flax linen, from patches or images [batch, h, w, c] to logits [batch, classes].
 
-from hsi_jax.models.convolution import convolve
-from hsi_jax.models.registry import (
-    MODELS,
-    build_model,
-    check_input,
-    check_kind,
-    find_model,
-    find_trait,
-    parse_options,
-)
+The names are listed in `__init__.pyi`. Each is imported when it is first used, so that a program
+can list the models without waiting for JAX and Flax.
+"""
 
-__all__ = [
-    "MODELS",
-    "build_model",
-    "check_input",
-    "check_kind",
-    "convolve",
-    "find_model",
-    "find_trait",
-    "parse_options",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -16,7 +16,8 @@ class CNN1D(nn.Module):
 
     Hu, Huang, Wei, Zhang and Li, "Deep Convolutional Neural Networks for Hyperspectral Image
     Classification", Journal of Sensors (2015), https://doi.org/10.1155/2015/258619. The kernel is
-    a ninth of the bands long and the pool a fifth of the kernel, in the range that the paper gives.
+    as long as a ninth of the bands, the pool as a fifth of the kernel, both within the paper's
+    range.
     """
 
     num_classes: int
@@ -26,8 +27,8 @@ class CNN1D(nn.Module):
     kinds: ClassVar[tuple[str, ...]] = ("patch",)
     default_patch_size: ClassVar[int] = 1
     default_components: ClassVar[int] = 0
-    smallest_patch_size: ClassVar[int] = 1
-    largest_patch_size: ClassVar[int] = 1
+    min_patch_size: ClassVar[int] = 1
+    max_patch_size: ClassVar[int] = 1
 
     @nn.compact
     def __call__(

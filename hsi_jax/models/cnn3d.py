@@ -6,7 +6,7 @@ import jax
 from einops import rearrange
 from flax import linen as nn
 
-from hsi_jax.models.convolution import convolve
+from hsi_jax.models.patch_layers import PATCH_LAYERS, Layers
 
 
 class CNN3D(nn.Module):
@@ -24,26 +24,34 @@ class CNN3D(nn.Module):
     kinds: ClassVar[tuple[str, ...]] = ("patch",)
     default_patch_size: ClassVar[int] = 5
     default_components: ClassVar[int] = 0
-    smallest_patch_size: ClassVar[int] = 5
-    smallest_bands: ClassVar[int] = 3
+    min_patch_size: ClassVar[int] = 5
+    min_bands: ClassVar[int] = 3
+    one_pass: ClassVar[bool] = True
 
     @nn.compact
     def __call__(
-        self, patches: jax.Array, *, train: bool = False, mask: jax.Array | None = None
+        self,
+        patches: jax.Array,
+        *,
+        train: bool = False,
+        mask: jax.Array | None = None,
+        layers: Layers = PATCH_LAYERS,
     ) -> jax.Array:
         """Maps patches [batch, p, p, bands] to logits [batch, classes]."""
 
-        def conv(x, features, window, stride, pad):
+        def conv(x, features, window, *, stride=1, pad=1):
             padding = ((pad, pad), (0, 0), (0, 0))
             strides = (stride, 1, 1)
-            return nn.Conv(features, window, strides, padding, conv_general_dilated=convolve)(x)
+            return nn.Conv(
+                features, window, strides, padding, conv_general_dilated=layers.convolve
+            )(x)
 
         x = rearrange(patches, "n h w bands -> n bands h w 1")
-        x = nn.relu(conv(x, self.features, (3, 3, 3), 1, 0))
-        x = nn.relu(conv(x, self.features, (3, 1, 1), 2, 1))
-        x = nn.relu(conv(x, self.deep_features, (3, 3, 3), 1, 1))
-        x = nn.relu(conv(x, self.deep_features, (3, 1, 1), 2, 1))
-        x = nn.relu(conv(x, self.deep_features, (3, 1, 1), 1, 1))
-        x = nn.relu(conv(x, self.deep_features, (2, 1, 1), 2, 1))
-        x = rearrange(x, "n bands h w c -> n (bands h w c)")
+        x = nn.relu(conv(x, self.features, (3, 3, 3), pad=0))
+        x = nn.relu(conv(x, self.features, (3, 1, 1), stride=2))
+        x = nn.relu(conv(x, self.deep_features, (3, 3, 3)))
+        x = nn.relu(conv(x, self.deep_features, (3, 1, 1), stride=2))
+        x = nn.relu(conv(x, self.deep_features, (3, 1, 1)))
+        x = nn.relu(conv(x, self.deep_features, (2, 1, 1), stride=2))
+        x = layers.flatten(x)
         return nn.Dense(self.num_classes)(x)

@@ -1,11 +1,12 @@
 """Convolutions that run at full speed inside a loop on CPU.
 
 XLA:CPU brings a convolution into the layout of its fast kernel only in the entry computation of a
-program (https://github.com/jax-ml/jax/issues/12868). Inside a ``fori_loop`` the kernel gradient,
-which autodiff writes in another layout, falls to a naive kernel many times slower
-(``python -m benchmarks.convolution``). Here every convolution, forward and backward, is written in
-the fast layout (NHWC x HWIO -> NHWC) by hand. A 3-D convolution becomes a 2-D one: its depth taps
-join the channels and its depth the batch. A 1x1 kernel becomes a matrix product over the pixels.
+program (https://github.com/jax-ml/jax/issues/12868). Inside a ``fori_loop`` the gradient of the
+kernel, which autodiff writes in another layout, is computed by a naive method that is many times
+slower (``python -m benchmarks.convolution``). So every convolution here, forward and backward, is
+written in the fast layout (NHWC x HWIO -> NHWC) by hand. A 3-D convolution becomes a 2-D one: the
+taps of its kernel along the depth become channels, and positions along the depth become part of the
+batch. A 1x1 kernel becomes a matrix product over the pixels.
 """
 
 from collections.abc import Sequence
@@ -31,8 +32,8 @@ def convolve(
 ) -> jax.Array:
     """Convolves as ``lax.conv_general_dilated`` does, channels last, in 1 to 3 dimensions.
 
-    Pass it to Flax as ``nn.Conv(conv_general_dilated=convolve)``. On other platforms than CPU it is
-    lax's own convolution.
+    Pass it to Flax as ``nn.Conv(conv_general_dilated=convolve)``; the order of the arguments is
+    that of lax. On other platforms than CPU it calls ``lax.conv_general_dilated``.
 
     Args:
         lhs: input, [batch, *spatial, channels].
@@ -54,8 +55,8 @@ def convolve(
     dims = lhs.ndim - 2
     if feature_group_count != 1 or any(d != 1 for d in lhs_dilation or ()):
         raise ValueError(
-            f"convolve has neither groups nor transposed convolution (feature_group_count="
-            f"{feature_group_count}, lhs_dilation={lhs_dilation}); use lax.conv_general_dilated"
+            f"convolve has neither groups nor transposed convolution (`feature_group_count`="
+            f"{feature_group_count}, `lhs_dilation`={lhs_dilation}); use lax.conv_general_dilated"
         )
     if dims not in (1, 2, 3) or not _is_channels_last(dimension_numbers, dims):
         raise ValueError(
@@ -82,21 +83,21 @@ def _convolve_1d(lhs, rhs, strides, padding, dilation, precision):
     return out[:, 0]
 
 
-def _convolve_2d(lhs, rhs, strides, padding, dilation, precision):
+def _convolve_2d(lhs, rhs, strides, padding, dilation, precision) -> jax.Array:
     if rhs.shape[:2] == (1, 1) and padding == ((0, 0), (0, 0)):
         return _multiply(lhs, rhs, strides, precision)
     return _convolve_window(lhs, rhs, strides, padding, dilation, precision)
 
 
 def _multiply(lhs, rhs, strides, precision):
-    """A product of matrices, whose gradients are products as well."""
+    """The convolution by a 1x1 kernel as a matrix product; its gradients are such products too."""
     read = lhs[:, :: strides[0], :: strides[1]]
     pixels = read.reshape(-1, read.shape[-1])
     return jnp.dot(pixels, rhs[0, 0], precision=precision).reshape(*read.shape[:-1], rhs.shape[-1])
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
-def _convolve_window(lhs, rhs, strides, padding, dilation, precision):
+def _convolve_window(lhs, rhs, strides, padding, dilation, precision) -> jax.Array:
     return lax.conv_general_dilated(
         lhs, rhs, strides, padding, None, dilation, LAYOUT, precision=precision
     )
@@ -115,21 +116,21 @@ def _convolve_window_backward(strides, padding, dilation, precision, residuals, 
 
 
 def _lhs_gradient(lhs_shape, rhs, grad, strides, padding, dilation, precision):
-    """The output's gradient, spread by the stride, convolved with the kernel turned round."""
+    """The output's gradient, spread out by the stride, convolved with the flipped kernel."""
     pads = []
     for axis in (0, 1):
         reach = dilation[axis] * (rhs.shape[axis] - 1)
         spread = (grad.shape[1 + axis] - 1) * strides[axis] + 1
         low = reach - padding[axis][0]
         pads.append((low, lhs_shape[1 + axis] + reach - low - spread))
-    turned = jnp.swapaxes(jnp.flip(rhs, (0, 1)), 2, 3)
+    flipped = jnp.swapaxes(jnp.flip(rhs, (0, 1)), 2, 3)
     return lax.conv_general_dilated(
-        grad, turned, (1, 1), pads, strides, dilation, LAYOUT, precision=precision
+        grad, flipped, (1, 1), pads, strides, dilation, LAYOUT, precision=precision
     )
 
 
 def _rhs_gradient(lhs, rhs_shape, grad, strides, padding, dilation, precision):
-    """The input convolved with the output's gradient; channels and batch change places."""
+    """The input convolved with the output's gradient, with channels and batch exchanged."""
     pads = []
     for axis in (0, 1):
         reach = dilation[axis] * (rhs_shape[axis] - 1)
@@ -153,7 +154,7 @@ _convolve_window.defvjp(_convolve_window_forward, _convolve_window_backward)
 
 
 def _convolve_3d(lhs, rhs, strides, padding, dilation, precision):
-    """Depth is the first spatial dimension: its taps become channels, its positions batch."""
+    """A 2-D convolution; depth, the first spatial dimension, goes into channels and batch."""
     batch, _, height, width, channels = lhs.shape
     taps, *window, _, features = rhs.shape
     lhs = jnp.pad(lhs, ((0, 0), padding[0], (0, 0), (0, 0), (0, 0)))

@@ -32,7 +32,7 @@ class DenseNet121(nn.Module):
     dtype: DType = "float32"
 
     kinds: ClassVar[tuple[str, ...]] = ("image",)
-    smallest_patch_size: ClassVar[int] = 8
+    min_patch_size: ClassVar[int] = 8
 
     @nn.compact
     def __call__(

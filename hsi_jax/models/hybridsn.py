@@ -7,7 +7,7 @@ import jax
 from einops import rearrange
 from flax import linen as nn
 
-from hsi_jax.models.convolution import convolve
+from hsi_jax.models.patch_layers import PATCH_LAYERS, Layers
 
 
 class HybridSN(nn.Module):
@@ -28,24 +28,32 @@ class HybridSN(nn.Module):
     kinds: ClassVar[tuple[str, ...]] = ("patch",)
     default_patch_size: ClassVar[int] = 25
     default_components: ClassVar[int] = 30
-    smallest_patch_size: ClassVar[int] = 9
-    smallest_bands: ClassVar[int] = 13
+    min_patch_size: ClassVar[int] = 9
+    min_bands: ClassVar[int] = 13
+    one_pass: ClassVar[bool] = True
 
     @nn.compact
     def __call__(
-        self, patches: jax.Array, *, train: bool = False, mask: jax.Array | None = None
+        self,
+        patches: jax.Array,
+        *,
+        train: bool = False,
+        mask: jax.Array | None = None,
+        layers: Layers = PATCH_LAYERS,
     ) -> jax.Array:
         """Maps patches [batch, p, p, bands] to logits [batch, classes]."""
 
         def conv(x, features, window):
-            return nn.Conv(features, window, padding="VALID", conv_general_dilated=convolve)(x)
+            return nn.Conv(features, window, padding="VALID", conv_general_dilated=layers.convolve)(
+                x
+            )
 
         x = rearrange(patches, "n h w bands -> n bands h w 1")
         for features, depth in zip(self.features, (7, 5, 3), strict=True):
             x = nn.relu(conv(x, features, (depth, 3, 3)))
         x = rearrange(x, "n bands h w c -> n h w (bands c)")
         x = nn.relu(conv(x, self.flat_features, (3, 3)))
-        x = rearrange(x, "n h w c -> n (h w c)")
+        x = layers.flatten(x)
         for width in self.hidden:
             x = nn.relu(nn.Dense(width)(x))
             x = nn.Dropout(self.dropout, deterministic=not train)(x)

@@ -12,12 +12,12 @@ from hsi_jax.models.pooling import max_pool
 DType = Literal["float32", "bfloat16"]
 StemSize = Literal["auto", "small", "medium", "large"]
 
-# He et al. (2015), https://doi.org/10.1109/ICCV.2015.123, over the outputs as in torchvision.
+# He et al. (2015), https://doi.org/10.1109/ICCV.2015.123, by the number of outputs as torchvision.
 he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
 def conv(features: int, window: int, stride: int = 1, dtype: DType = "float32") -> nn.Conv:
-    """A convolution without bias, padded alike on all sides as in PyTorch ("SAME" is not)."""
+    """A convolution without bias, padded equally on all sides as in PyTorch, unlike "SAME"."""
     pad = window // 2
     return nn.Conv(
         features,
@@ -39,10 +39,11 @@ def norm(train: bool, dtype: DType, scale_init=nn.initializers.ones) -> nn.Batch
 
 
 class Stem(nn.Module):
-    """The first layers: a 3x3 convolution of stride 1 ("small") or 2 ("medium"); or, as for
-    ImageNet, a 7x7 convolution of stride 2 and 3x3 max-pooling of stride 2 ("large").
+    """The first layers of a network for images, by size.
 
-    "auto" is small for images whose shorter side is below 64 pixels, medium below 128, else large.
+    "small" is a 3x3 convolution of stride 1 and "medium" one of stride 2. "large" is a 7x7
+    convolution of stride 2 and 3x3 max-pooling of stride 2, as for ImageNet. "auto" is small where
+    the shorter side of the images is below 64 pixels, medium where it is below 128, else large.
     """
 
     features: int
@@ -52,12 +53,12 @@ class Stem(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array, train: bool, mask: jax.Array | None) -> jax.Array:
         """Maps [batch, h, w, c] to [batch, h / r, w / r, features], rounded up; r = 1, 2 or 4."""
-        size = self.size if self.size != "auto" else _fitting_stem(min(images.shape[1:3]))
+        size = self.size if self.size != "auto" else _choose_size(min(images.shape[1:3]))
         window, stride = {"small": (3, 1), "medium": (3, 2), "large": (7, 2)}[size]
         x = conv(self.features, window, stride, self.dtype)(images)
         x = nn.relu(norm(train, self.dtype)(x, mask=mask))
         return max_pool(x, (3, 3), (2, 2), 1) if size == "large" else x
 
 
-def _fitting_stem(side: int) -> StemSize:
+def _choose_size(side: int) -> StemSize:
     return "small" if side < 64 else "medium" if side < 128 else "large"

@@ -23,7 +23,7 @@ class MLP(nn.Module):
     kinds: ClassVar[tuple[str, ...]] = ("patch",)
     default_patch_size: ClassVar[int] = 1
     default_components: ClassVar[int] = 0
-    smallest_patch_size: ClassVar[int] = 1
+    min_patch_size: ClassVar[int] = 1
 
     @nn.compact
     def __call__(

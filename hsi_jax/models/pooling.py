@@ -1,5 +1,6 @@
-"""Pooling with fast gradients: XLA:CPU's own for ``nn.max_pool`` is slow."""
+"""Pooling with fast gradients: XLA:CPU's gradient of ``nn.max_pool`` is slow."""
 
+from collections.abc import Callable
 from functools import reduce
 
 import jax
@@ -14,14 +15,14 @@ def max_pool(
     strides: tuple[int, ...] | None = None,
     padding: int = 0,
 ) -> jax.Array:
-    """Maximum over windows; what is beyond the last whole window is left out.
+    """Maximum over windows; entries beyond the last whole window are left out.
 
-    Where maxima tie, they share the gradient.
+    Equal maxima share the gradient.
 
     Args:
         x: [batch, *spatial, channels].
         window: size for each spatial dimension.
-        strides: likewise; None is the window, so that windows do not overlap.
+        strides: step for each spatial dimension; None is the window's size, without overlap.
         padding: entries of minus infinity on each side of every spatial dimension.
 
     Returns:
@@ -32,7 +33,7 @@ def max_pool(
     """
     strides = strides or window
     if strides == window and padding == 0:
-        return _split(x, window, jnp.max)
+        return _reduce_windows(x, window, jnp.max)
     if padding:
         spatial = ((padding, padding),) * len(window)
         x = jnp.pad(x, ((0, 0), *spatial, (0, 0)), constant_values=-jnp.inf)
@@ -45,12 +46,25 @@ def max_pool(
 
 
 def mean_pool(x: jax.Array, window: tuple[int, ...]) -> jax.Array:
-    """Mean over windows that do not overlap; otherwise as `max_pool`."""
-    return _split(x, window, jnp.mean)
+    """Mean over windows that do not overlap.
+
+    Args:
+        x: [batch, *spatial, channels].
+        window: size for each spatial dimension.
+
+    Returns:
+        [batch, *spatial out, channels], as ``nn.avg_pool``.
+
+    Raises:
+        InputError: if there is no whole window.
+    """
+    return _reduce_windows(x, window, jnp.mean)
 
 
-def _split(x, window, reduction):
-    """Reduces an axis that each spatial dimension is split into, without any overlap."""
+def _reduce_windows(
+    x: jax.Array, window: tuple[int, ...], reduction: Callable[..., jax.Array]
+) -> jax.Array:
+    """Splits each spatial dimension into windows and reduces each window."""
     shape = [x.shape[0]]
     reduced = []
     for axis, size in enumerate(window, start=1):
@@ -65,6 +79,6 @@ def _split(x, window, reduction):
 def _check_size(size: int, window: int) -> None:
     if size < window:
         raise InputError(
-            f"a side of {size} is too small to pool by {window}; give larger images or patches, "
-            f"or a model or stem that divides their side less often"
+            f"a side of {size} is too small to pool by {window}; raise `patch_size` or "
+            f"`image_size`, or choose a `model` or stem that divides the side less often"
         )

@@ -1,75 +1,70 @@
-"""Models by name, checked against the patches or images they will see."""
+"""Models by name, checked against the patches or images that they will get."""
 
-import ast
-import dataclasses
 from collections.abc import Callable
-from typing import Any, get_args
-
-from flax import linen as nn
+from typing import TYPE_CHECKING, Any
 
 from hsi_jax.errors import InputError
-from hsi_jax.models.cnn1d import CNN1D
-from hsi_jax.models.cnn2d import CNN2D
-from hsi_jax.models.cnn3d import CNN3D
-from hsi_jax.models.densenet import DenseNet121
-from hsi_jax.models.hybridsn import HybridSN
-from hsi_jax.models.mlp import MLP
-from hsi_jax.models.own import check_module, import_factory
-from hsi_jax.models.resnet import ResNet18, ResNet20, ResNet34, ResNet50, ResNet101
-from hsi_jax.models.vgg import VGG16
+from hsi_jax.models.factory import check_module, import_factory
 
+if TYPE_CHECKING:
+    from flax import linen as nn
+
+# Short names, each for package.module:factory. A model is imported when it is first used.
 MODELS = {
-    "mlp": MLP,
-    "cnn1d": CNN1D,
-    "cnn2d": CNN2D,
-    "cnn3d": CNN3D,
-    "hybridsn": HybridSN,
-    "resnet18": ResNet18,
-    "resnet20": ResNet20,
-    "resnet34": ResNet34,
-    "resnet50": ResNet50,
-    "resnet101": ResNet101,
-    "vgg16": VGG16,
-    "densenet121": DenseNet121,
+    "mlp": "hsi_jax.models.mlp:MLP",
+    "cnn1d": "hsi_jax.models.cnn1d:CNN1D",
+    "cnn2d": "hsi_jax.models.cnn2d:CNN2D",
+    "cnn3d": "hsi_jax.models.cnn3d:CNN3D",
+    "hybridsn": "hsi_jax.models.hybridsn:HybridSN",
+    "resnet18": "hsi_jax.models.resnet:ResNet18",
+    "resnet20": "hsi_jax.models.resnet:ResNet20",
+    "resnet34": "hsi_jax.models.resnet:ResNet34",
+    "resnet50": "hsi_jax.models.resnet:ResNet50",
+    "resnet101": "hsi_jax.models.resnet:ResNet101",
+    "vgg16": "hsi_jax.models.vgg:VGG16",
+    "densenet121": "hsi_jax.models.densenet:DenseNet121",
 }
 
-# What a model says of itself by class attributes, and what holds where it says nothing.
+# Class attributes by which a model describes itself, and the values of those that it lacks.
 TRAITS = {
-    "kinds": ("patch", "image"),  # what it takes: patches of a scene, images, or both
-    "smallest_patch_size": 1,  # side of a patch or image, pixels
-    "largest_patch_size": None,
-    "smallest_bands": 1,
+    "kinds": ("patch", "image"),  # of inputs: patches of a scene, images, or both
+    "min_patch_size": 1,  # side of a patch or image, pixels
+    "max_patch_size": None,
+    "min_bands": 1,
     "default_patch_size": 11,
     "default_components": 0,  # principal components; 0 is all bands
+    "one_pass": False,  # whether it can be called with the layers of whole tiles
 }
 
-_NO_OPTIONS = {"num_classes", "parent", "name"}
 
-
-def find_model(name: str) -> Callable[..., nn.Module]:
+def find_model(name: str) -> "Callable[..., nn.Module]":
     """The class of a model, or the user's own factory; call it with num_classes and options.
 
     Args:
         name: of `MODELS`, or package.module:factory.
 
     Raises:
-        InputError: listing the names there are; or as `import_factory`.
+        InputError: listing the names of `MODELS`; or as `import_factory`.
     """
-    if ":" in name:
-        return import_factory(name)
-    if name not in MODELS:
+    if name not in MODELS and ":" not in name:
         raise InputError(
-            f"--model={name}: choose one of {', '.join(MODELS)}, or your own as "
+            f"`model`={name}: choose one of {', '.join(MODELS)}, or your own as "
             f"package.module:factory"
         )
-    return MODELS[name]
+    return import_factory(MODELS.get(name, name))
 
 
-def build_model(name: str, num_classes: int, options: dict[str, Any]) -> nn.Module:
+def build_model(name: str, num_classes: int, options: dict[str, Any]) -> "nn.Module":
     """Makes the network.
 
+    Args:
+        name: of `MODELS`, or package.module:factory.
+        num_classes: number of classes.
+        options: of the model, as `parse_options` returns them.
+
     Raises:
-        InputError: if a user's own factory refuses the options or makes no usable module.
+        InputError: if a user's own factory does not accept the options, or does not return a
+            module that can be trained.
     """
     factory = find_model(name)
     if name in MODELS:
@@ -79,7 +74,7 @@ def build_model(name: str, num_classes: int, options: dict[str, Any]) -> nn.Modu
     except TypeError as error:
         given = ", ".join(f"{key}={value!r}" for key, value in options.items())
         raise InputError(
-            f"--model={name} cannot be called with num_classes={num_classes}"
+            f"`model`={name} cannot be called with num_classes={num_classes}"
             f"{' and ' if given else ''}{given}: {error}"
         ) from error
     check_module(name, module)
@@ -87,34 +82,8 @@ def build_model(name: str, num_classes: int, options: dict[str, Any]) -> nn.Modu
 
 
 def find_trait(name: str, trait: str) -> Any:
-    """What a model says of itself, or what `TRAITS` says."""
+    """The value of a trait: the model's own, or else that of `TRAITS`."""
     return getattr(find_model(name), trait, TRAITS[trait])
-
-
-def parse_options(name: str, text: str) -> dict[str, Any]:
-    """Reads a model's options, such as "features=(32, 32); dropout=0.5; dtype=bfloat16".
-
-    Args:
-        name: of `MODELS`, or package.module:factory, whose options may be any literals.
-        text: `option=value` pairs between semicolons; a value is a Python literal, or one of the
-            words that the option takes.
-
-    Raises:
-        InputError: for an unknown option or a value of another type than its default.
-    """
-    model = find_model(name)
-    pairs = [pair.strip() for pair in text.split(";") if pair.strip()]
-    if name not in MODELS:
-        return dict(_read_literal(pair) for pair in pairs)
-    fields = {f.name: f for f in dataclasses.fields(model) if f.name not in _NO_OPTIONS}
-    options = {}
-    for pair in pairs:
-        option, _, value = (part.strip() for part in pair.partition("="))
-        if option not in fields:
-            allowed = "; ".join(f"{key}={field.default}" for key, field in fields.items())
-            raise InputError(f"model option {pair!r}: {name} has the options {allowed}")
-        options[option] = _read_value(f"model option {pair!r}", value, fields[option])
-    return options
 
 
 def check_kind(name: str, kind: str) -> None:
@@ -127,7 +96,7 @@ def check_kind(name: str, kind: str) -> None:
     if kind not in kinds:
         fitting = ", ".join(other for other in MODELS if kind in find_trait(other, "kinds"))
         raise InputError(
-            f"--model={name} takes {' or '.join(map(_plural, kinds))}, but the data are "
+            f"`model`={name} takes {' or '.join(map(_plural, kinds))}, but the data are "
             f"{_plural(kind)}; choose one of {fitting}"
         )
 
@@ -142,68 +111,24 @@ def check_input(name: str, patch_size: int, bands: int, kind: str = "patch") -> 
         kind: "patch" or "image".
 
     Raises:
-        InputError: naming the flag to change.
+        InputError: naming the argument to change.
     """
     check_kind(name, kind)
-    least = find_trait(name, "smallest_patch_size")
-    most = find_trait(name, "largest_patch_size") or patch_size
-    if not least <= patch_size <= most:
-        bound = f"at least {least}" if patch_size < least else f"at most {most}"
-        flag = "--patch_size=" if kind == "patch" else "images of side "
-        raise InputError(f"{flag}{patch_size}: {name} takes {_plural(kind)} of {bound}")
-    fewest = find_trait(name, "smallest_bands")
-    if bands < fewest:
+    min_size = find_trait(name, "min_patch_size")
+    max_size = find_trait(name, "max_patch_size") or patch_size
+    if not min_size <= patch_size <= max_size:
+        bound = f"at least {min_size}" if patch_size < min_size else f"at most {max_size}"
+        takes = f"{patch_size}: {name} takes {_plural(kind)} of {bound}"
+        if kind == "patch":
+            raise InputError(f"`patch_size`={takes}")
+        raise InputError(f"images of side {takes}; change `image_size` or choose another `model`")
+    min_bands = find_trait(name, "min_bands")
+    if bands < min_bands:
         raise InputError(
-            f"{name} needs at least {fewest} bands or components, but gets {bands}; "
-            f"raise --components or choose another --model"
+            f"{name} needs at least {min_bands} bands or components, but gets {bands}; "
+            f"raise `components` or choose another `model`"
         )
 
 
 def _plural(kind: str) -> str:
     return {"patch": "patches", "image": "images"}[kind]
-
-
-def _read_literal(pair: str) -> tuple[str, Any]:
-    option, _, value = (part.strip() for part in pair.partition("="))
-    if not option.isidentifier() or option in _NO_OPTIONS:
-        raise InputError(f"model option {pair!r}: give option=value")
-    try:
-        return option, ast.literal_eval(value)
-    except (SyntaxError, TypeError, ValueError):
-        raise InputError(
-            f"model option {pair!r}: give a Python literal, such as 3, 0.5, True, (8, 8) or 'text'"
-        ) from None
-
-
-def _read_value(what: str, text: str, field: dataclasses.Field) -> Any:
-    default = field.default
-    if isinstance(default, str):
-        return _read_word(what, text, get_args(field.type))
-    try:
-        value = ast.literal_eval(text)
-    except (SyntaxError, TypeError, ValueError):
-        value = None
-    if isinstance(default, tuple):
-        sound = isinstance(value, tuple | list) and all(_is_size(v) for v in value)
-        sound = sound and len(value) == len(default)
-        wanted = f"{len(default)} whole numbers >= 1 in parentheses, such as {default}"
-    elif isinstance(default, float):
-        sound = isinstance(value, int | float) and 0 <= value < 1
-        wanted = f"a number from 0 to below 1, such as {default}"
-    else:
-        sound = _is_size(value)
-        wanted = f"a whole number >= 1, such as {default}"
-    if not sound:
-        raise InputError(f"{what}: give {wanted}")
-    return tuple(value) if isinstance(default, tuple) else value
-
-
-def _read_word(what: str, text: str, words: tuple[str, ...]) -> str:
-    word = text.strip("'\"")
-    if word not in words:
-        raise InputError(f"{what}: choose one of {', '.join(words)}")
-    return word
-
-
-def _is_size(value) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

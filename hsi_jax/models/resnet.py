@@ -16,9 +16,10 @@ class ResNet(nn.Module):
 
     He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", CVPR 2016,
     https://arxiv.org/abs/1512.03385. As in torchvision, a bottleneck has its stride in the 3x3
-    convolution ("v1.5") and kernels begin as He et al. say. The scale of the last normalisation of
-    a block begins at 0, so that a block begins as its shortcut (Goyal et al., "Accurate, Large
-    Minibatch SGD", 2017, https://arxiv.org/abs/1706.02677; torchvision's zero_init_residual).
+    convolution ("v1.5"), and kernels are initialised as in He et al. (2015). The scale of the last
+    normalisation of a block is 0 at first, so that the block is then only its shortcut (Goyal et
+    al., "Accurate, Large Minibatch SGD", 2017, https://arxiv.org/abs/1706.02677; torchvision's
+    zero_init_residual).
 
     Attributes:
         depths: blocks of each stage.
@@ -34,7 +35,7 @@ class ResNet(nn.Module):
     dtype: DType = "float32"
 
     kinds: ClassVar[tuple[str, ...]] = ("image",)
-    smallest_patch_size: ClassVar[int] = 8
+    min_patch_size: ClassVar[int] = 8
     expansion: ClassVar[int] = 1  # 4 for bottlenecks
     projects: ClassVar[bool] = True  # whether shortcuts that change shape have parameters
 
@@ -46,13 +47,13 @@ class ResNet(nn.Module):
         mask = None if mask is None else rearrange(mask, "n -> n 1 1 1")
         x = Stem(self.width, self.stem, self.dtype)(images, train, mask)
         for stage, depth in enumerate(self.depths):
-            for place in range(depth):
+            for index in range(depth):
                 block = Block(
-                    self.width * 2**stage,
-                    2 if stage > 0 and place == 0 else 1,
-                    self.expansion,
-                    self.projects,
-                    self.dtype,
+                    features=self.width * 2**stage,
+                    stride=2 if stage > 0 and index == 0 else 1,
+                    expansion=self.expansion,
+                    projects=self.projects,
+                    dtype=self.dtype,
                 )
                 x = block(x, train, mask)
         x = x.mean((1, 2), dtype=jnp.float32)
@@ -60,7 +61,7 @@ class ResNet(nn.Module):
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions, or with an expansion above 1 a bottleneck, beside a shortcut."""
+    """A shortcut beside two 3x3 convolutions, or beside a bottleneck if `expansion` is above 1."""
 
     features: int
     stride: int
@@ -78,9 +79,9 @@ class Block(nn.Module):
         y = x
         for layer, (features, window, stride) in enumerate(layers):
             last = layer == len(layers) - 1
-            begin = nn.initializers.zeros if last else nn.initializers.ones
+            scale_init = nn.initializers.zeros if last else nn.initializers.ones
             y = conv(features, window, stride, self.dtype)(y)
-            y = norm(train, self.dtype, begin)(y, mask=mask)
+            y = norm(train, self.dtype, scale_init)(y, mask=mask)
             y = y if last else nn.relu(y)
         return nn.relu(y + self._shortcut(x, out, train, mask))
 
@@ -119,9 +120,9 @@ class ResNet101(ResNet):
 
 
 class ResNet20(ResNet):
-    """20 layers for images of 32 pixels a side, with shortcuts without parameters (their option A).
+    """20 layers for images of 32 pixels a side; shortcuts have no parameters (He's option A).
 
-    With stem="medium", images of 64 pixels cost a quarter.
+    With stem="medium", images of 64 pixels need a quarter of the time.
     """
 
     depths: Sequence[int] = (3, 3, 3)

@@ -13,7 +13,7 @@ from hsi_jax.models.pooling import max_pool
 
 
 class VGG16(nn.Module):
-    """Thirteen 3x3 convolutions with batch normalisation in five stages, each ending in a maximum.
+    """Five stages of 3x3 convolutions with batch normalisation, each ending in max-pooling.
 
     Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition",
     ICLR 2015, https://arxiv.org/abs/1409.1556, with the batch normalisation of Ioffe and Szegedy
@@ -21,9 +21,10 @@ class VGG16(nn.Module):
 
     Attributes:
         widths: features of each stage.
-        head: "pooled" is the mean over the last map and one dense layer; "dense" is the paper's:
-            the last map, whatever its size, and two hidden layers of `hidden` units with dropout.
-            At 224 x 224 pixels and 1000 classes these are 15.2 and 138.4 million parameters.
+        head: "pooled" is the mean over the last map and one dense layer. "dense" is as in the
+            paper: the last map, whatever its size, and two hidden layers of `hidden` units with
+            dropout. With 224 x 224 pixels and 1000 classes the network has 15.2 million
+            parameters with the first and 138.4 million with the second.
         hidden: units of each hidden layer of the dense head.
         dropout: in the dense head.
         dtype: of activations.
@@ -37,7 +38,7 @@ class VGG16(nn.Module):
     dtype: DType = "float32"
 
     kinds: ClassVar[tuple[str, ...]] = ("image",)
-    smallest_patch_size: ClassVar[int] = 32
+    min_patch_size: ClassVar[int] = 32
     depths: ClassVar[tuple[int, ...]] = (2, 2, 3, 3, 3)
 
     @nn.compact

@@ -1,0 +1,11 @@
+from .confusion import draw_confusion as draw_confusion
+from .curves import draw_curves as draw_curves
+from .map import draw_map as draw_map
+from .map import rgb_composite as rgb_composite
+from .metrics import Scores as Scores
+from .metrics import confusion_matrix as confusion_matrix
+from .metrics import scores as scores
+from .palette import class_colours as class_colours
+from .palette import hex_colours as hex_colours
+from .palette import rgb_colours as rgb_colours
+from .shares import draw_shares as draw_shares

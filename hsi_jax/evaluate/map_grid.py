@@ -1,0 +1,81 @@
+"""The pixels of a map, and what all writers of maps have in common."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hsi_jax.errors import InputError, StorageError
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The pixels of a map and where they lie.
+
+    Attributes:
+        rows: of the map.
+        columns: of the map.
+        crs: coordinate reference system, WKT or a code such as "EPSG:32616", or None.
+        transform: affine (a, b, c, d, e, f) as rasterio orders it, or None.
+    """
+
+    rows: int
+    columns: int
+    crs: str | None = None
+    transform: tuple[float, float, float, float, float, float] | None = None
+
+    @property
+    def hectares_per_pixel(self) -> float | None:
+        """The area of a pixel, or None unless the reference system is projected.
+
+        Raises:
+            InputError: if rasterio, which knows reference systems, is missing.
+        """
+        if self.crs is None or self.transform is None:
+            return None
+        rasterio = import_rasterio("a map with a reference system")
+        crs = rasterio.crs.CRS.from_user_input(self.crs)
+        if not crs.is_projected:
+            return None
+        a, b, _, d, e, _ = self.transform
+        metres = crs.linear_units_factor[1]
+        return abs(a * e - b * d) * metres**2 / 1e4
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A file to be written, which gets its name when it is whole.
+
+    Raises:
+        StorageError: if it cannot be written.
+    """
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        yield partial
+        partial.replace(path)
+    except Exception as error:  # rasterio has its own kinds for a full disk
+        if isinstance(error, OSError) or type(error).__module__.startswith("rasterio"):
+            raise StorageError(f"{path} cannot be written: {error}") from None
+        raise
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def import_rasterio(what: str) -> Any:
+    """Rasterio, with the parts of it that are used.
+
+    Raises:
+        InputError: saying what needs it, if it is missing.
+    """
+    try:
+        import rasterio
+        import rasterio.crs
+        import rasterio.errors
+        import rasterio.windows
+    except ImportError:
+        raise InputError(
+            f"{what} needs rasterio, which is not installed: "
+            f"python -m pip install 'hsi_jax[raster]'"
+        ) from None
+    return rasterio

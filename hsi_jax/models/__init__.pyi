@@ -1,0 +1,11 @@
+from .convolution import convolve as convolve
+from .options import options_to_text as options_to_text
+from .options import parse_options as parse_options
+from .patch_layers import PATCH_LAYERS as PATCH_LAYERS
+from .patch_layers import Layers as Layers
+from .registry import MODELS as MODELS
+from .registry import build_model as build_model
+from .registry import check_input as check_input
+from .registry import check_kind as check_kind
+from .registry import find_model as find_model
+from .registry import find_trait as find_trait
