@@ -1,10 +1,42 @@
-"""Random changes of images that keep their class, drawn for each sample by its own key."""
+"""Inputs as the network takes them: normalised, and in training changed at random.
+
+A random change keeps the class of an image and is drawn for each sample by its own key.
+"""
+
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from hsi_jax.errors import InputError
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Normalises images, and augments them in training.
+
+    Attributes:
+        mean: of each channel, in the unit of the pixels.
+        deviation: likewise, above 0.
+        augmentations: names of `AUGMENTATIONS`.
+    """
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    augmentations: tuple[str, ...] = ()
+
+    def __call__(self, images: jax.Array, sample_keys: jax.Array | None) -> jax.Array:
+        """Maps images, any numbers [m, rows, columns, channels], to float32 of that shape.
+
+        Args:
+            images: as they are stored.
+            sample_keys: a key for each, [m], or None for no augmentation.
+        """
+        normal = (images.astype(jnp.float32) - jnp.float32(self.mean)) / jnp.float32(self.deviation)
+        if sample_keys is None or not self.augmentations:
+            return normal
+        return augment(normal, sample_keys, self.augmentations)
 
 
 def parse_augmentation(text: str) -> tuple[str, ...]:
@@ -20,7 +52,7 @@ def parse_augmentation(text: str) -> tuple[str, ...]:
     for name in names:
         if name not in AUGMENTATIONS:
             raise InputError(
-                f"--augment={text}: {name!r} is unknown; choose from {', '.join(AUGMENTATIONS)}"
+                f"`augment`={text}: {name!r} is unknown; choose from {', '.join(AUGMENTATIONS)}"
             )
     return tuple(name for name in AUGMENTATIONS if name in names)
 
@@ -33,7 +65,7 @@ def check_augmentation(names: tuple[str, ...], height: int, width: int) -> None:
     """
     if "rotate" in names and height != width:
         raise InputError(
-            f"--augment={','.join(names)}: images of {height} x {width} pixels cannot be rotated; "
+            f"`augment`={','.join(names)}: images of {height} x {width} pixels cannot be rotated; "
             f"leave out rotate"
         )
 
@@ -41,7 +73,7 @@ def check_augmentation(names: tuple[str, ...], height: int, width: int) -> None:
 def augment(images: jax.Array, keys: jax.Array, names: tuple[str, ...]) -> jax.Array:
     """Changes each image as its key says, whatever the images beside it.
 
-    "flip" turns rows and columns round, each or not with equal chance; "rotate" turns by 0 to 3
+    "flip" reverses rows, and columns, each with a chance of one half; "rotate" turns by 0 to 3
     right angles; "crop" adds an eighth of the shorter side, mirrored, on each side and cuts a
     window of the old size anywhere. Pixels are moved, never mixed. What one of them draws does not
     depend on the others.

@@ -1,6 +1,5 @@
 """The training loop: it sequences steps, times them and keeps the best state."""
 
-import logging
 import math
 import signal
 import time
@@ -10,22 +9,19 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
+from hsi_jax.cluster.processes import gather
 from hsi_jax.data.sampler import batch_ids
-from hsi_jax.errors import InputError
-from hsi_jax.hetero import deal
-from hsi_jax.hetero.cluster import gather
-from hsi_jax.train.diagnosis import find_offender
+from hsi_jax.hetero import Plan, deal
 from hsi_jax.train.feed import Feed
 from hsi_jax.train.interrupt import interrupts
+from hsi_jax.train.nonfinite import judge_step
 from hsi_jax.train.progress import Progress
-from hsi_jax.train.rebalancing import Rebalancing
 from hsi_jax.train.replicas import Replicas, fetch
+from hsi_jax.train.speeds import Rebalancing
 from hsi_jax.train.state import TrainState
-from hsi_jax.train.stepper import Stepper
-from hsi_jax.train.timeline import gather_stamps
+from hsi_jax.train.stepper import Stepper, gather_stamps
 
-STEPS_BETWEEN_QUESTIONS = 10
-MOST_SKIPPED = 10  # in a row; whatever is wrong then is not the batch
+STEPS_BETWEEN_SIGNAL_CHECKS = 10  # in a cluster, where asking all processes takes time
 
 
 @dataclass(frozen=True)
@@ -41,8 +37,9 @@ class Fit:
         wait_seconds: part of it in which the step waited for its input.
         compile_seconds: wall time of tracing and compiling the step, once, by all processes.
         stopped_by: number of the signal that ended the training before its last step, or 0.
-        timeline: of each timed step since `start` and each process, when it began, had done its
-            own work and ended, s since the first of these, float64 [timed steps, processes, 3].
+        timeline: when each process began each timed step since `start`, had done its own work, and
+            ended the step, s since the first of these times, float64 [timed steps, processes, 3].
+        plan: by which the last batch, or the next one, is divided.
     """
 
     state: TrainState
@@ -53,6 +50,7 @@ class Fit:
     compile_seconds: float
     stopped_by: int
     timeline: np.ndarray
+    plan: Plan
 
     @property
     def interrupted(self) -> bool:
@@ -64,6 +62,8 @@ def fit(
     replicas: Replicas,
     state: TrainState,
     train_ids: np.ndarray,
+    *,
+    plan: Plan,
     num_steps: int,
     seed: int,
     validate: Callable[[TrainState, int], tuple] | None = None,
@@ -78,9 +78,10 @@ def fit(
     """Trains until `num_steps` steps have been taken, or until Ctrl-C or SIGTERM.
 
     Args:
-        replicas: the devices, the plan of each batch and the samples.
+        replicas: the devices and the samples.
         state: the first state; not replicated.
         train_ids: sample ids to learn from, int32 [n].
+        plan: how each batch is divided over the devices.
         num_steps: >= 1.
         seed: batch t is a function of (seed, t).
         validate: ranks a state (not replicated) by samples kept for choosing, never by those of
@@ -97,11 +98,14 @@ def fit(
             an error; the optimiser and its schedule do not see it.
 
     Raises:
-        InputError: naming the step and what is not finite, and after ten such steps in a row.
+        DivergenceError: see `judge_step`.
     """
 
+    def ids_of(step):
+        return batch_ids(train_ids, plan.batch_size, seed, step)
+
     def next_work(step):
-        return deal(batch_ids(train_ids, replicas.plan.batch_size, seed, step), replicas.plan)
+        return deal(ids_of(step), plan)
 
     def validated(best, state, step):
         return best.or_better(state, step, validate(state, step) if validate else None)
@@ -109,7 +113,8 @@ def fit(
     start = start or Progress.start(state)
     losses, seconds, stopped_by, best = list(start.losses), [], 0, start.best
     if start.step >= num_steps:
-        return Fit(best.state, best.step, losses, [], [], 0.0, stopped_by, gather_stamps([]))
+        timeline = gather_stamps([])
+        return Fit(best.state, best.step, losses, [], [], 0.0, stopped_by, timeline, plan)
     live = replicas.replicate(start.state)
     ready = replicas.ready(next_work(start.step))
     stepper = Stepper(replicas, live, ready, timed=rebalancing is not None)
@@ -119,57 +124,51 @@ def fit(
             ready = feed.take(step)
             if rebalancing and rebalancing.is_due(step):
                 live, loss, times = stepper.timed_step(live, ready)
-                replicas.plan = rebalancing.observe(step, replicas.plan, times)
+                plan = rebalancing.observe(step, plan, times)
             else:
                 live, loss = stepper.step(live, ready)
             losses.append(loss)
             seconds.append(time.perf_counter() - began)
             on_step(step, loss, seconds[-1])
             if not math.isfinite(loss):
-                ids = batch_ids(train_ids, replicas.plan.batch_size, seed, step)
-                _judge(replicas, live, ids, losses, skip_nonfinite)
+                after = fetch(live)  # the step has left the state as it was, but for its number
+                judge_step(
+                    replicas,
+                    after.replace(step=after.step - 1),
+                    ids_of(step),
+                    microbatch_size=plan.microbatch_size,
+                    losses=losses,
+                    skip=skip_nonfinite,
+                )
             stopped_by = _signal_to_all(step, signalled())
             done, last = step + 1, step + 1 == num_steps
             due = last or (validate and done % validate_every == 0)
             if due:
                 best = validated(best, fetch(live), done)
             if save and (last or stopped_by or (save_every and done % save_every == 0)):
-                save(Progress(fetch(live), tuple(losses), best))
+                save(Progress(fetch(live), tuple(losses), best, plan))
             if stopped_by and not last:
                 # After saving: the rest of the training must not know of it.
                 if not due and not (validate and stopped_by == signal.SIGTERM):
                     best = validated(best, fetch(live), done)
                 break
-    stopped_by = stopped_by if len(losses) < num_steps else 0
-    waits, compiling = feed.wait_seconds, stepper.compile_seconds
-    timeline = gather_stamps(stepper.stamps)
-    return Fit(best.state, best.step, losses, seconds, waits, compiling, stopped_by, timeline)
+    return Fit(
+        state=best.state,
+        best_step=best.step,
+        losses=losses,
+        step_seconds=seconds,
+        wait_seconds=feed.wait_seconds,
+        compile_seconds=stepper.compile_seconds,
+        stopped_by=stopped_by if len(losses) < num_steps else 0,
+        timeline=gather_stamps(stepper.stamps),
+        plan=plan,
+    )
 
 
 def _signal_to_all(step: int, number: int) -> int:
     """The highest signal that came to any process, which ask each other only now and then."""
     if jax.process_count() == 1:
         return number
-    if step % STEPS_BETWEEN_QUESTIONS:
+    if step % STEPS_BETWEEN_SIGNAL_CHECKS:
         return 0
     return int(gather(np.array([number], np.int32)).max())
-
-
-def _judge(
-    replicas: Replicas, live: TrainState, ids: np.ndarray, losses: list[float], skip: bool
-) -> None:
-    """Ends a training that has diverged, or warns that a batch is left out."""
-    step = len(losses) - 1
-    before = fetch(live)  # the step has left it as it was, but for its number
-    what = find_offender(replicas, before.replace(step=before.step - 1), ids)
-    if not skip:
-        raise InputError(
-            f"the loss of step {step} is nan, because {what}: training has diverged; lower "
-            f"--learning_rate, or leave such a batch out with --on_nonfinite=skip"
-        )
-    if len(losses) >= MOST_SKIPPED and not any(map(math.isfinite, losses[-MOST_SKIPPED:])):
-        raise InputError(
-            f"{MOST_SKIPPED} steps in a row were not finite, the last one, {step}, because {what}: "
-            f"training has diverged; lower --learning_rate"
-        )
-    logging.getLogger(__name__).warning("Step %d is left out, because %s.", step, what)

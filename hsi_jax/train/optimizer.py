@@ -18,7 +18,7 @@ def make_schedule(name: str, learning_rate: float, num_steps: int) -> optax.Sche
         InputError: for an unknown name, or a rate that is not above 0.
     """
     if not learning_rate > 0:
-        raise InputError(f"learning_rate is {learning_rate}; give a number above 0")
+        raise InputError(f"`learning_rate`={learning_rate}: give a number above 0")
     if name == "constant":
         return optax.constant_schedule(learning_rate)
     if name == "cosine":
@@ -28,7 +28,7 @@ def make_schedule(name: str, learning_rate: float, num_steps: int) -> optax.Sche
         return optax.warmup_cosine_decay_schedule(0.0, learning_rate, warmup, num_steps)
     if name == "linear":
         return optax.linear_schedule(learning_rate, 0.0, num_steps)
-    raise InputError(f"schedule {name!r} is unknown; choose one of {', '.join(SCHEDULES)}")
+    raise InputError(f"`schedule`={name} is unknown; choose one of {', '.join(SCHEDULES)}")
 
 
 def make_optimizer(
@@ -53,7 +53,7 @@ def make_optimizer(
         return optax.chain(decay, optax.adam(schedule))
     if name == "adamw":
         return optax.adamw(schedule, weight_decay=weight_decay, mask=_kernels)
-    raise InputError(f"optimizer {name!r} is unknown; choose one of {', '.join(OPTIMIZERS)}")
+    raise InputError(f"`optimizer`={name} is unknown; choose one of {', '.join(OPTIMIZERS)}")
 
 
 def _kernels(params):

@@ -1,12 +1,15 @@
 """How far a training has come: all that the rest of it depends on."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
 from flax import serialization, traverse_util
 
 from hsi_jax.errors import InputError
+from hsi_jax.hetero import Plan
+from hsi_jax.run.checkpoint import Checkpoint
 from hsi_jax.train.state import TrainState
 
 
@@ -26,7 +29,9 @@ class Best:
 
     def or_better(self, state: TrainState, step: int, rank: tuple | None) -> "Best":
         """This one, unless the given one is of higher rank."""
-        return Best(state, step, rank) if self.rank is None or rank > self.rank else self
+        if self.rank is None or (rank is not None and rank > self.rank):
+            return Best(state, step, rank)
+        return self
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,14 @@ class Progress:
         state: after the last step, as NumPy arrays.
         losses: of each step so far, before its update.
         best: the best state so far.
+        plan: by which the next batch will be divided, or None before the first step. It is not
+            part of the arrays.
     """
 
     state: TrainState
     losses: tuple[float, ...]
     best: Best
+    plan: Plan | None = None
 
     @classmethod
     def start(cls, state: TrainState) -> "Progress":
@@ -54,36 +62,37 @@ class Progress:
         return len(self.losses)
 
     def to_tree(self) -> dict:
-        """Dictionaries of NumPy arrays, none of them empty; `of_tree` takes them back."""
-        tree = {"state": _arrays(self.state)}
+        """Dictionaries of NumPy arrays, none of them empty; see `of_checkpoint`."""
+        tree: dict[str, Any] = {"state": _arrays(self.state)}
         if self.losses:
             tree["losses"] = np.array(self.losses, np.float64)
         if 0 < self.best.step < self.step:
             tree["best"] = _arrays(self.best.state)
         return tree
 
+    def to_facts(self) -> dict:
+        """The rest of it, as JSON can hold it."""
+        return {"best_step": self.best.step, "best_rank": self.best.rank}
+
     @classmethod
-    def of_tree(
-        cls, tree: dict, state: TrainState, best_step: int, best_rank: tuple | None
-    ) -> "Progress":
-        """The progress whose `to_tree` was given.
+    def of_checkpoint(cls, checkpoint: Checkpoint, state: TrainState) -> "Progress":
+        """The progress that was saved.
 
         Args:
-            tree: likewise.
-            state: the first state of the same training.
-            best_step: step of the best state.
-            best_rank: its rank.
+            checkpoint: of the same training.
+            state: the first state of that training.
 
         Raises:
             InputError: if the arrays are not those of such a state, naming the first that differs.
         """
+        tree, facts = checkpoint.tree, checkpoint.facts
         current = _restore(state, tree["state"])
-        best = state if best_step == 0 else current
+        step, rank = facts["best_step"], facts["best_rank"]
+        best = state if step == 0 else current
         if "best" in tree:
             best = _restore(state, tree["best"])
-        best = Best(best, best_step, best_rank)
         losses = tuple(np.asarray(tree.get("losses", ()), np.float64).tolist())
-        return cls(current, losses, best)
+        return cls(current, losses, Best(best, step, None if rank is None else tuple(rank)))
 
 
 def _arrays(state: TrainState) -> dict:
@@ -105,8 +114,10 @@ def _restore(state: TrainState, tree: dict) -> TrainState:
                 f"the checkpoint is of another model: its {name} is {theirs.dtype} "
                 f"{list(theirs.shape)}, not {ours.dtype} {list(ours.shape)}"
             )
-    return serialization.from_state_dict(state, tree)
+    restored: Any = serialization.from_state_dict(state, tree)
+    return restored
 
 
 def _named(tree: dict) -> dict[str, np.ndarray]:
-    return traverse_util.flatten_dict(tree, sep="/")
+    named: Any = traverse_util.flatten_dict(tree, sep="/")
+    return named

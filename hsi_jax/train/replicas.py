@@ -1,44 +1,61 @@
-"""Replicas: like copies of samples and a state on several devices, that work as one."""
+"""Replicas: equal copies of samples and a state on several devices, which work as one.
+
+All that is said of `jax.pmap` and of placing arrays on devices stands here, so another way to run
+one program on many devices changes this file alone.
+"""
 
 import functools
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
 import jax
 import numpy as np
+import psutil
 
-from hsi_jax.hetero import Plan, Profile, Work, take_devices
-from hsi_jax.train.patches import Patches
-from hsi_jax.train.samples import Rows, Samples
-from hsi_jax.train.step import AXIS, AnySamples
-from hsi_jax.train.stream import Stream
+from hsi_jax.cluster.devices import JaxDevice, choose_devices
+from hsi_jax.cluster.processes import gather
+from hsi_jax.hetero import Work
+from hsi_jax.train.samples import Rows, SampleSource, Stream
+from hsi_jax.train.step import AXIS
+
+PART_OF_MEMORY = 0.25  # for samples; the rest is for parameters, activations and other programs
 
 Tree = TypeVar("Tree")
-Ready = tuple[AnySamples, Work]
+Ready = tuple[SampleSource, Work]
+
+
+class Parallel(Protocol):
+    """A function that runs on all devices of some replicas at once."""
+
+    def __call__(self, *arrays: Any) -> Any:
+        """Runs it; every array leads with [devices]."""
+        ...
+
+    def lower(self, *arrays: Any) -> Any:
+        """Lowers it for arrays of these sizes, to be compiled ahead; see `jax.jit`."""
+        ...
 
 
 class Replicas:
-    """The devices of a profile, each with a copy of the samples, or with those of its own.
+    """Some devices, each with a copy of all samples, or with the samples of its own work.
 
-    They may belong to several processes (`hsi_jax.hetero.join_cluster`). Every process then calls
+    They may belong to several processes (`hsi_jax.cluster.join_cluster`). Every process then calls
     the same methods with the same values, and each holds the rows of its own devices.
 
     Attributes:
-        profile: speeds, by which work is shared out.
-        plan: how each training batch is divided; may be replaced by another of the same sizes.
+        count: devices that are dealt work, D.
         devices: JAX's devices, in the order of the profile; see `choose_devices`.
         samples: replicated, or a `Stream` of them.
     """
 
-    def __init__(self, profile: Profile, plan: Plan, samples: Patches | Samples | Stream):
+    def __init__(self, count: int, samples: SampleSource | Stream):
         """Copies the samples to the devices, unless they are streamed.
 
         Raises:
-            InputError: if JAX has fewer devices than the profile.
+            InputError: if JAX has fewer devices.
         """
-        self.profile = profile
-        self.plan = plan
-        self.devices = choose_devices(len(profile))
+        self.count = count
+        self.devices = choose_devices(count)
         self._sharding = jax.NamedSharding(jax.sharding.Mesh(self.devices, (AXIS,)), jax.P(AXIS))
         self.samples = samples if isinstance(samples, Stream) else self.replicate(samples)
         self._last: tuple[Work, Work] | None = None  # as it was given, and as it was placed
@@ -48,13 +65,27 @@ class Replicas:
         """Whether samples are sent for each step."""
         return isinstance(self.samples, Stream)
 
+    def parallel(self, step: Callable, donate: tuple[int, ...] = ()) -> Parallel:
+        """Makes a function of one device run on all of them at once.
+
+        Args:
+            step: a function of `hsi_jax.train.step`, which sees the arrays of its own device.
+            donate: places of the arguments that the call may consume.
+
+        Returns:
+            The function of arrays that lead with [devices].
+        """
+        return _pmapped(step, self.devices, donate)
+
     def ready(self, work: Work) -> Ready:
         """The samples and the work of a step, on the devices."""
         placed = self._place_work(work)
-        return (self._send_rows(work) if self.is_streamed else self.samples), placed
+        if isinstance(self.samples, Stream):
+            return self._send_rows(self.samples, work), placed
+        return self.samples, placed
 
     def _place_work(self, work: Work) -> Work:
-        """Sends what differs from the last step's: most often the ids alone.
+        """Sends what differs from the last step's work, which is most often the ids alone.
 
         Sending an array costs about 0.1 ms of a step, because nothing of it is in the CPU's caches.
         """
@@ -67,10 +98,10 @@ class Replicas:
         self._last = work, placed
         return placed
 
-    def _send_rows(self, work: Work) -> Rows:
+    def _send_rows(self, stream: Stream, work: Work) -> Rows:
         """Reads and sends the rows of this process's devices."""
         rows = [
-            jax.device_put(_with_axis(self._rows(work, number)), device)
+            jax.device_put(_with_axis(_rows(stream, work, number)), device)
             for number, device in enumerate(self.devices)
             if device in self._sharding.addressable_devices
         ]
@@ -80,11 +111,6 @@ class Replicas:
             return jax.make_array_from_single_device_arrays(shape, self._sharding, list(arrays))
 
         return jax.tree.map(join, *rows)
-
-    def _rows(self, work: Work, device: int) -> Rows:
-        if device < len(work.count):
-            return self.samples.rows(work.ids[device], work.count[device])
-        return self.samples.rows(np.zeros_like(work.ids[0]), 0)  # the idle one
 
     def place(self, tree: Tree) -> Tree:
         """Sends row d of every NumPy array [devices, ...] of a tree to device d."""
@@ -104,36 +130,46 @@ class Replicas:
         count = len(self.devices)
         return self.place(jax.tree.map(lambda a: np.broadcast_to(a, (count, *np.shape(a))), tree))
 
-    def pmap(self, step: Callable, donate: tuple[int, ...] = ()) -> Callable:
-        """A step of `hsi_jax.train.step` on these devices; arguments in `donate` are consumed."""
-        return _pmapped(step, self.devices, donate)
-
-
-def choose_devices(count: int) -> tuple[jax.Device, ...]:
-    """The devices of a profile of so many.
-
-    One emulated device has an idle second beside it: XLA compiles a program for one device by
-    another way than for several, and that can round differently.
-
-    Raises:
-        InputError: if JAX has fewer.
-    """
-    devices = take_devices(count)
-    if count == 1 and devices[0].platform == "cpu" and jax.device_count() > 1:
-        devices = take_devices(2)
-    return tuple(devices)
-
 
 def fetch(tree: Tree) -> Tree:
     """This process's first copy of a tree, as NumPy arrays without the leading [devices]."""
     return jax.tree.map(lambda array: np.asarray(array.addressable_shards[0].data)[0], tree)
 
 
-def _with_axis(tree: Tree) -> Tree:
+def fits_on_devices(num_bytes: int, devices: Sequence[JaxDevice]) -> bool:
+    """Whether a copy of so many bytes may stay on each of the devices.
+
+    An accelerator may be filled by a quarter of its memory. Emulated devices share the machine's
+    memory, so the copies of all of them together may take a quarter of what is free. In a cluster
+    every process must have the room, because all run the same program.
+
+    Args:
+        num_bytes: of one copy.
+        devices: of all processes; each looks at its own.
+    """
+    own = [device for device in devices if device.process_index == jax.process_index()]
+    fits = all(num_bytes * copies <= PART_OF_MEMORY * room for room, copies in _memories(own))
+    return bool(gather(np.array([fits])).all())
+
+
+def _memories(devices: Sequence[JaxDevice]) -> list[tuple[float, int]]:
+    """Bytes of each memory and how many copies it must hold."""
+    if devices[0].platform == "cpu":
+        return [(psutil.virtual_memory().available, len(devices))]
+    return [((device.memory_stats() or {}).get("bytes_limit", 0), 1) for device in devices]
+
+
+def _rows(stream: Stream, work: Work, device: int) -> Rows:
+    if device < len(work.count):
+        return stream.rows(work.ids[device], work.count[device])
+    return stream.rows(np.zeros_like(work.ids[0]), 0)  # the idle one
+
+
+def _with_axis(tree: Any) -> Any:
     return jax.tree.map(lambda array: array[None], tree)
 
 
 @functools.cache
-def _pmapped(step: Callable, devices: tuple[jax.Device, ...], donate: tuple[int, ...]) -> Callable:
+def _pmapped(step: Callable, devices: tuple[JaxDevice, ...], donate: tuple[int, ...]) -> Parallel:
     """One pmapped function for each set of devices, so that JAX finds what it compiled before."""
     return jax.pmap(step, axis_name=AXIS, devices=devices, donate_argnums=donate)

@@ -1,7 +1,8 @@
-"""What training changes from step to step."""
+"""What is learnt, and what training changes: the task, parameters and all that goes with them."""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,101 @@ import optax
 from flax import linen as nn
 from flax import struct
 
-from hsi_jax.train.task import Classification, SampleLoss
+from hsi_jax.errors import InputError
+
+Prepare = Callable[[jax.Array, jax.Array | None], jax.Array]
+
+
+class Task(Protocol):
+    """What the step needs of a task: how losses and predictions follow from parameters."""
+
+    def losses(
+        self,
+        params: Any,
+        batch_stats: Any,
+        batch: Any,
+        mask: jax.Array,
+        key: jax.Array,
+        sample_keys: jax.Array,
+    ) -> tuple[jax.Array, Any]:
+        """The loss of each sample, float32 [m], and the running statistics after them.
+
+        Args:
+            params: tree of float32 arrays.
+            batch_stats: running statistics before.
+            batch: what the samples' `take` returned, arrays [m, ...].
+            mask: 1 for a sample, 0 for padding, float32 [m].
+            key: of the microbatch.
+            sample_keys: a key for each sample, [m].
+        """
+        ...
+
+    def logits(self, params: Any, batch_stats: Any, inputs: jax.Array) -> jax.Array:
+        """The logits of each input, float32 [m, classes], with nothing drawn at random.
+
+        Raises:
+            InputError: if the task has no classes.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Cross-entropy of a Flax module that maps inputs to logits; a sample is (input, class).
+
+    Attributes:
+        module: called with `train` and `mask`.
+        prepare: makes the module's inputs [m, ...] of the samples', given a key for each sample
+            [m] in training and None in prediction; None for samples that are inputs already.
+    """
+
+    module: nn.Module
+    prepare: Prepare | None = None
+
+    def losses(self, params, batch_stats, batch, mask, key, sample_keys) -> tuple[jax.Array, Any]:
+        """See `Task.losses`."""
+        inputs, labels = batch
+        logits, updates = self.module.apply(
+            {"params": params, "batch_stats": batch_stats},
+            self.prepare(inputs, sample_keys) if self.prepare else inputs,
+            train=True,
+            mask=mask,
+            rngs={"dropout": key},
+            mutable=["batch_stats"],
+        )
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+        return losses, updates.get("batch_stats", {})
+
+    def logits(self, params, batch_stats, inputs) -> jax.Array:
+        """See `Task.logits`."""
+        inputs = self.prepare(inputs, None) if self.prepare else inputs
+        logits = self.module.apply({"params": params, "batch_stats": batch_stats}, inputs)
+        assert isinstance(logits, jax.Array)  # for type checkers: nothing is mutable here
+        return logits
+
+
+@dataclass(frozen=True)
+class SampleLoss:
+    """Any loss of one's own, without running statistics.
+
+    Attributes:
+        loss: maps parameters, a batch (a tree of arrays [m, ...]) and a key of the microbatch to
+            the loss of each sample, [m]. A sample's loss must not depend on the others in its
+            microbatch, because some of them may be padding.
+    """
+
+    loss: Callable[[Any, Any, jax.Array], jax.Array]
+
+    def losses(self, params, batch_stats, batch, mask, key, sample_keys) -> tuple[jax.Array, Any]:
+        """See `Task.losses`; there are no statistics."""
+        return self.loss(params, batch, key), batch_stats
+
+    def logits(self, params, batch_stats, inputs) -> jax.Array:
+        """A loss of one's own has no classes to predict; this always raises InputError."""
+        raise InputError(
+            "a state of your own loss has no classes to predict; call your own function with "
+            "fitted.state.params instead, or use create_state for a classifier"
+        )
 
 
 class TrainState(struct.PyTreeNode):
@@ -22,7 +117,7 @@ class TrainState(struct.PyTreeNode):
         opt_state: of the optimiser.
         seed: the keys of step t are functions of (seed, t), uint32 [].
         optimizer: any of Optax.
-        task: `Classification` or `SampleLoss`.
+        task: what is learnt.
     """
 
     step: jax.Array
@@ -31,7 +126,7 @@ class TrainState(struct.PyTreeNode):
     opt_state: optax.OptState
     seed: jax.Array
     optimizer: optax.GradientTransformation = struct.field(pytree_node=False)
-    task: Classification | SampleLoss = struct.field(pytree_node=False)
+    task: Task = struct.field(pytree_node=False)
 
     def update(self, grads: Any, batch_stats: Any) -> "TrainState":
         """The state after one update of the optimiser."""
@@ -46,8 +141,9 @@ def create_state(
     module: nn.Module,
     optimizer: optax.GradientTransformation,
     input_shape: tuple[int, ...],
+    *,
     seed: int,
-    prepare: Callable | None = None,
+    prepare: Prepare | None = None,
 ) -> TrainState:
     """The first state of a classifier; it depends on the module, the shape and the seed alone.
 
@@ -68,6 +164,7 @@ def create_loss_state(
     loss: Callable[[Any, Any, jax.Array], jax.Array],
     params: Any,
     optimizer: optax.GradientTransformation,
+    *,
     seed: int,
 ) -> TrainState:
     """The first state of one's own loss and parameters; see `SampleLoss`.
@@ -91,3 +188,8 @@ def _first_state(params, batch_stats, optimizer, seed, task) -> TrainState:
         optimizer=optimizer,
         task=task,
     )
+
+
+def count_parameters(state: TrainState) -> int:
+    """Number of trained numbers."""
+    return sum(leaf.size for leaf in jax.tree.leaves(state.params))

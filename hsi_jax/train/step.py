@@ -11,18 +11,17 @@ from jax import lax
 
 from hsi_jax.hetero import Work
 from hsi_jax.hetero.exact import accumulate, combine, exact_sum
-from hsi_jax.train.patches import Patches
-from hsi_jax.train.samples import Rows, Samples
+from hsi_jax.train.samples import SampleSource
 from hsi_jax.train.state import TrainState
 
 AXIS = "replica"
 
 NO_MICROBATCH = 2**32 - 1  # a number that no microbatch of a step has
 
-AnySamples = Patches | Samples | Rows
 
-
-def train_step(state: TrainState, samples: AnySamples, work: Work) -> tuple[TrainState, jax.Array]:
+def train_step(
+    state: TrainState, samples: SampleSource, work: Work
+) -> tuple[TrainState, jax.Array]:
     """Runs the device's own microbatches, sums over all devices exactly, and updates once.
 
     Everything that depends on the number of a microbatch depends on its number j in the batch and
@@ -38,7 +37,7 @@ def train_step(state: TrainState, samples: AnySamples, work: Work) -> tuple[Trai
         every device.
     """
     term = contribution(state, samples, work)
-    loss, grads, stats = exact_sum(term, work.count, most=len(work.ids), axis_name=AXIS)
+    loss, grads, stats = exact_sum(term, work.count, max_terms=len(work.ids), axis_name=AXIS)
     return update_if_finite(state, loss, grads, stats), loss
 
 
@@ -53,7 +52,7 @@ def update_if_finite(state: TrainState, loss: jax.Array, grads: Any, stats: Any)
     return jax.tree.map(partial(jnp.where, jnp.isfinite(loss)), new, old)
 
 
-def local_step(state: TrainState, samples: AnySamples, work: Work) -> jax.Array:
+def local_step(state: TrainState, samples: SampleSource, work: Work) -> jax.Array:
     """The part of `train_step` before communication, apart so that it can be timed.
 
     Returns:
@@ -61,13 +60,13 @@ def local_step(state: TrainState, samples: AnySamples, work: Work) -> jax.Array:
         pass between programs while JAX's x64 is off.
     """
     term = contribution(state, samples, work)
-    sums = accumulate(term, work.count, most=len(work.ids))
+    sums = accumulate(term, work.count, max_terms=len(work.ids))
     with jax.enable_x64(True):
         return lax.bitcast_convert_type(sums, jnp.int32)
 
 
 def update_step(
-    state: TrainState, samples: AnySamples, work: Work, halves: jax.Array, seconds: jax.Array
+    state: TrainState, samples: SampleSource, work: Work, halves: jax.Array, seconds: jax.Array
 ) -> tuple[TrainState, jax.Array, jax.Array]:
     """The rest of `train_step`; tells every device how long each one's `local_step` took.
 
@@ -88,7 +87,7 @@ def update_step(
     return update_if_finite(state, loss, grads, stats), loss, all_seconds
 
 
-def contribution(state: TrainState, samples: AnySamples, work: Work) -> Callable:
+def contribution(state: TrainState, samples: SampleSource, work: Work) -> Callable:
     """What a microbatch adds to the batch, as a function of its place among the device's own.
 
     Returns:
@@ -117,7 +116,9 @@ def contribution(state: TrainState, samples: AnySamples, work: Work) -> Callable
     return term
 
 
-def predict_step(state: TrainState, samples: AnySamples, work: Work) -> tuple[jax.Array, jax.Array]:
+def predict_step(
+    state: TrainState, samples: SampleSource, work: Work
+) -> tuple[jax.Array, jax.Array]:
     """Predicts the device's own microbatches and gathers those of all devices.
 
     Returns:
@@ -125,15 +126,54 @@ def predict_step(state: TrainState, samples: AnySamples, work: Work) -> tuple[ja
         the same on every device. Padding, and the loss of an unlabelled pixel, mean nothing.
     """
 
-    def predict(index, outputs):
+    def predict(index):
         inputs, labels = samples.take(work.ids[index], index)
         logits = state.task.logits(state.params, state.batch_stats, inputs)
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.maximum(labels, 0))
-        at = work.first + index
-        classes = jnp.argmax(logits, axis=-1).astype(jnp.int32)
-        return outputs[0].at[at].set(classes), outputs[1].at[at].set(losses)
+        return jnp.argmax(logits, axis=-1).astype(jnp.int32), losses
 
-    start = jnp.zeros(work.ids.shape, jnp.int32), jnp.zeros(work.ids.shape, jnp.float32)
-    outputs = lax.fori_loop(0, work.count, predict, start)
+    return _gather_microbatches(predict, work)
+
+
+def probability_step(state: TrainState, samples: SampleSource, work: Work) -> jax.Array:
+    """The class probabilities of the device's own microbatches, gathered from all devices.
+
+    Returns:
+        float32 [U, m, C] of the whole batch in its order, the same on every device; of padding
+        they mean nothing.
+    """
+
+    def predict(index):
+        inputs, _ = samples.take(work.ids[index], index)
+        return jax.nn.softmax(state.task.logits(state.params, state.batch_stats, inputs))
+
+    return _gather_microbatches(predict, work)
+
+
+def logits_step(state: TrainState, samples: SampleSource, work: Work) -> jax.Array:
+    """The logits of the device's own microbatches, gathered from all devices.
+
+    Returns:
+        float32 [U, m, ..., C] of the whole batch in its order; of padding they mean nothing.
+    """
+
+    def predict(index):
+        inputs, _ = samples.take(work.ids[index], index)
+        return state.task.logits(state.params, state.batch_stats, inputs)
+
+    return _gather_microbatches(predict, work)
+
+
+def _gather_microbatches(predict: Callable[[jax.Array], Any], work: Work) -> Any:
+    """predict(index) of every microbatch of all devices, each array [U, m, ...]."""
+
+    def put(index, outputs):
+        at = work.first + index
+        return jax.tree.map(lambda all, own: all.at[at].set(own), outputs, predict(index))
+
+    shapes = jax.eval_shape(predict, jax.ShapeDtypeStruct((), jnp.int32))
+    rows = work.ids.shape[0]
+    start = jax.tree.map(lambda leaf: jnp.zeros((rows, *leaf.shape), leaf.dtype), shapes)
+    outputs = lax.fori_loop(0, work.count, put, start)
     # Each entry is computed on one device and 0 on the others, so this sum only gathers.
     return lax.psum(outputs, AXIS)

@@ -1,0 +1,166 @@
+"""A classifier in one call: from a scene and a split to a trained model."""
+
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import NamedTuple
+
+import hsi_jax
+from hsi_jax.cluster.devices import emulate_devices
+from hsi_jax.data.scene import Scene
+from hsi_jax.data.split import Split
+from hsi_jax.hetero import Profile, make_plan, parse_profile
+from hsi_jax.models import build_model, parse_options
+from hsi_jax.train.dataset import Dataset, scene_dataset
+from hsi_jax.train.evaluation import Assessment, evaluate
+from hsi_jax.train.loop import Fit, fit
+from hsi_jax.train.model_folder import Provenance
+from hsi_jax.train.recipe import Recipe
+from hsi_jax.train.replicas import Replicas
+from hsi_jax.train.state import TrainState, create_state
+from hsi_jax.train.trained_model import TrainedModel
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
+
+
+def first_state(dataset: Dataset, recipe: Recipe, model: str, options: str = "") -> TrainState:
+    """The first state of a network for a dataset.
+
+    Args:
+        dataset: that it will learn from.
+        recipe: by which it will.
+        model: name of the architecture, or package.module:factory.
+        options: of it, as `hsi_jax.models.parse_options` reads them.
+
+    Raises:
+        InputError: for an unknown model or option.
+    """
+    module = build_model(model, dataset.num_classes, parse_options(model, options))
+    optimizer = recipe.make_optimizer(recipe.num_steps(len(dataset.split.train)))
+    return create_state(
+        module, optimizer, dataset.input_shape, seed=recipe.seed, prepare=dataset.prepare
+    )
+
+
+class Trained(NamedTuple):
+    """A trained model and how its training went."""
+
+    model: TrainedModel
+    fitted: Fit
+
+
+def train_scene(
+    scene: Scene,
+    split: Split,
+    *,
+    model: str = "cnn2d",
+    options: str = "",
+    patch_size: int | None = None,
+    components: int | None = None,
+    augment: tuple[str, ...] = (),
+    profile: str | Profile = "1",
+    scheme: str = "balanced",
+    recipe: Recipe | None = None,
+    on_step: Callable[[int, float, float], object] = lambda step, loss, seconds: None,
+    on_validation: Callable[[int, Assessment], object] = lambda step, assessment: None,
+) -> Trained:
+    """Trains a classifier of a scene's pixels, as `python -m experiments.run` does.
+
+    The state with the highest OA on the validation pixels of the split is kept (see
+    `hsi_jax.data.hold_out`), or the last one where the split has none.
+
+    Args:
+        scene: with labels.
+        split: of its labelled pixels.
+        model: name of the architecture, or package.module:factory.
+        options: of the architecture, such as "features=(32, 32, 64); hidden=64".
+        patch_size: side of a patch, odd; None for the model's own.
+        components: principal components, 0 for all bands; None for the model's own.
+        augment: names of `hsi_jax.train.augmentation.AUGMENTATIONS`.
+        profile: of the devices, such as "4:2:1:1"; on a CPU they are emulated.
+        scheme: of `hsi_jax.hetero.SCHEMES`.
+        recipe: how it is trained; None for the defaults of `Recipe`.
+        on_step: told each step's number, from 0, its loss and its measured time, s.
+        on_validation: told how many steps have been taken, and how well the state does on the
+            validation pixels.
+
+    Raises:
+        InputError: on a value that cannot be used.
+        DivergenceError: if the training diverges.
+    """
+    recipe = recipe or Recipe()
+    profile = parse_profile(profile) if isinstance(profile, str) else profile
+    emulate_devices(len(profile))
+    plan = make_plan(scheme, profile, recipe.batch_size, recipe.microbatch_size)
+    dataset = scene_dataset(
+        scene, split, model=model, patch_size=patch_size, components=components, augment=augment
+    )
+    state = first_state(dataset, recipe, model, options)
+    replicas = Replicas(len(profile), dataset.samples)
+    count = len(split.train)
+
+    def validate(state: TrainState, step: int) -> tuple:
+        assessment = evaluate(
+            replicas,
+            state,
+            split.validation,
+            dataset.labels,
+            num_classes=dataset.num_classes,
+            profile=profile,
+            plan=plan,
+        )
+        on_validation(step, assessment)
+        return assessment.rank
+
+    fitted = fit(
+        replicas,
+        state,
+        split.train,
+        plan=plan,
+        num_steps=recipe.num_steps(count),
+        seed=recipe.seed,
+        validate=validate if len(split.validation) else None,
+        validate_every=recipe.steps_between_validations(count),
+        on_step=on_step,
+    )
+    trained = TrainedModel.of_training(
+        dataset,
+        fitted.state,
+        architecture=model,
+        options=parse_options(model, options),
+        microbatch_size=recipe.microbatch_size,
+        provenance=provenance_of(dataset, recipe.seed, fitted.best_step),
+    )
+    return Trained(trained, fitted)
+
+
+def provenance_of(
+    dataset: Dataset, seed: int, steps: int, test: dict[str, float] | None = None
+) -> Provenance:
+    """Where a model that was trained on a dataset comes from.
+
+    Args:
+        dataset: that it learnt from.
+        seed: of the training.
+        steps: updates of its parameters.
+        test: OA, AA and kappa on the test samples, where they are known.
+    """
+    split = dataset.split
+    return Provenance(
+        dataset=dataset.name,
+        note=dataset.note,
+        split=split.kind,
+        counts={
+            "train": len(split.train),
+            "validation": len(split.validation),
+            "test": len(split.test),
+        },
+        seed=seed,
+        steps=steps,
+        test=test or {},
+        versions=library_versions(),
+    )
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of hsi_jax and of the libraries that its results depend on."""
+    return {"hsi_jax": hsi_jax.__version__, **{name: version(name) for name in PACKAGES}}

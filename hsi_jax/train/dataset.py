@@ -1,0 +1,190 @@
+"""What a classifier learns from: a scene's pixels or a set's images, ready for the devices."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from hsi_jax.cluster.devices import JaxDevice
+from hsi_jax.data.decoded_cache import DecodedCache, image_bytes
+from hsi_jax.data.image_set import ImageSet, channel_statistics
+from hsi_jax.data.preprocess import Preprocessing
+from hsi_jax.data.scene import Scene
+from hsi_jax.data.split import Split
+from hsi_jax.errors import InputError
+from hsi_jax.models import check_input, find_trait
+from hsi_jax.train.augmentation import Preparation, check_augmentation
+from hsi_jax.train.replicas import fits_on_devices
+from hsi_jax.train.samples import Patches, Samples, Stream
+
+NORMALISED_BY = 2000  # training images, drawn at random
+CHUNK = 256  # images that a thread reads at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labelled samples, divided and ready for the devices.
+
+    Attributes:
+        name: as reports call it.
+        note: what a reader of results has to know, or "".
+        class_names: C names.
+        class_ids: the id that each class has in the files.
+        labels: class index of each sample, -1 where unlabelled, int32 [n].
+        split: which samples train, validate and test.
+        samples: for `Replicas`.
+        input_shape: of the model's input.
+        prepare: from the samples to the model's inputs, or None where they are the inputs.
+        scene: whose pixels they are, or None.
+        preprocessing: of the scene's spectra, or None.
+        images: whose images they are, or None.
+    """
+
+    name: str
+    note: str
+    class_names: tuple[str, ...]
+    class_ids: tuple[int, ...]
+    labels: np.ndarray
+    split: Split
+    samples: Patches | Samples | Stream
+    input_shape: tuple[int, int, int]
+    prepare: Preparation | None = None
+    scene: Scene | None = None
+    preprocessing: Preprocessing | None = None
+    images: ImageSet | None = None
+
+    @property
+    def num_classes(self) -> int:
+        """C."""
+        return len(self.class_names)
+
+
+def scene_dataset(
+    scene: Scene,
+    split: Split,
+    *,
+    model: str,
+    patch_size: int | None = None,
+    components: int | None = None,
+    augment: tuple[str, ...] = (),
+) -> Dataset:
+    """The pixels of a scene, scaled by what its training pixels say, ready to be cut into patches.
+
+    Args:
+        scene: with labels.
+        split: of its labelled pixels.
+        model: name of the architecture, whose defaults hold where the next two are None.
+        patch_size: side of a patch, odd.
+        components: principal components; 0 keeps all bands.
+        augment: names of `hsi_jax.train.augmentation.AUGMENTATIONS`.
+
+    Raises:
+        InputError: if the scene has no labels, or the model cannot take such patches.
+    """
+    labels = scene.require_labels()
+    bands = scene.cube.shape[-1]
+    size = patch_size or find_trait(model, "default_patch_size")
+    _check_neighbours(scene, size)
+    if components is None:
+        default: int = find_trait(model, "default_components")
+        components = min(default, bands, len(split.train) - 1)
+    check_input(model, size, components or bands)
+    preprocessing = Preprocessing.fit(scene.cube, split.train, components)
+    patches = Patches.of_scene(
+        scene.cube, labels, size, nodata=scene.nodata, preprocessing=preprocessing
+    )
+    return Dataset(
+        name=scene.name,
+        note=scene.note,
+        class_names=scene.class_names,
+        class_ids=scene.class_ids,
+        labels=labels.ravel(),
+        split=split,
+        samples=patches,
+        input_shape=(size, size, patches.cube.shape[-1]),
+        # The cube is normalised already, so only augmentation is left to do.
+        prepare=Preparation((0.0,), (1.0,), augment) if augment else None,
+        scene=scene,
+        preprocessing=preprocessing,
+    )
+
+
+def _check_neighbours(scene: Scene, patch_size: int) -> None:
+    rows, columns = scene.cube.shape[:2]
+    if min(rows, columns) == 1 and patch_size > 1:
+        raise InputError(
+            f"`patch_size`={patch_size}: the pixels of {scene.name} ({rows} x {columns}) do not "
+            f"lie in a plane; choose a model of single spectra, `model`=cnn1d, or another with "
+            f"`patch_size`=1"
+        )
+
+
+def image_dataset(
+    images: ImageSet,
+    split: Split,
+    *,
+    model: str,
+    devices: Sequence[JaxDevice],
+    augment: tuple[str, ...] = (),
+    feed: str = "auto",
+    cache_bytes: int = 2**31,
+    seed: int = 0,
+) -> Dataset:
+    """The images of a set, normalised by what its training images say.
+
+    Args:
+        images: the set.
+        split: of its images.
+        model: name of the architecture.
+        devices: that the samples are for.
+        augment: names of `hsi_jax.train.augmentation.AUGMENTATIONS`.
+        feed: "resident" on the devices, "streamed" for each step, or "auto".
+        cache_bytes: of decoded images that are kept in memory.
+        seed: of the draw of the images that the normalisation is measured on.
+
+    Raises:
+        InputError: if the model cannot take such images.
+    """
+    rows, columns, channels = images.shape
+    check_input(model, min(rows, columns), channels, kind="image")
+    check_augmentation(augment, rows, columns)
+    cache = DecodedCache(images, cache_bytes)
+    mean, deviation = channel_statistics(cache, split.train, NORMALISED_BY, seed)
+    return Dataset(
+        name=images.name,
+        note=images.note,
+        class_names=images.class_names,
+        class_ids=tuple(range(images.num_classes)),
+        labels=images.labels,
+        split=split,
+        samples=_image_samples(feed, cache, devices),
+        input_shape=images.shape,
+        prepare=Preparation(tuple(mean.tolist()), tuple(deviation.tolist()), augment),
+        images=images,
+    )
+
+
+def _image_samples(
+    feed: str, cache: DecodedCache, devices: Sequence[JaxDevice]
+) -> Samples | Stream:
+    """Resident samples where they fit, or as `feed` says."""
+    images = cache.images
+    num_bytes = len(images) * image_bytes(images)
+    if feed == "resident" or (feed == "auto" and fits_on_devices(num_bytes, devices)):
+        return Samples((_read_all(cache), images.labels))
+    return Stream(lambda ids: (cache.read(ids), images.labels[ids]))
+
+
+def _read_all(cache: DecodedCache) -> np.ndarray:
+    """All images, [n, rows, columns, channels]."""
+    images = cache.images
+    pixels = np.empty((len(images), *images.shape), images.dtype)
+
+    def read(start):
+        pixels[start : start + CHUNK] = cache.read(np.arange(start, len(images))[:CHUNK])
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(read, range(0, len(images), CHUNK)))
+    return pixels
