@@ -6,6 +6,7 @@ does, and once each in a program of its own (entry), where XLA:CPU optimises lax
 """
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +30,7 @@ LAYERS = {
 
 def main() -> None:
     """Prints times and their ratios, a row for each layer and place."""
-    arguments = parse_arguments(__doc__.splitlines()[0])
+    arguments = parse_arguments(__doc__)
     print(
         f"{MICROBATCHES} microbatches, {arguments.repeats} interleaved repeats; ratio = lax / "
         f"convolve, above 1 where convolve is faster\n\n{'layer':29}  {'where':5}  {'lax ms':>8}  "
@@ -38,8 +39,8 @@ def main() -> None:
     for layer, sizes in LAYERS.items():
         for where, make in {"entry": make_entry, "loop": make_loop}.items():
             calls = {
-                "lax": make(lax.conv_general_dilated, *sizes),
-                "convolve": make(convolve, *sizes),
+                "lax": make(lax.conv_general_dilated, sizes),
+                "convolve": make(convolve, sizes),
             }
             times = interleave(calls, arguments.repeats)
             ratio = times["lax"] / times["convolve"]
@@ -50,9 +51,9 @@ def main() -> None:
             )
 
 
-def make_loop(conv, *sizes):
+def make_loop(conv, sizes):
     """All microbatches in one program, one after the other, gradients summed."""
-    gradients, params, microbatches = make_layer(conv, *sizes)
+    gradients, params, microbatches = make_layer(conv, sizes)
 
     @jax.jit
     def run(params, microbatches, count):
@@ -65,22 +66,24 @@ def make_loop(conv, *sizes):
     return partial(run, params, microbatches, MICROBATCHES)
 
 
-def make_entry(conv, *sizes):
+def make_entry(conv, sizes):
     """Each microbatch in a call of its own."""
-    gradients, params, microbatches = make_layer(conv, *sizes)
+    gradients, params, microbatches = make_layer(conv, sizes)
     run = jax.jit(gradients)
     return lambda: [run(params, microbatch) for microbatch in microbatches]
 
 
-def make_layer(conv, shape, window, features, padding):
+def make_layer(conv, sizes):
     """The value and both gradients of a layer, its parameters and its microbatches."""
+    shape, window, features, padding = sizes
     layer = nn.Conv(features, window, padding=padding, conv_general_dilated=conv)
     rng = np.random.default_rng(0)
     microbatches = jnp.asarray(rng.normal(size=(MICROBATCHES, *shape)), jnp.float32)
     params = layer.init(jax.random.key(0), microbatches[0])
 
     def loss(params, inputs):
-        return jnp.sum(jnp.square(layer.apply(params, inputs)))
+        outputs: Any = layer.apply(params, inputs)
+        return jnp.sum(jnp.square(outputs))
 
     return jax.value_and_grad(loss, argnums=(0, 1)), params, microbatches
 

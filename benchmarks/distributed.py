@@ -3,56 +3,41 @@
     python -m benchmarks.distributed [--profile 2:1:1] [--repeats 3] [--steps 30]
         [--batch_size 192] [--microbatch_size 16] [--torch_python PATH]
 
-The profile says how fast the processes really are: as `experiments.launch` does, they are pinned to
+The profile says how fast the processes really are. As `experiments.launch` does, they are pinned to
 cores, with one thread each, and held to their part of a core's time (2:1:1 on two cores is a core
 for one process and one that two share; 2:1 is a core for each, one process slowed to half). All
 train the cnn2d on batches of samples of 11x11x30. `balanced` and the proportional peers divide
 the batch by these speeds, the others evenly. `ideal` is the batch divided by the sum of the
 throughputs that our processes reach while all of them compute and none communicates: no division
-of the batch could be faster with our kernels. What these throughputs allow over even shares is
-`allowed gain`. `timed` is a step that measures the devices, as one in --retime_every is.
+of the batch could be faster with our kernels. `allowed gain` is the speed-up over even shares that
+these throughputs allow. `timed` is a step that measures the devices, as one in --retime_every does.
 
-PyTorch and Horovod are optional (benchmarks/peers/requirements.txt) and may live in another
+PyTorch and Horovod are optional (experiments/peers/requirements.txt) and may live in another
 environment, whose Python is given by --torch_python.
 """
 
 import argparse
-import contextlib
-import json
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import describe_machine
-from hsi_jax.errors import InputError
+from benchmarks.measure import first_line
+from experiments.peer import PEERS, Peer, find_version, rank_command
+from hsi_jax.errors import InputError, name_flags
 from hsi_jax.hetero import Plan, Profile, make_plan, parse_profile
-from hsi_jax.hetero.placement import Placement, place
-from hsi_jax.hetero.throttle import Throttle
-from hsi_jax.hetero.workers import Worker, Workers, available_cores, free_port
+from hsi_jax.launch.measured_processes import describe_machine, run_measured
+from hsi_jax.launch.placement import Placement, place
+from hsi_jax.launch.workers import available_cores, free_port
 
-PATIENCE_SECONDS = 600  # for one start of all processes; three on two cores need about 15
-ONE_THREAD = {"NPROC": "1", "OMP_NUM_THREADS": "1"}
-READY = "ready"  # what rank 0 prints when nothing is left to compile
-# Row: the peer's module, what it needs, and our scheme that divides the batch alike.
-PEERS = {
-    "DDP even": ("ddp", "torch", "even"),
-    "DDP proportional": ("ddp", "torch", "balanced"),
-    "Horovod even": ("horovod", "horovod", "even"),
-    "Horovod proportional": ("horovod", "horovod", "balanced"),
-}
 OURS = ("ideal", "balanced", "even", "timed", "own work", "sum and update")
 RATIOS = (
     ("balanced", "ideal"),
     ("even", "balanced"),
     ("timed", "balanced"),
-    *((peer, "balanced") for peer in PEERS),
+    *((peer.label, "balanced") for peer in PEERS.values()),
 )
 
 Times = dict[str, float]  # milliseconds by row; and "allowed gain", a ratio
@@ -63,7 +48,8 @@ def main() -> None:
     arguments = parse_arguments()
     profile, placements = arguments.profile, arguments.placements
     plans = make_plans(profile, arguments.batch_size, arguments.microbatch_size)
-    versions = {name: find_version(arguments.torch_python, name) for name in ("torch", "horovod")}
+    modules = dict.fromkeys(peer.module for peer in PEERS.values())
+    versions = {module: find_version(arguments.torch_python, module) for module in modules}
     print(describe_machine(pinned=False))
     print(
         f"load average {os.getloadavg()[0]:.2f} at the start; processes on cores "
@@ -77,11 +63,12 @@ def main() -> None:
     rounds = []
     for _ in range(arguments.repeats):
         times = time_ours(placements, plans, arguments.steps)
-        for row, (_, needs, scheme) in PEERS.items():
-            if versions[needs]:
-                command = peer_commands(row, plans[scheme], arguments.steps, arguments.torch_python)
-                (line,) = run(placements, command)
-                times[row] = median_ms(line["step_seconds"])
+        for peer in PEERS.values():
+            if versions[peer.module]:
+                plan = plans[peer.scheme]
+                commands = peer_commands(peer, plan, arguments.steps, arguments.torch_python)
+                (line,) = run_measured(placements, commands)
+                times[peer.label] = median_ms(line["step_seconds"])
         rounds.append(times)
     print(format_times(rounds))
     print(format_ratios(rounds))
@@ -89,7 +76,7 @@ def main() -> None:
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the flags; the profile becomes one, with the `placements` of its processes."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=first_line(__doc__))
     parser.add_argument("--profile", default="2:1:1", help="speeds of the processes")
     parser.add_argument("--repeats", type=int, default=3, help="rounds of all in turn")
     parser.add_argument("--steps", type=int, default=30, help="timed steps in each round")
@@ -111,7 +98,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         flags.profile = parse_profile(speeds)
         flags.placements = place(flags.profile.speeds, available_cores())
     except InputError as error:
-        parser.error(f"--profile={speeds}: {error}")
+        parser.error(f"--profile={speeds}: {name_flags(str(error), {'profile': 'profile'})}")
     return flags
 
 
@@ -123,17 +110,11 @@ def make_plans(profile: Profile, batch_size: int, microbatch_size: int) -> dict[
     }
 
 
-def find_version(python: str, module: str) -> str | None:
-    """The version of a module in that Python, or None where it cannot be imported."""
-    code = f"import {module}; print({module}.__version__)"
-    found = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
-    return found.stdout.strip() if found.returncode == 0 else None
-
-
 def time_ours(placements: Sequence[Placement], plans: dict[str, Plan], steps: int) -> Times:
     """Medians of our steps, both plans in the same processes, the ideal and where time goes."""
     port = free_port()
-    lines = run(placements, [our_command(r, port, plans, steps) for r in range(len(placements))])
+    commands = [our_command(rank, port, plans, steps) for rank in range(len(placements))]
+    lines = run_measured(placements, commands)
     results = dict(zip(plans, lines, strict=True))
     balanced, even = results["balanced"], results["even"]
     rates = np.array(balanced["throughputs"])
@@ -151,58 +132,23 @@ def time_ours(placements: Sequence[Placement], plans: dict[str, Plan], steps: in
 
 
 def our_command(rank: int, port: int, plans: dict[str, Plan], steps: int) -> tuple[str, ...]:
-    """Starts one process of `benchmarks.cluster_step`, for all plans in turn."""
+    """Starts a process of `experiments.cluster_step`, which takes all plans in turn."""
     some = next(iter(plans.values()))
     shares = [",".join(map(str, plan.shares)) for plan in plans.values()]
     return (
-        *(sys.executable, "-m", "benchmarks.cluster_step", f"--coordinator=localhost:{port}"),
+        *(sys.executable, "-m", "experiments.cluster_step", f"--coordinator=localhost:{port}"),
         *(f"--num_processes={len(some.shares)}", f"--process_id={rank}"),
         *(f"--microbatch_size={some.microbatch_size}", f"--steps={steps}", "--shares", *shares),
     )
 
 
-def peer_commands(row: str, plan: Plan, steps: int, python: str) -> list[tuple[str, ...]]:
-    """Starts the ranks of a peer of `benchmarks.peers`."""
-    port, world = free_port(), len(plan.counts)
-    counts = ",".join(map(str, plan.counts))
+def peer_commands(peer: Peer, plan: Plan, steps: int, python: str) -> list[tuple[str, ...]]:
+    """Start the ranks of a peer, which time their steps."""
+    port = free_port()
     return [
-        (
-            *(python, "-m", f"benchmarks.peers.{PEERS[row][0]}", f"--rank={rank}"),
-            *(f"--world={world}", f"--port={port}", f"--counts={counts}", f"--steps={steps}"),
-        )
-        for rank in range(world)
+        (*rank_command(peer, plan.counts, rank, python=python, port=port), f"--steps={steps}")
+        for rank in range(len(plan.counts))
     ]
-
-
-def run(placements: Sequence[Placement], commands: Sequence[tuple[str, ...]]) -> list[dict]:
-    """Runs a command at each place, all at once, and reads the lines of JSON that rank 0 prints.
-
-    From when rank 0 has printed `READY`, the processes are held to their part of a core's time.
-
-    Raises:
-        WorkerError: if a process fails.
-        TimeoutError: if they have not ended after `PATIENCE_SECONDS`.
-    """
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    with tempfile.TemporaryDirectory(prefix="hsi_jax-") as folder, contextlib.ExitStack() as stack:
-        logs = [Path(folder, f"rank{rank}.log") for rank in range(len(placements))]
-        ranks = zip(commands, placements, logs, strict=True)
-        workers = [Worker(command, ONE_THREAD, place.core, log) for command, place, log in ranks]
-        running = stack.enter_context(Workers(workers))
-        throttle = Throttle(running.processes, placements)
-        throttled = False
-
-        def watch():
-            nonlocal throttled
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{commands[0]} has not ended within {PATIENCE_SECONDS} s")
-            if not throttled and READY in logs[0].read_text(encoding="utf-8").splitlines():
-                stack.enter_context(throttle)
-                throttled = True
-
-        running.wait(watch)
-        lines = logs[0].read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines if line.startswith("{")]
 
 
 def median_ms(seconds: Sequence[float]) -> float:
@@ -214,7 +160,7 @@ def format_times(rounds: Sequence[Times]) -> str:
     """A row for each competitor: its step in every repeat and the median of these, in ms."""
     numbers = "".join(f"{f'repeat {n}':>10}" for n in range(1, len(rounds) + 1))
     lines = [f"{'median ms a step':28}{numbers}{'median':>10}"]
-    for row in (*OURS, *PEERS):
+    for row in (*OURS, *(peer.label for peer in PEERS.values())):
         lines.append(f"{row:28}{_format_cells([times.get(row) for times in rounds], 1)}")
     return "\n".join(lines) + "\n"
 
@@ -232,9 +178,10 @@ def format_ratios(rounds: Sequence[Times]) -> str:
 
 
 def _format_cells(values: Sequence[float | None], digits: int) -> str:
-    if None in values:
+    found = [value for value in values if value is not None]
+    if not found:
         return f"{'not installed':>15}"
-    return "".join(f"{value:10.{digits}f}" for value in (*values, np.median(values)))
+    return "".join(f"{value:10.{digits}f}" for value in (*found, float(np.median(found))))
 
 
 if __name__ == "__main__":

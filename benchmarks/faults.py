@@ -1,4 +1,4 @@
-"""Disturbs runs in every way we know and compares their ends, bit for bit, with a quiet one's.
+"""Disturbs runs in every way we know, and compares their ends bit for bit with an undisturbed run.
 
     python -m benchmarks.faults --kills=20
 
@@ -21,33 +21,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import psutil
 
-from benchmarks.measure import describe_machine
+from benchmarks.launched import STEPS, Launched, copy_result, result, steps_logged
+from benchmarks.measure import first_line
+from hsi_jax.launch.measured_processes import describe_machine
 
-STEPS = 240
-RUN_FLAGS = (
-    "--model=cnn2d",
-    "--model_options=features=(8, 8, 8); hidden=16",
-    "--patch_size=3",
-    "--components=6",
-    "--batch_size=60",
-    "--microbatch_size=8",
-    f"--steps={STEPS}",
-    "--optimizer=sgd",
-    "--learning_rate=0.05",
-    "--checkpoint_every=10",
-)
 KILLS_PER_RUN = 5
 WITHIN_SECONDS = 10  # of a start, a kill that is not to hit the saving
 NO_ROOM = "could not be saved|cannot be written"
-PATIENCE_SECONDS = 600
 
 
 @dataclass
 class Tally:
-    """What became of the faults of one kind."""
+    """The outcome of the faults of one kind."""
 
     injected: int = 0
     survived: int = 0
@@ -55,78 +42,8 @@ class Tally:
     wrong_results: int = 0
 
 
-class Launched:
-    """A launcher that is running, and what it has printed so far."""
-
-    def __init__(self, workdir: Path, *flags: str, profile: str = "1:1", resume: bool = False):
-        self.workdir = workdir
-        self._log = workdir.with_name(f"{workdir.name}.{time.monotonic_ns()}.log")
-        command = [sys.executable, "-m", "experiments.launch", f"--profile={profile}", *flags]
-        command += ["--", *RUN_FLAGS, f"--workdir={workdir}", *["--resume"] * resume]
-        with open(self._log, "wb") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-
-    def output(self) -> str:
-        """All that it has printed so far."""
-        return self._log.read_text()
-
-    def restarts(self) -> list[str]:
-        """What was printed after each restart."""
-        return self.output().split("Restart ")[1:]
-
-    def workers(self) -> list[psutil.Process]:
-        """Its processes that have become runs, by rank."""
-        found, children = {}, []
-        with contextlib.suppress(psutil.NoSuchProcess):  # it may end at any moment
-            children = psutil.Process(self.process.pid).children()
-        for child in children:
-            with contextlib.suppress(psutil.Error):
-                rank = re.search(r"--process_id=(\d+)", " ".join(child.cmdline()))
-                if rank and child.status() != psutil.STATUS_ZOMBIE:
-                    found[int(rank[1])] = child
-        return [found[rank] for rank in sorted(found)]
-
-    def wait_until(self, condition: Callable[[], object]) -> bool:
-        """Waits for a condition; False if the launcher has ended before."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not condition():
-            if self.process.poll() is not None:
-                return bool(condition())
-            if time.monotonic() > deadline:
-                raise TimeoutError(self.output())
-            time.sleep(0.001)
-        return True
-
-    def finish(self) -> int:
-        """The launcher's exit code, once it has ended."""
-        return self.process.wait(PATIENCE_SECONDS)
-
-    def saves(self) -> list[Path]:
-        """The checkpoint that is being written, if any."""
-        return list((self.workdir / "checkpoints").glob("*.partial"))
-
-    def sound(self) -> list[Path]:
-        """The checkpoints that are complete, the newest last."""
-        return sorted(p for p in (self.workdir / "checkpoints").glob("*") if p.name.isdigit())
-
-
-def steps_logged(workdir: Path) -> int:
-    """Steps in metrics.jsonl."""
-    path = workdir / "metrics.jsonl"
-    return path.read_text().count('"kind": "step"') if path.exists() else 0
-
-
-def result(workdir: Path) -> tuple[list[dict], dict[str, bytes]]:
-    """The steps and validations as they were logged, but for times; all parameters as bytes."""
-    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
-    times = ("seconds", "step_seconds")
-    lines = [{key: v for key, v in line.items() if key not in times} for line in lines]
-    with np.load(workdir / "parameters.npz") as arrays:
-        return lines, {name: arrays[name].tobytes() for name in arrays}
-
-
 def kill_one(launched: Launched, rng: random.Random, saving: bool) -> int | None:
-    """Kills a process at a random moment, or process 0 while it saves; gives the steps so far."""
+    """Kills a process at a random moment, or process 0 while it saves; returns the steps so far."""
     if not launched.wait_until(launched.workers):
         return None
     if saving:
@@ -170,12 +87,12 @@ def damage_newest(launched: Launched, rng: random.Random) -> str:
 
 
 def lost_steps(outputs: list[str], logged: list[int]) -> int:
-    """Steps that were taken twice: those logged at each fault, but for those resumed after.
+    """Steps that were taken twice: those logged at each fault, minus those that were resumed.
 
     Args:
-        outputs: what was printed after each fault.
+        outputs: printed after each fault.
         logged: steps in metrics.jsonl at each fault; a start that was killed before it resumed has
-            left there what it found.
+            left the file as it was.
     """
     lost = 0
     for output, steps in zip(outputs, logged, strict=False):
@@ -185,7 +102,7 @@ def lost_steps(outputs: list[str], logged: list[int]) -> int:
 
 
 def kills(
-    folder: Path, rng: random.Random, count: int, elastic: bool, first_saving: bool = False
+    folder: Path, rng: random.Random, count: int, *, elastic: bool, first_saving: bool = False
 ) -> tuple[int, int, int]:
     """Kills processes of one run, every other one while it saves.
 
@@ -252,18 +169,13 @@ def full_disk(folder: Path, rng: random.Random) -> tuple[int, int, int]:
         kill_now(launched)
         code = launched.finish()
         lost = lost_steps(launched.restarts(), [logged])
-        (folder.parent / f"{folder.name}-result").mkdir()
-        for name in ("metrics.jsonl", "parameters.npz"):
-            if (run / name).exists():
-                (folder.parent / f"{folder.name}-result" / name).write_bytes(
-                    (run / name).read_bytes()
-                )
+        copy_result(run, folder.with_name(f"{folder.name}-result"))
     return 1, lost, code if told else code or 1
 
 
 @contextlib.contextmanager
 def small_disk(folder: Path) -> Iterator[Callable[[Launched], Callable[[], object]]]:
-    """A disk that can be filled: its function does so, and gives what makes room again."""
+    """A disk that can be filled, by a function that returns another one to make room again."""
     command = ("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder))
     if subprocess.run(command, capture_output=True, check=False).returncode:
         yield _limit_files
@@ -290,7 +202,7 @@ def _limit_files(launched: Launched) -> Callable[[], object]:
 
 def main() -> None:
     """Prints a line for each kind of fault; ends with code 1 if any run ended in other bits."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=first_line(__doc__))
     parser.add_argument("--kills", type=int, default=20, help="kill -9, half of them while saving")
     parser.add_argument("--others", type=int, default=4, help="faults of each other kind")
     parser.add_argument("--seed", type=int, default=0)

@@ -17,12 +17,13 @@ import optax
 from PIL import Image
 
 from benchmarks.measure import parse_arguments
+from hsi_jax.cluster import emulate_devices
 from hsi_jax.data import ImageSet, batch_ids, load_image_set
-from hsi_jax.hetero import deal, emulate_devices, make_plan, parse_profile
+from hsi_jax.hetero import deal, make_plan, parse_profile
 from hsi_jax.models import build_model
 from hsi_jax.train import Replicas, Samples, Stream, create_state
+from hsi_jax.train.augmentation import Preparation
 from hsi_jax.train.feed import Feed
-from hsi_jax.train.preparation import Preparation
 from hsi_jax.train.stepper import Stepper
 
 BATCH_SIZE, MICROBATCH_SIZE = 128, 16
@@ -32,7 +33,7 @@ RANDOM_IMAGES = 1024
 
 def main() -> None:
     """Prints images per second of both, in every round, and their ratio."""
-    arguments = parse_arguments(__doc__.splitlines()[0], add_flags)
+    arguments = parse_arguments(__doc__, add_flags)
     emulate_devices(2)
     with tempfile.TemporaryDirectory(prefix="hsi_jax-") as folder:
         if not arguments.data_dir:
@@ -81,11 +82,11 @@ class Training:
         """Compiles and warms up."""
         profile = parse_profile("1")
         plan = make_plan("balanced", profile, BATCH_SIZE, MICROBATCH_SIZE)
-        self._replicas = Replicas(profile, plan, samples)
+        self._replicas, self._plan = Replicas(len(profile), samples), plan
         self._ids = np.arange(len(images), dtype=np.int32)
         prepare = Preparation((127.0,) * 3, (64.0,) * 3, ("flip", "rotate"))
         module = build_model("resnet20", images.num_classes, {"stem": "medium"})
-        state = create_state(module, optax.sgd(0.01), images.shape, 0, prepare)
+        state = create_state(module, optax.sgd(0.01), images.shape, seed=0, prepare=prepare)
         self._live = self._replicas.replicate(state)
         self._done = 0
         self._stepper = Stepper(self._replicas, self._live, self._replicas.ready(self._work(0)))
@@ -93,7 +94,7 @@ class Training:
 
     def images_per_second(self) -> float:
         """Trains `STEPS` steps."""
-        start = time.perf_counter()
+        start, loss = time.perf_counter(), 0.0
         with Feed(self._replicas, self._work, self._done + STEPS) as feed:
             for step in range(self._done, self._done + STEPS):
                 self._live, loss = self._stepper.step(self._live, feed.take(step))
@@ -103,7 +104,7 @@ class Training:
         return STEPS * BATCH_SIZE / (time.perf_counter() - start)
 
     def _work(self, step):
-        return deal(batch_ids(self._ids, BATCH_SIZE, 0, step), self._replicas.plan)
+        return deal(batch_ids(self._ids, BATCH_SIZE, 0, step), self._plan)
 
 
 if __name__ == "__main__":

@@ -25,14 +25,18 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import png
 import scipy.io
+import tifffile
 
 from hsi_jax.data import read_array
+from hsi_jax.data.picture import read_picture
 from hsi_jax.errors import InputError
 
 TRIAL_SECONDS = 10
 SPARE_BYTES = 256 * 2**20  # that a trial may allocate
 EDGE = 600  # bytes from either end, where headers and directories are
+PICTURES = (".tif", ".png", ".jpg")  # the others are scenes
 WELL = ("right", "other values", "refused")
 
 _NUMBERS = [0, 1, 2, -1, 127, 255, 2**15, 2**31 - 1, -(2**31), 2**32 - 1, 2**40, 2**63 - 1]
@@ -42,7 +46,7 @@ def damage(content: bytes, rng: np.random.Generator) -> bytes:
     """Damages a file's content in one to three ways."""
     for _ in range(rng.integers(1, 4)):
         if content:
-            kind = _DAMAGES[rng.integers(len(_DAMAGES))]
+            kind = _DAMAGES[int(rng.integers(len(_DAMAGES)))]
             content = bytes(kind(bytearray(content), rng))
     return content
 
@@ -73,7 +77,7 @@ def _remove(content: bytearray, rng: np.random.Generator) -> bytearray:
 
 def _insert(content: bytearray, rng: np.random.Generator) -> bytearray:
     start = _place(content, rng)
-    content[start:start] = rng.bytes(rng.integers(1, 65))
+    content[start:start] = rng.bytes(int(rng.integers(1, 65)))
     return content
 
 
@@ -109,7 +113,10 @@ _DAMAGES: Sequence[Callable] = (
 
 
 def write_samples(folder: Path) -> list[Path]:
-    """Writes a small file of every kind, each with a 3-D `cube`; returns their paths."""
+    """Writes a small file of every kind, of the same numbers; returns their paths.
+
+    They hold a cube of 7 x 6 x 5, except v4.mat, whose arrays have two axes.
+    """
     rng = np.random.default_rng(0)
     cube = rng.integers(0, 4000, (7, 6, 5)).astype(np.uint16)
     labels = rng.integers(0, 4, (7, 6)).astype(np.uint8)
@@ -122,17 +129,55 @@ def write_samples(folder: Path) -> list[Path]:
     for name, deflated in (("v6.mat", False), ("v7.mat", True)):
         arrays = {"cube": cube.astype(float), "labels": labels, "sparse": sparse, **other}
         scipy.io.savemat(folder / name, arrays, do_compression=deflated)
+    nested = {"hsi": {"Data": cube, "more": {"labels": sparse}, "names": ["soil", "corn"]}, **other}
+    scipy.io.savemat(folder / "nested.mat", nested, do_compression=True)
+    scipy.io.savemat(folder / "cells.mat", {"c": np.array([{"a": sparse}, cube, "text"], object)})
+    scipy.io.savemat(folder / "v4.mat", {"gt": labels, "text": "words"}, format="4")
+    _write_pictures(folder, cube)
     with h5py.File(folder / "hdf5.mat", "w", libver="latest") as file:
-        file["cube"] = cube.T.astype(np.float32)
+        file["cube"] = cube.astype(np.float32)
         file["texts"] = np.array(["a", "b"], object)
     with h5py.File(folder / "v73.mat", "w", userblock_size=512) as file:
         file.create_dataset("cube", data=cube.T, chunks=(2, 6, 7), compression="gzip")
         file.create_dataset("labels", data=labels.T)
         file.create_group("#refs#").create_dataset("a", data=np.frombuffer(b"text", np.uint8))
         file["cube"].attrs["MATLAB_class"] = np.bytes_("uint16")
+    with h5py.File(folder / "refs.mat", "w") as file:
+        part = file.create_dataset("#refs#/a", data=cube.T)
+        cell = file.create_dataset(
+            "c", data=np.array([[part.ref, part.ref]], h5py.ref_dtype)[:, :1]
+        )
+        cell.attrs["MATLAB_class"] = np.bytes_("cell")
+        group = file.create_group("sparse")
+        group.attrs["MATLAB_sparse"] = 7
+        for name, values in ("data", sparse.data), ("ir", sparse.indices), ("jc", sparse.indptr):
+            group[name] = values
     with open(folder / "v73.mat", "r+b") as stream:
         stream.write(b"MATLAB 7.3 MAT-file".ljust(508) + struct.pack("<HH", 0x0200, 0x4D49))
     return sorted(folder.iterdir())
+
+
+def _write_pictures(folder: Path, cube: np.ndarray) -> None:
+    """Images of five bands, and one of 16-bit colours."""
+    for name, coding in (
+        ("plain", {}),
+        ("deflated", {"compression": "zlib", "predictor": True}),
+        ("planes", {"planarconfig": "separate"}),
+        ("tiles", {"tile": (16, 16), "bigtiff": True, "byteorder": ">"}),
+    ):
+        pixels = cube.transpose(2, 0, 1) if name == "planes" else cube
+        coding = {"planarconfig": "contig", "photometric": "minisblack", **coding}
+        tifffile.imwrite(folder / f"{name}.tif", pixels, **coding)
+    with open(folder / "colours.png", "wb") as stream:
+        writer = png.Writer(width=6, height=7, greyscale=False, bitdepth=16)
+        writer.write(stream, cube[..., :3].reshape(7, -1).tolist())
+
+
+def read(path: Path) -> np.ndarray:
+    """Reads any of the samples, or a file like them."""
+    if path.suffix in PICTURES:
+        return read_picture(path, path.name)
+    return read_array(path, ndim=(3, 2))
 
 
 def run_trials(path: Path, first: int, last: int, seed: int) -> list[tuple[int, str]]:
@@ -172,7 +217,7 @@ def run_trials(path: Path, first: int, last: int, seed: int) -> list[tuple[int, 
 def _be_child(path: Path, first: int, last: int, seed: int) -> None:
     """Does the trials in this process, a line for each."""
     warnings.simplefilter("ignore")
-    sound = read_array(path)
+    sound = read(path)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + SPARE_BYTES, used + SPARE_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -189,7 +234,7 @@ def _be_child(path: Path, first: int, last: int, seed: int) -> None:
 
 def _outcome(path: Path, sound: np.ndarray) -> str:
     try:
-        array = read_array(path)
+        array = read(path)
     except InputError as error:
         if isinstance(error.__cause__, MemoryError):
             return f"allocated too much: {error.__cause__!r}"
@@ -201,7 +246,7 @@ def _outcome(path: Path, sound: np.ndarray) -> str:
 
 def main() -> None:
     """Prints the outcomes of each file, and every trial that did not go well."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Reads thousands of damaged files.")
     parser.add_argument("files", nargs="*", type=Path, help="sound files; default: made")
     parser.add_argument("--trials", type=int, default=2000, help="for each file")
     parser.add_argument("--seed", type=int, default=0, help="of the damage")

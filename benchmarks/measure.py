@@ -2,23 +2,26 @@
 
 import argparse
 import os
-import platform
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import jax
 import numpy as np
 
+from hsi_jax.launch.measured_processes import describe_machine
+
 
 def parse_arguments(
-    description: str, add_flags: Callable[[argparse.ArgumentParser], None] = lambda parser: None
+    docstring: str | None,
+    add_flags: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
 ) -> argparse.Namespace:
     """Reads --repeats and --cores and pins this process; call it before JAX makes its threads.
 
-    `add_flags` defines a benchmark's own.
+    Args:
+        docstring: of the benchmark; its first line is the description.
+        add_flags: defines the benchmark's own flags.
     """
-    parser = argparse.ArgumentParser(description=description)
+    parser = argparse.ArgumentParser(description=first_line(docstring))
     parser.add_argument("--repeats", type=int, default=7, help="rounds of all competitors in turn")
     parser.add_argument("--cores", help="pin to these CPU cores, for example 0 or 0,1")
     add_flags(parser)
@@ -56,13 +59,6 @@ def interleave(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[
     return {name: np.array(seconds) for name, seconds in times.items()}
 
 
-def describe_machine(pinned: bool) -> str:
-    """CPU, cores and JAX version, in a line."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    cores = sorted(os.sched_getaffinity(0))
-    return (
-        f"{models[0] if models else platform.processor()}, {os.cpu_count()} cores, "
-        f"{'pinned to' if pinned else 'free to use'} {cores}; JAX {jax.__version__}"
-    )
+def first_line(docstring: str | None) -> str:
+    """What a program does, by its docstring."""
+    return (docstring or "").partition("\n")[0]

@@ -1,33 +1,37 @@
-"""What checkpoints cost: the same training with and without them, in turn.
+"""The cost of checkpoints: the same training with and without them, in turn.
 
 python -m benchmarks.saving --cores 0,1
 """
 
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-import jax
 import numpy as np
 import optax
 
 from benchmarks.measure import parse_arguments
-from hsi_jax import data, hetero, train
+from hsi_jax import cluster, data, hetero, train
 from hsi_jax.models import find_model
+from hsi_jax.run import Checkpoints
 
 STEPS, SAVE_EVERY = 60, (10, 30)
 
 
 def main() -> None:
     """Prints the time of a step with checkpoints by that without, and that of one save."""
-    arguments = parse_arguments(__doc__.splitlines()[0])
-    hetero.emulate_devices(2)
+    arguments = parse_arguments(__doc__)
+    cluster.emulate_devices(2)
     scene = data.synthetic_scene()
-    split = data.random_split(scene.labels, seed=0, fraction=0.1)
+    assert scene.labels is not None  # a synthetic scene has them
+    split = data.random_split(scene.labels, seed=0, train_fraction=0.1)
     cube = data.Preprocessing.fit(scene.cube, split.train, 30).transform(scene.cube)
     profile = hetero.parse_profile("1:1")
     plan = hetero.make_plan("balanced", profile, batch_size=128, microbatch_size=16)
-    replicas = train.Replicas(profile, plan, train.Patches.of_scene(cube, scene.labels, 11))
+    patches = train.Patches.of_scene(cube, scene.labels, 11)
+    replicas = train.Replicas(len(profile), patches)
     module = find_model("cnn2d")(scene.num_classes)
     state = train.create_state(module, optax.adam(1e-3), (11, 11, 30), seed=0)
 
@@ -35,9 +39,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for repeat in range(arguments.repeats + 1):  # the first one only warms up
             for every, times in seconds.items():
-                checkpoints = train.Checkpoints(Path(folder) / f"{repeat}-{every}", keep=2)
-                times.append(_step_seconds(replicas, state, split.train, checkpoints, every))
-    count = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+                checkpoints = Checkpoints(Path(folder) / f"{repeat}-{every}", keep=2)
+                training = {"plan": plan, "num_steps": STEPS, "seed": 0}
+                fit = partial(train.fit, replicas, state, split.train, **training)
+                times.append(_step_seconds(fit, checkpoints, every))
+    count = train.count_parameters(state)
     base = np.array(seconds[0][1:])
     print(f"cnn2d, {count:,} parameters and Adam, {STEPS} steps of {1e3 * np.median(base):.0f} ms")
     for every in SAVE_EVERY:
@@ -48,18 +54,12 @@ def main() -> None:
         )
 
 
-def _step_seconds(replicas, state, ids, checkpoints, every) -> float:
+def _step_seconds(fit: Callable, checkpoints: Checkpoints, every: int) -> float:
     """Wall time of a step after the first, with all saving that it waits for."""
     moments = []
-    save = checkpoints.save if every else None
-    train.fit(
-        replicas,
-        state,
-        ids,
-        STEPS,
-        seed=0,
+    fit(
         on_step=lambda step, loss, seconds: moments.append(time.perf_counter()),
-        save=save,
+        save=checkpoints.save if every else None,
         save_every=every,
     )
     checkpoints.wait()

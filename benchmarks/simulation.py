@@ -2,129 +2,26 @@
 
     python -m benchmarks.simulation [--repeats 3] [--steps 30]
 
-Two, three and four processes with one thread each train the cnn2d: process 0 has a core to itself,
-the others share a second one. Each start measures t(n) of every process, the all-reduce and the
-steps with balanced and even shares. The model is given t(n), and the latency and bandwidth that
-explain the all-reduce of two processes around a ring, which is what gloo does; all else in the
-column "modelled" follows.
+It is `python -m experiments.simulate --check` with as many repeats and steps as you like; see
+`experiments.simulation_check`.
 """
 
 import argparse
-import os
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
-
-from benchmarks.distributed import run
-from benchmarks.measure import describe_machine
-from hsi_jax.hetero.placement import Placement, place
-from hsi_jax.hetero.profile import Device, Profile
-from hsi_jax.hetero.simulation import Network, step_seconds
-from hsi_jax.hetero.timing import fit_timing
-from hsi_jax.hetero.workers import available_cores, free_port
-
-COUNTS = (2, 3, 4)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One figure, measured and modelled: milliseconds, or a ratio."""
-
-    devices: int
-    what: str
-    measured: float
-    modelled: float
-
-    @property
-    def error(self) -> float:
-        """Of the modelled figure, relative to the measured one."""
-        return self.modelled / self.measured - 1
+from benchmarks.measure import first_line
+from experiments.simulation_check import REPEATS, STEPS, check
 
 
 def main() -> None:
     """Prints the machine, and a table for each repeat."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=3, help="rounds of all processes")
-    parser.add_argument("--steps", type=int, default=30, help="timed steps of each scheme")
+    parser = argparse.ArgumentParser(description=first_line(__doc__))
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="rounds of all processes")
+    parser.add_argument("--steps", type=int, default=STEPS, help="timed steps of each scheme")
     arguments = parser.parse_args()
     for name in ("repeats", "steps"):
         if getattr(arguments, name) < 1:
             parser.error(f"--{name}={getattr(arguments, name)}: give a whole number >= 1")
     check(arguments.repeats, arguments.steps)
-
-
-def check(repeats: int, steps: int) -> None:
-    """Measures and compares; see the module."""
-    cores = available_cores()
-    print(describe_machine(pinned=False))
-    print(f"load average {os.getloadavg()[0]:.2f} at the start; cores {cores[:2]}")
-    for repeat in range(1, repeats + 1):
-        results = [measure(place([n - 1, *[1] * (n - 1)], cores[:2]), steps) for n in COUNTS]
-        network = fit_network(results[0])
-        print(
-            f"\nrepeat {repeat}: latency {1e6 * network.latency:.0f} us, bandwidth "
-            f"{1e-9 * network.bandwidth:.3f} GB/s, fitted to the all-reduces of {COUNTS[0]}"
-        )
-        print(format_table([row for result in results for row in compare(result, network)]))
-
-
-def measure(placements: Sequence[Placement], steps: int) -> dict:
-    """What `benchmarks.simulation_process` prints, of a process at each place."""
-    port = free_port()
-    commands = [
-        (
-            *(sys.executable, "-m", "benchmarks.simulation_process", f"--process_id={rank}"),
-            *(f"--coordinator=localhost:{port}", f"--num_processes={len(placements)}"),
-            f"--steps={steps}",
-        )
-        for rank in range(len(placements))
-    ]
-    (result,) = run(placements, commands)
-    return result
-
-
-def fit_network(result: dict) -> Network:
-    """The network in which a ring takes what the all-reduces of this result took."""
-    devices = len(result["profile"]["devices"])
-    measured = result["all_reduce"]
-    line = fit_timing(measured["bytes"], np.array(measured["seconds"]))
-    messages = 2 * (devices - 1)
-    return Network(
-        latency=line.fixed_cost / messages,
-        bandwidth=messages / devices / line.per_microbatch,
-        all_reduce="ring",
-    )
-
-
-def compare(result: dict, network: Network) -> list[Comparison]:
-    """The medians of a result beside what the model says of them."""
-    profile = Profile(tuple(Device(**device) for device in result["profile"]["devices"]))
-    devices = len(profile)
-    all_reduce = network.all_reduce_seconds(devices, result["all_reduce"]["bytes"][-1])
-    pairs = {"all-reduce, ms": (result["all_reduce"]["seconds"][-1], all_reduce)}
-    for scheme in ("balanced", "even"):
-        modelled, _ = step_seconds(profile, result[scheme]["shares"], all_reduce)
-        pairs[f"{scheme} step, ms"] = (result[scheme]["seconds"], modelled)
-    rows = [
-        Comparison(devices, what, 1e3 * float(np.median(seconds)), 1e3 * modelled)
-        for what, (seconds, modelled) in pairs.items()
-    ]
-    _, balanced, even = rows
-    gain = even.measured / balanced.measured, even.modelled / balanced.modelled
-    return [*rows, Comparison(devices, "gain", *gain)]
-
-
-def format_table(rows: Sequence[Comparison]) -> str:
-    """A line for each comparison."""
-    lines = [f"{'processes':>9}  {'':20}{'measured':>10}{'modelled':>10}{'error':>9}"]
-    for row in rows:
-        lines.append(
-            f"{row.devices:>9}  {row.what:20}{row.measured:>10.3f}{row.modelled:>10.3f}"
-            f"{row.error:>+9.1%}"
-        )
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

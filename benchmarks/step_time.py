@@ -13,7 +13,8 @@ import numpy as np
 import optax
 
 from benchmarks.measure import interleave, parse_arguments
-from hsi_jax.hetero import Plan, Work, deal, emulate_devices, make_plan, parse_profile
+from hsi_jax.cluster import emulate_devices
+from hsi_jax.hetero import Plan, Work, deal, make_plan, parse_profile
 from hsi_jax.models import find_model
 from hsi_jax.train import Patches, Replicas, create_state
 from hsi_jax.train.replicas import fetch
@@ -29,7 +30,7 @@ NUM_CLASSES = 9
 
 def main() -> None:
     """Prints times and their ratios, a row for each profile."""
-    arguments = parse_arguments(__doc__.splitlines()[0])
+    arguments = parse_arguments(__doc__)
     emulate_devices(4)
     print(
         f"cnn2d, {PATCH_SIZE}x{PATCH_SIZE}x{SCENE[2]}, microbatches of {MICROBATCH_SIZE}, "
@@ -76,9 +77,9 @@ def make_steps(profile: str, plan: Plan, works: dict[str, Work]) -> dict[str, Ca
     module = find_model("cnn2d")(num_classes=NUM_CLASSES)
     state = create_state(module, optax.sgd(0.01), (PATCH_SIZE, PATCH_SIZE, SCENE[2]), seed=0)
     patches = Patches.of_scene(cube, labels, PATCH_SIZE)
-    replicas = Replicas(parse_profile(profile), plan, patches)
+    replicas = Replicas(len(parse_profile(profile)), patches)
     live = replicas.replicate(state)
-    step = replicas.pmap(train_step)
+    step = replicas.parallel(train_step)
 
     def run(work):
         # Waiting for each step keeps emulated devices from running out of threads.

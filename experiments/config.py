@@ -1,56 +1,38 @@
-"""The configuration of a run: one frozen value, checked before any work starts."""
+"""The options of a run: one frozen value that checks its own fields.
+
+What needs files, models or the environment is checked by `experiments.resolve`.
+"""
 
 import dataclasses
 import difflib
-import math
-import operator
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
+from absl import flags
+
+from experiments.command_line import check_options, option, options_from_flags, parse_flags
 from hsi_jax.data.catalogue import CATALOGUE
 from hsi_jax.data.image_catalogue import IMAGE_CATALOGUE
 from hsi_jax.data.image_loader import FOLDER, TFDS_PREFIX
+from hsi_jax.data.reading import Reading
 from hsi_jax.errors import InputError
-from hsi_jax.hetero import SCHEMES, make_plan, parse_profile
-from hsi_jax.hetero.cluster import finds_cluster
-from hsi_jax.models import MODELS, build_model, check_kind, parse_options
-from hsi_jax.train.augmentation import AUGMENTATIONS, parse_augmentation
+from hsi_jax.hetero import SCHEMES
+from hsi_jax.models import MODELS
+from hsi_jax.run.figure_file import FIGURE_FORMATS, parse_figure_formats
+from hsi_jax.run.lock import new_folder
+from hsi_jax.train.augmentation import AUGMENTATIONS
 from hsi_jax.train.optimizer import OPTIMIZERS, SCHEDULES
+from hsi_jax.train.recipe import Recipe
 
 MEASURED_SIZES = (4, 8, 16, 32, 64)  # microbatches of --microbatch_size=auto
 SCENES = ("synthetic", *CATALOGUE, "file")
+NAMED_SPLITS = ("random", "disjoint", "polygons", "official")
 IMAGE_SETS = (*IMAGE_CATALOGUE, FOLDER)
 
-
-def option(
-    group,
-    default,
-    help,
-    *,
-    choices=(),
-    kind=None,
-    at_least=None,
-    above=None,
-    below=None,
-    word="",
-):
-    """A field of `Config` that is also a flag; `kind` is needed where the default is None.
-
-    Where there is a `word`, the value may be that instead of a number.
-    """
-    metadata = {
-        "group": group,
-        "help": help,
-        "choices": choices,
-        "kind": kind or type(default),
-        "at_least": at_least,
-        "above": above,
-        "below": below,
-        "word": word,
-    }
-    return dataclasses.field(default=default, metadata=metadata)
+_RECIPE = Recipe()
+_READING = tuple(field.name for field in dataclasses.fields(Reading))  # flags of the same name
 
 
 @dataclass(frozen=True)
@@ -72,11 +54,58 @@ class Config:
         "",
         "folder of the data's standard files; without it they are downloaded, if that is allowed, "
         "and kept by TensorFlow Datasets",
+        path=True,
     )
-    cube: str = option("Data", "", "with --dataset=file: the scene, .mat, .npy or .npz, 3-D")
-    labels: str = option("Data", "", "with --dataset=file: its labels, 2-D, 0 = unlabelled")
+    cube: str = option(
+        "Data",
+        "",
+        "with --dataset=file: the scene, .mat, .npy, .npz, GeoTIFF or ENVI; or several GeoTIFF "
+        "files with commas, or a pattern in quotes",
+        path=True,
+    )
+    labels: str = option(
+        "Data",
+        "",
+        "with --dataset=file: its labels, such a file, 2-D, 0 = unlabelled; or polygons or points, "
+        ".geojson, .shp or .gpkg",
+        path=True,
+    )
     cube_variable: str = option("Data", "", "array in the cube's file, where it has several")
     labels_variable: str = option("Data", "", "array in the labels' file, where it has several")
+    labels_attribute: str = option(
+        "Data", "", "attribute of the polygons that names the class; default one called so"
+    )
+    labels_touched: bool = option(
+        "Data",
+        False,
+        "polygons label all pixels that they touch, not those with their centre in it",
+    )
+    unlabelled: str = option(
+        "Data",
+        "",
+        "ids of pixels without a class, such as 0,255, or none; default 0, NaN and ids below 0",
+    )
+    nodata: str = option(
+        "Data",
+        "",
+        "values of pixels without data, such as -9999, nan for all that is not finite; those that "
+        "the file declares are known",
+    )
+    drop_bands: str = option(
+        "Data",
+        "",
+        "bands to leave out, counted from 0, such as 103-107,219; constant: those of one value "
+        "alone; bad: those that the file declares as bad",
+    )
+    band_axis: str = option(
+        "Data",
+        "auto",
+        "axis of the cube along which the bands lie; auto: as the shape of the labels says",
+        choices=("auto", "0", "1", "2"),
+    )
+    keep_fill_values: bool = option(
+        "Data", False, "take values that look like no data as data, even if they spoil the scaling"
+    )
     components: int | None = option(
         "Data", None, "principal components, 0 = all bands; default by model", kind=int, at_least=0
     )
@@ -96,7 +125,10 @@ class Config:
     cache_mb: int = option("Data", 2048, "decoded images kept in memory, MiB", at_least=0)
 
     split: str = option(
-        "Split", "random", "random, disjoint, official, or a FILE with maps train and test"
+        "Split",
+        "random",
+        "random, disjoint, polygons, official, or a FILE with maps train and test",
+        path=True,
     )
     train_fraction: float | None = option(
         "Split",
@@ -140,11 +172,12 @@ class Config:
     profile: str | None = option(
         "Devices",
         None,
-        "speeds such as 4:2:1:1, a preset, a .json file, or measured; default 4:2:1:1 emulated, "
-        "measured in a cluster",
+        "speeds such as 4:2:1:1, a preset, a .json file, or measured; default 4:2:1:1 on a CPU, "
+        "like shares on accelerators, measured in a cluster",
         kind=str,
+        path=True,
     )
-    scheme: str = option("Devices", "balanced", "shares and weights", choices=SCHEMES)
+    scheme: str = option("Devices", "balanced", "shares and weights", choices=tuple(SCHEMES))
     retime_every: int = option(
         "Devices", 20, "steps between the timed steps of --scheme=adaptive", at_least=1
     )
@@ -165,7 +198,7 @@ class Config:
         "Devices", False, "time one step in --retime_every with every scheme, not only adaptive"
     )
     coordinator: str = option(
-        "Devices", "", "host:port of process 0; not needed under SLURM or Open MPI"
+        "Devices", "", "host:port of process 0; not needed under srun, mpirun or torchrun"
     )
     num_processes: int | None = option(
         "Devices", None, "with --coordinator: processes, one for each device", kind=int, at_least=1
@@ -174,24 +207,36 @@ class Config:
         "Devices", None, "with --coordinator: number of this one", kind=int, at_least=0
     )
 
-    batch_size: int = option("Training", 128, "samples per step, over all devices", at_least=1)
+    batch_size: int = option(
+        "Training", _RECIPE.batch_size, "samples per step, over all devices", at_least=1
+    )
     microbatch_size: int | str = option(
         "Training",
-        16,
+        _RECIPE.microbatch_size,
         "samples of a microbatch, the atom of work; or auto: the fastest as measured",
         kind=int,
         at_least=1,
         word="auto",
     )
-    epochs: int = option("Training", 40, "passes over the training pixels", at_least=1)
+    epochs: int = option("Training", _RECIPE.epochs, "passes over the training pixels", at_least=1)
     steps: int | None = option("Training", None, "steps, instead of --epochs", kind=int, at_least=1)
-    optimizer: str = option("Training", "adam", "optimiser", choices=OPTIMIZERS)
-    learning_rate: float = option("Training", 0.001, "highest learning rate", above=0)
-    schedule: str = option("Training", "cosine", "course of the learning rate", choices=SCHEDULES)
-    momentum: float = option("Training", 0.9, "momentum of sgd", at_least=0, below=1)
-    weight_decay: float = option("Training", 0.0, "weight decay, of kernels only", at_least=0)
+    optimizer: str = option("Training", _RECIPE.optimizer, "optimiser", choices=OPTIMIZERS)
+    learning_rate: float = option(
+        "Training", _RECIPE.learning_rate, "highest learning rate", above=0
+    )
+    schedule: str = option(
+        "Training", _RECIPE.schedule, "course of the learning rate", choices=SCHEDULES
+    )
+    momentum: float = option("Training", _RECIPE.momentum, "momentum of sgd", at_least=0, below=1)
+    weight_decay: float = option(
+        "Training", _RECIPE.weight_decay, "weight decay, of kernels only", at_least=0
+    )
     seed: int = option(
-        "Training", 0, "of split, parameters, batches and dropout", at_least=0, below=2**32
+        "Training",
+        _RECIPE.seed,
+        "of split, parameters, batches and dropout",
+        at_least=0,
+        below=2**32,
     )
 
     checkpoint_every: int = option(
@@ -213,31 +258,46 @@ class Config:
         choices=("stop", "skip"),
     )
 
-    workdir: str = option("Output", "", "folder of the results; default runs/ and the time")
+    figures: str = option(
+        "Output", "png", f"formats of the pictures, some of {','.join(FIGURE_FORMATS)}"
+    )
+    tensorboard: bool = option(
+        "Output", False, "write scalars and pictures for TensorBoard as well, to tensorboard/"
+    )
+    workdir: str = option(
+        "Output", "", "folder of the results; default runs/ and the time", path=True
+    )
     overwrite: bool = option("Output", False, "replace an earlier run in --workdir")
 
     def __post_init__(self):
-        _check_choices(self)
-        _check_ranges(self)
+        check_options(self)
+        parse_figure_formats(self.figures)
+        if self.patch_size is not None and self.patch_size % 2 == 0:
+            raise InputError(f"--patch_size={self.patch_size}: give an odd number")
         _check_data(self)
         _check_split(self)
-        _check_model(self)
-        parse_augmentation(self.augment)
         _check_cluster(self)
         _check_resume(self)
-        if self.profile_name != "measured":
-            profile = parse_profile(self.profile_name)
-            make_plan(self.scheme, profile, self.batch_size, self.first_microbatch_size)
 
     def choose_workdir(self) -> str:
-        """The folder asked for, or a new one under runs/ named after the time."""
+        """The folder asked for; or one under runs/ named after the time, which is made.
+
+        Two runs that begin in one second get two folders.
+        """
+        if self.workdir:
+            return self.workdir
         names = f"{_plain(self.dataset)}-{_plain(self.model_name)}"
-        return self.workdir or f"runs/{names}-{datetime.now():%Y%m%d-%H%M%S}"
+        return str(new_folder(f"runs/{names}-{datetime.now():%Y%m%d-%H%M%S}"))
 
     @property
     def is_image_set(self) -> bool:
         """Whether the data are images, and not the pixels of a scene."""
         return self.dataset in IMAGE_SETS or self.dataset.startswith(TFDS_PREFIX)
+
+    @property
+    def reading(self) -> Reading:
+        """What the user says of a scene's arrays."""
+        return Reading.parse(**{name: getattr(self, name) for name in _READING})
 
     @property
     def model_name(self) -> str:
@@ -257,47 +317,13 @@ class Config:
         return self.microbatch_sizes[0]
 
     @property
-    def in_cluster(self) -> bool:
-        """Whether this is one of several processes, one for each device."""
-        return bool(self.coordinator) or finds_cluster()
-
-    @property
-    def profile_name(self) -> str:
-        """The profile asked for, or the default."""
-        default = "measured" if self.in_cluster else "4:2:1:1"
-        return default if self.profile is None else self.profile
-
-
-def _check_choices(config: Config) -> None:
-    for field in dataclasses.fields(config):
-        value, choices = getattr(config, field.name), field.metadata["choices"]
-        if choices and value not in choices:
-            raise InputError(f"--{field.name}={value}: choose one of {', '.join(choices)}")
-
-
-def _check_model(config: Config) -> None:
-    """Makes the model once for any number of classes, so that a mistake shows at once."""
-    build_model(config.model_name, 2, parse_options(config.model_name, config.model_options))
-    check_kind(config.model_name, "image" if config.is_image_set else "patch")
-
-
-def _check_ranges(config: Config) -> None:
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if value and value == field.metadata["word"]:
-            continue
-        for bound, holds in _BOUNDS.items():
-            limit = field.metadata[bound]
-            if value is not None and limit is not None and not holds(value, limit):
-                words = f"{bound.replace('_', ' ')} {limit}"
-                raise InputError(f"--{field.name}={value}: give a number {words}")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise InputError(f"--{field.name}={value}: give a finite number")
-    if config.patch_size is not None and config.patch_size % 2 == 0:
-        raise InputError(f"--patch_size={config.patch_size}: give an odd number")
-
-
-_BOUNDS = {"at_least": operator.ge, "above": operator.gt, "below": operator.lt}
+    def recipe(self) -> Recipe:
+        """How the parameters are learnt; before a size is chosen, with the first one."""
+        names = {field.name for field in dataclasses.fields(Recipe)} - {"microbatch_size"}
+        return Recipe(
+            microbatch_size=self.first_microbatch_size,
+            **{name: getattr(self, name) for name in names},
+        )
 
 
 def _plain(name: str) -> str:
@@ -324,9 +350,17 @@ def _check_data(config: Config) -> None:
         raise InputError("--dataset=file needs both --cube=FILE and --labels=FILE")
     if config.dataset == FOLDER and not config.data_dir:
         raise InputError("--dataset=folder needs --data_dir=FOLDER, with a folder for each class")
-    for name in ("cube", "labels", "cube_variable", "labels_variable"):
+    own = ("cube", "labels", "cube_variable", "labels_variable", "labels_attribute")
+    for name in (*own, "labels_touched"):
         if getattr(config, name) and config.dataset != "file":
             raise InputError(f"--{name} goes with --dataset=file, not --dataset={config.dataset}")
+    _ = config.reading  # reads its texts
+    for name in _READING:
+        unset = Config.__dataclass_fields__[name].default
+        if getattr(config, name) != unset and (config.is_image_set or config.dataset == SCENES[0]):
+            raise InputError(
+                f"--{name} goes with scenes from files, not with --dataset={config.dataset}"
+            )
     if config.data_dir and config.dataset in ("synthetic", "file"):
         raise InputError(f"--data_dir is of no use with --dataset={config.dataset}; leave it out")
 
@@ -342,13 +376,6 @@ def _check_cluster(config: Config) -> None:
             f"--process_id={config.process_id}: give a number below --num_processes="
             f"{config.num_processes}"
         )
-    for name in ("profile", "scheme", "time_devices"):
-        value = getattr(config, name)
-        if value in ("measured", "adaptive", True) and not config.in_cluster:
-            raise InputError(
-                f"--{name}={value} needs a process for each device, because emulated devices have "
-                f"no speeds of their own; use python -m experiments.launch, or --coordinator"
-            )
 
 
 def _check_resume(config: Config) -> None:
@@ -362,16 +389,12 @@ def _check_split(config: Config) -> None:
     if config.train_fraction is not None and config.train_per_class is not None:
         raise InputError("--train_fraction and --train_per_class exclude each other; give one")
     _check_split_kind(config)
-    if config.split in ("random", "disjoint"):
+    if config.split in ("random", "disjoint", "polygons"):
         return
     if config.train_fraction is not None or config.train_per_class is not None:
         raise InputError(
             f"--split={config.split} already says which pixels to train on; leave out "
             f"--train_fraction and --train_per_class"
-        )
-    if config.split != "official" and not Path(config.split).is_file():
-        raise InputError(
-            f"--split={config.split}: give random, disjoint or a .npz or .mat file that exists"
         )
 
 
@@ -380,3 +403,21 @@ def _check_split_kind(config: Config) -> None:
         raise InputError(f"--split={config.split}: images have the splits random and official")
     if config.split == "official" and not config.is_image_set:
         raise InputError("--split=official goes with sets of images; give random or disjoint")
+
+
+def parse_run(run_flags: Sequence[str], set_by_launcher: Sequence[str]) -> Config:
+    """The configuration of runs that another command starts.
+
+    Args:
+        run_flags: the flags of every run.
+        set_by_launcher: flags that the command sets itself.
+
+    Raises:
+        InputError: on a value that cannot be used, or a flag that must not be given.
+        SystemExit: with one line on stderr, on a flag that is unknown.
+    """
+    parse_flags(["experiments.run", *run_flags], lambda: "")
+    for name in set_by_launcher:
+        if flags.FLAGS[name].present:
+            raise InputError(f"--{name} after --: it is set for each run; leave it out")
+    return options_from_flags(Config)

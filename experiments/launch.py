@@ -5,23 +5,30 @@ import shutil
 import signal
 import sys
 import tempfile
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from absl import flags
-
-from experiments.flags import config_from_flags, define_flags, fail, parse_flags, parse_own_flags
-from experiments.follower import Follower
-from experiments.restarts import Restarts, Team, keep_running
-from experiments.sameness import EXACT_SCHEMES
-from experiments.slowdown import Slowdown, parse_slowdown
-from experiments.watch import Watch
-from hsi_jax.errors import InputError
-from hsi_jax.hetero.placement import Placement, place
+from experiments.command_line import (
+    check_options,
+    define_flags,
+    fail,
+    help_text,
+    option,
+    parse_command,
+)
+from experiments.config import Config, parse_run
+from experiments.resolve import resolve
+from hsi_jax.errors import HsiJaxError, InputError
+from hsi_jax.hetero import SCHEMES, find_scheme
 from hsi_jax.hetero.profile import Profile, parse_profile
-from hsi_jax.hetero.throttle import Throttle
-from hsi_jax.hetero.workers import (
+from hsi_jax.launch.monitor import Monitor
+from hsi_jax.launch.placement import Placement, place
+from hsi_jax.launch.restarts import Restarts, Team, keep_running
+from hsi_jax.launch.slowdown import Slowdown, parse_slowdown
+from hsi_jax.launch.tail import Tail
+from hsi_jax.launch.throttle import Throttle
+from hsi_jax.launch.workers import (
     Terminated,
     Worker,
     WorkerError,
@@ -30,6 +37,7 @@ from hsi_jax.hetero.workers import (
     free_port,
     terminable,
 )
+from hsi_jax.run.lock import remove_empty
 
 # One thread each: with more, the processes of a core would not be slower in proportion.
 ENVIRONMENT = {
@@ -41,7 +49,7 @@ ENVIRONMENT = {
 NO_RESTARTS = Restarts()
 SET_HERE = ("coordinator", "num_processes", "process_id")
 
-_USAGE = """\
+USAGE = """\
 Trains with one process for each device on this machine, and makes them really uneven.
 
   python -m experiments.launch --profile=2:1:1 -- --dataset=salinas_a --data_dir=DIR
@@ -52,6 +60,53 @@ What follows -- are flags of experiments.run. Each process has one thread and is
 The fastest has a core to itself where they suffice; the others are suspended and resumed,
 from when the data are read, so that each has its part of a core's time. Ctrl-C lets them finish.
 """
+
+
+@dataclass(frozen=True)
+class LaunchOptions:
+    """The launcher's own options; what follows -- goes to the runs.
+
+    Raises:
+        InputError: on a value that cannot be used.
+    """
+
+    profile: str | None = option(
+        "Launch",
+        None,
+        "speeds such as 2:1:1, a preset or a .json file: a process for each device. Only their "
+        "speeds count, and the run measures them itself, unless it has a --profile of its own",
+        kind=str,
+        path=True,
+    )
+    slowdown: tuple[str, ...] = option(
+        "Launch",
+        (),
+        "rank:factor:at_step[:until]: slow a process by a factor from one step on, until another; "
+        "may be given several times",
+        kind=list,
+    )
+    log_dir: str = option(
+        "Launch",
+        "",
+        "folder of the processes' logs; by default a temporary one, kept only after a failure",
+        path=True,
+    )
+    max_restarts: int = option(
+        "Launch",
+        0,
+        "how often to start again from the newest sound checkpoint when a process dies",
+        at_least=0,
+    )
+    elastic: bool = option(
+        "Launch",
+        False,
+        "start again without the process that died; the others measure their speeds anew",
+    )
+
+    def __post_init__(self):
+        check_options(self)
+        if self.profile is None:
+            raise InputError("--profile is missing; give speeds, such as --profile=2:1:1")
 
 
 def run_command(
@@ -66,64 +121,92 @@ def run_command(
     return (sys.executable, "-m", "experiments.run", *run_flags, *place_in_cluster)
 
 
-def launch(
-    profile: Profile,
-    slowdowns: Sequence[Slowdown],
-    run_flags: Sequence[str],
-    workdir: Path,
-    log_dir: str = "",
-    restarts: Restarts = NO_RESTARTS,
-    command: Callable[..., tuple[str, ...]] = run_command,
-) -> None:
+@dataclass(frozen=True)
+class Launch:
+    """What is to be launched.
+
+    Attributes:
+        profile: the devices; only their speeds count.
+        run_flags: flags of every process.
+        workdir: the run's folder, whose metrics.jsonl tells the step.
+        slowdowns: what happens to the processes at certain steps.
+        log_dir: folder of the logs, or "" for a temporary one.
+        restarts: what to do when a process dies.
+        fresh: whether the folder was made for this.
+    """
+
+    profile: Profile
+    run_flags: tuple[str, ...]
+    workdir: Path
+    slowdowns: tuple[Slowdown, ...] = ()
+    log_dir: str = ""
+    restarts: Restarts = NO_RESTARTS
+    fresh: bool = False
+
+
+def launch(asked: Launch, command: Callable[..., tuple[str, ...]] = run_command) -> None:
     """Runs one process for each device of the profile, as fast as the profile says.
 
     Args:
-        profile: the devices; only their speeds count.
-        slowdowns: what happens to them at certain steps.
-        run_flags: flags of every process.
-        workdir: the run's folder, whose metrics.jsonl tells the step.
-        log_dir: folder of the logs, or "" for a temporary one.
-        restarts: what to do when a process dies.
+        asked: the processes and what may happen to them.
         command: makes a process's command; see `run_command`.
 
     Raises:
-        InputError: if the processes cannot be placed; WorkerError if one fails once too often.
+        InputError: if the processes cannot be placed.
+        LostWorkerError: if one fails once too often.
     """
-    team = Team(profile, tuple(slowdowns), tuple(run_flags))
-    with _log_folder(log_dir) as logs:
+    team = Team(asked.profile, asked.slowdowns)
+    with _log_folder(asked.log_dir) as logs:
 
-        def start(team, number):
+        def start(team: Team, number: int) -> None:
             folder = logs / f"restart{number}" if number else logs
             folder.mkdir(exist_ok=True)
-            _start(team, workdir, folder, command)
+            flags = (f"--{name}={value}" for name, value in team.options.items())
+            _start(team, (*asked.run_flags, *flags), asked.workdir, folder, command)
 
-        keep_running(start, team, workdir, restarts)
+        try:
+            keep_running(start, team, asked.workdir, asked.restarts)
+        finally:
+            if asked.fresh:
+                remove_empty(asked.workdir)  # it was made for a run that has not begun
 
 
-def _start(team: Team, workdir: Path, logs: Path, command: Callable[..., tuple[str, ...]]) -> None:
+def _start(
+    team: Team,
+    run_flags: Sequence[str],
+    workdir: Path,
+    logs: Path,
+    command: Callable[..., tuple[str, ...]],
+) -> None:
     """Runs a team's processes to their end and prints what became of their speeds."""
     cores = available_cores()
     placements = place(team.profile.speeds, cores)
-    of_ranks = [placement.core for placement in placements] + [cores[-1]] * team.onlooker
+    of_ranks = [placement.core for placement in placements] + [cores[-1]] * team.idle_process
     coordinator = f"127.0.0.1:{free_port()}"
     workers = [
         Worker(
-            command(list(team.run_flags), coordinator, len(of_ranks), rank),
+            command(run_flags, coordinator, len(of_ranks), rank),
             ENVIRONMENT,
             core,
             logs / f"rank{rank}.log",
         )
         for rank, core in enumerate(of_ranks)
     ]
-    metrics = Follower(workdir / "metrics.jsonl", skip=True)
+    metrics = Tail(workdir / "metrics.jsonl", skip=True)
     with Workers(workers) as running, contextlib.ExitStack() as stack:
         throttle = Throttle(running.processes[: len(placements)], placements)
-        watch = Watch(Follower(workers[0].log), metrics, throttle, stack, team.slowdowns)
+        monitor = Monitor(
+            Tail(workers[0].log),
+            metrics,
+            throttle=throttle,
+            stack=stack,
+            slowdowns=team.slowdowns,
+        )
         try:
-            running.wait(watch)
+            running.wait(monitor)
         finally:
-            watch.show()
-    if not watch.throttled:
+            monitor.show()
+    if not monitor.throttled:
         raise InputError(
             f"the processes ended without writing {workdir / 'metrics.jsonl'}, so they were "
             f"never throttled; let them write it before what is to be measured"
@@ -162,109 +245,54 @@ def _log_folder(log_dir: str) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def parse(argv: list[str]) -> tuple[Profile, list[Slowdown], list[str], Path, str, Restarts]:
-    """The arguments of `launch` that a command line asks for.
+def parse(argv: Sequence[str]) -> Launch:
+    """What a command line asks for; the run that it launches is checked as well.
 
     Raises:
         InputError: on a value that cannot be used, the launcher's or the run's.
         SystemExit: after --help; or, with one line on stderr, on a flag that is unknown.
     """
-    own = _own_flags()
-    run_flags = parse_own_flags(own, argv, help_text)
-    if own.profile is None:
-        raise InputError("--profile is missing; give speeds, such as --profile=2:1:1")
-    profile = parse_profile(own.profile)
-    slowdowns = [parse_slowdown(text, len(profile)) for text in own.slowdown]
-    run_flags, workdir = _parse_run_flags(run_flags, len(profile), own.elastic)
-    restarts = Restarts(own.max_restarts, own.elastic)
-    return profile, slowdowns, run_flags, workdir, own.log_dir, restarts
-
-
-def _parse_run_flags(
-    run_flags: list[str], num_processes: int, elastic: bool
-) -> tuple[list[str], Path]:
-    """The flags of each process, in which --workdir is never missing, and that folder."""
-    parse_flags(["experiments.run", *run_flags])
-    for name in SET_HERE:
-        if flags.FLAGS[name].present:
-            raise InputError(f"--{name} after --: the launcher sets it; leave it out")
-    flags.FLAGS.coordinator = "127.0.0.1:0"
-    flags.FLAGS.num_processes = num_processes
-    flags.FLAGS.process_id = 0
-    config = config_from_flags()
-    if elastic and config.scheme not in EXACT_SCHEMES:
+    options, run_flags = parse_command(argv, LaunchOptions, launch_help)
+    profile = parse_profile(options.profile)
+    slowdowns = tuple(parse_slowdown(text, len(profile)) for text in options.slowdown)
+    config = parse_run(run_flags, SET_HERE)
+    resolve(config, in_cluster=True)
+    if options.elastic and not find_scheme(config.scheme).exact:
+        exact = ", ".join(name for name, scheme in SCHEMES.items() if scheme.exact)
         raise InputError(
             f"--elastic: with --scheme={config.scheme} fewer devices train to another result; "
-            f"choose one of {', '.join(EXACT_SCHEMES)}"
+            f"choose one of {exact}"
         )
-    if config.workdir:
-        return run_flags, Path(config.workdir)
     workdir = config.choose_workdir()
-    return [*run_flags, f"--workdir={workdir}"], Path(workdir)
+    if not config.workdir:
+        run_flags.append(f"--workdir={workdir}")
+    return Launch(
+        profile=profile,
+        run_flags=tuple(run_flags),
+        workdir=Path(workdir),
+        slowdowns=slowdowns,
+        log_dir=options.log_dir,
+        restarts=Restarts(options.max_restarts, options.elastic),
+        fresh=not config.workdir,
+    )
 
 
-def _own_flags() -> flags.FlagValues:
-    own = flags.FlagValues()
-    flags.DEFINE_string(
-        "profile",
-        None,
-        "speeds such as 2:1:1, a preset or a .json file: a process for each device. Only their "
-        "speeds count, and the run measures them itself, unless it has a --profile of its own",
-        flag_values=own,
-    )
-    flags.DEFINE_multi_string(
-        "slowdown",
-        [],
-        "rank:factor:at_step[:until]: slow a process by a factor from one step on, until another",
-        flag_values=own,
-    )
-    flags.DEFINE_string(
-        "log_dir",
-        "",
-        "folder of the processes' logs; by default a temporary one, kept only after a failure",
-        flag_values=own,
-    )
-    flags.DEFINE_integer(
-        "max_restarts",
-        0,
-        "how often to start again from the newest sound checkpoint when a process dies",
-        lower_bound=0,
-        flag_values=own,
-    )
-    flags.DEFINE_bool(
-        "elastic",
-        False,
-        "start again without the process that died; the others measure their speeds anew",
-        flag_values=own,
-    )
-    return own
-
-
-def help_text() -> str:
+def launch_help() -> str:
     """How to use the program, and its flags."""
-    own = _own_flags()
-    described = (
-        textwrap.fill(
-            " ".join(own[name].help.split()),
-            98,
-            initial_indent=f"  --{name:<14}",
-            subsequent_indent=" " * 18,
-        )
-        for name in ("profile", "slowdown", "log_dir", "max_restarts", "elastic")
-    )
-    return "\n".join([_USAGE, *described])
+    return help_text(USAGE, LaunchOptions)
 
 
 def main(argv: list[str]) -> None:
     """Launches what the flags say."""
-    define_flags()
+    define_flags(Config)
     try:
+        asked = parse(argv)
         with terminable():
-            launch(*parse(argv))
+            launch(asked)
     except WorkerError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    except InputError as error:
+    except HsiJaxError as error:
         fail(error)
     except KeyboardInterrupt:
         print("error: interrupted before the run was finished", file=sys.stderr)

@@ -1,282 +1,170 @@
-"""What a run tells: a summary for programs, a few lines for people."""
+"""Makes one HTML page about one or several runs: `python -m experiments.report --help`."""
 
-import math
+import dataclasses
 import os
-import platform
-import statistics
-from importlib.metadata import version
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-import jax
-import numpy as np
+from absl import flags
 
-import hsi_jax
-from experiments.dataset import Dataset
-from experiments.setup import Setup
-from hsi_jax.data.split import class_counts, count_leakage
-from hsi_jax.errors import InputError
-from hsi_jax.evaluate.metrics import scores
-from hsi_jax.hetero import make_plan
-from hsi_jax.hetero.cluster import rank
-from hsi_jax.train import Checkpoints, Fit, Rebalancing, Replicas, TrainState
+from experiments.command_line import (
+    check_options,
+    define_flags,
+    fail,
+    help_text,
+    option,
+    options_from_flags,
+    parse_flags,
+)
+from experiments.config import Config
+from hsi_jax.errors import HsiJaxError, InputError, StorageError
+from hsi_jax.evaluate.report.page import mark_of, render_page
+from hsi_jax.evaluate.report.reading import RunFiles, read_run
+from hsi_jax.run.summary import Summary
 
-FIRST_STEPS = 20
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
+# Options that say where a run was and how it was started, not what it computed.
+PLACES = ("workdir", "overwrite", "resume", "coordinator", "num_processes", "process_id")
+
+USAGE = """\
+Makes one HTML page about one or several runs: maps with a movable border, curves, accuracies with
+intervals, confusion, spectra, devices, and the commands to repeat the runs.
+
+  python -m experiments.report runs/first
+  python -m experiments.report runs/first runs/second --output=compared.html
+
+The page is a single file that needs no network. A run that has not ended has a page too, of what
+there is so far. Called again for the same runs, it replaces its page.
+"""
 
 
-def summarise(
-    setup: Setup,
-    fitted: Fit,
-    rebalancing: Rebalancing | None,
-    confusion: np.ndarray,
-    test_loss: float,
-) -> dict:
-    """The content of summary.json: accuracy, shares, times (measured and modelled) and origin.
+@dataclass(frozen=True)
+class ReportOptions:
+    """The options of a report.
 
-    Accuracies are fractions of 1 on the test pixels. Names that begin with `modelled_` come from
-    the profile; all other times were measured here.
+    Raises:
+        InputError: on a value that cannot be used.
     """
-    config, dataset, replicas = setup.config, setup.dataset, setup.replicas
-    plan = replicas.plan
-    # Without one where the run was resumed after its last step.
-    step_seconds = statistics.median(fitted.step_seconds) if fitted.step_seconds else None
-    return {
-        **scores(confusion).to_json(),
-        "test_loss": test_loss,
-        "confusion_matrix": confusion.tolist(),
-        "class_names": dataset.class_names,
-        "class_ids": dataset.class_ids,
-        "final_loss": _known(fitted.losses[-1]),
-        "losses_first_steps": [_known(loss) for loss in fitted.losses[:FIRST_STEPS]],
-        "skipped_steps": sum(_known(loss) is None for loss in fitted.losses),
-        "steps": len(fitted.losses),
-        "interrupted": fitted.interrupted,
-        "best_step": fitted.best_step,
-        "dataset": dataset.name,
-        "note": dataset.note,
-        "split": _summarise_split(dataset),
-        "model": config.model_name,
-        "parameters": count_parameters(fitted.state),
-        "input_shape": dataset.input_shape,
-        "scheme": plan.scheme,
-        "profile": config.profile_name,
-        "num_devices": len(replicas.profile),
-        "device_names": replicas.profile.names,
-        "speeds": replicas.profile.speeds,
-        "shares": plan.shares,
-        "weights": plan.weights,
-        "batch_size": plan.batch_size,
-        "microbatch_size": plan.microbatch_size,
-        "timed_steps": len(fitted.step_seconds),
-        "step_time_ms_median": step_seconds and 1e3 * step_seconds,
-        "samples_per_second": step_seconds and plan.batch_size / step_seconds,
-        "compile_seconds": fitted.compile_seconds,
-        "feed": _summarise_feed(replicas, fitted),
-        **model_times(replicas),
-        "rebalancing": rebalancing.records if rebalancing else [],
-        "timeline": describe_timeline(fitted, rebalancing),
-        "hardware": describe_hardware(replicas),
-        "versions": {
-            "hsi_jax": hsi_jax.__version__,
-            "python": platform.python_version(),
-            **{package: version(package) for package in PACKAGES},
-        },
-    }
 
-
-def describe_timeline(fitted: Fit, rebalancing: Rebalancing | None) -> list[dict]:
-    """Of each timed step its number, and what each process did when, s since the first stamp."""
-    names = ("began", "worked", "ended")
-    records = rebalancing.records if rebalancing else []
-    records = records[len(records) - len(fitted.timeline) :]  # not those before a resumption
-    return [
-        {"step": record["step"], **dict(zip(names, stamps.T.round(6).tolist(), strict=True))}
-        for record, stamps in zip(records, fitted.timeline, strict=True)
-    ]
-
-
-def _known(loss: float) -> float | None:
-    return loss if math.isfinite(loss) else None  # JSON has no NaN
-
-
-def model_times(replicas: Replicas) -> dict:
-    """Times that the profile says a step takes, under this plan and under an even one."""
-    profile, plan = replicas.profile, replicas.plan
-    times = profile.times(plan.shares)
-    try:
-        even = make_plan("even", profile, plan.batch_size, plan.microbatch_size)
-        even_times = profile.times(even.shares)
-    except InputError:  # an even share would exceed a memory cap
-        even_times = None
-    return {
-        "modelled_step_time": max(times),
-        "modelled_speedup_over_even": max(even_times) / max(times) if even_times else None,
-        "modelled_time_unit": profile.time_unit,
-        "modelled_device_times": times,
-        "modelled_device_times_even": even_times,
-    }
-
-
-def _summarise_feed(replicas: Replicas, fitted: Fit) -> dict:
-    kind = "streamed" if replicas.is_streamed else "resident"
-    if not fitted.wait_seconds:  # resumed after its last step
-        return {"kind": kind, "wait_ms_median": None, "wait_fraction_of_step_time": None}
-    return {
-        "kind": kind,
-        "wait_ms_median": 1e3 * statistics.median(fitted.wait_seconds),
-        "wait_fraction_of_step_time": sum(fitted.wait_seconds) / sum(fitted.step_seconds),
-    }
-
-
-def _summarise_split(dataset: Dataset) -> dict:
-    split = dataset.split
-    sets = {"train": split.train, "validation": split.validation, "test": split.test}
-    per_class = {
-        name: class_counts(ids, dataset.labels, dataset.num_classes).tolist()
-        for name, ids in sets.items()
-    }
-    summary = {
-        "kind": split.kind,
-        "counts": {name: len(ids) for name, ids in sets.items()},
-        "counts_per_class": per_class,
-        "remarks": split.remarks,
-    }
-    return summary | ({"leakage": _summarise_leakage(dataset)} if dataset.scene else {})
-
-
-def _summarise_leakage(dataset: Dataset) -> dict:
-    split, patch_size = dataset.split, dataset.input_shape[0]
-    leaking = count_leakage(split, dataset.scene.labels.shape, patch_size)
-    return {
-        "test_pixels_with_training_pixel_in_patch": leaking,
-        "fraction_of_test_pixels": leaking / len(split.test),
-        "patch_size": patch_size,
-    }
-
-
-def count_parameters(state: TrainState) -> int:
-    """Number of trained numbers."""
-    return sum(leaf.size for leaf in jax.tree.leaves(state.params))
-
-
-def describe_hardware(replicas: Replicas) -> str:
-    """The devices, and whether they are emulated."""
-    device = replicas.devices[0]
-    if device.platform != "cpu":
-        return f"{len(replicas.profile)} x {device.device_kind}"
-    if jax.process_count() > 1:
-        return f"{jax.process_count()} processes, one CPU device each ({_cpu_name()})"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    devices = "1 device" if len(replicas.profile) == 1 else f"{len(replicas.profile)} devices"
-    return f"{devices} emulated on {cores} CPU cores ({_cpu_name()})"
-
-
-def _cpu_name() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.split(":", 1)[1] for line in file if line.startswith("model name")]
-    except OSError:
-        names = []
-    return names[0].strip() if names else platform.processor() or platform.machine()
-
-
-def describe_start(setup: Setup) -> str:
-    """The lines printed before training."""
-    config, dataset = setup.config, setup.dataset
-    split = dataset.split
-    sizes = f"{len(split.train)} train, {len(split.validation)} validate, {len(split.test)} test"
-    lines = [
-        _describe_data(dataset),
-        *([f"         {dataset.note}"] if dataset.note else []),
-        f"Split    {split.kind}: {sizes}{_describe_leakage(dataset)}",
-        *(f"         {remark}" for remark in split.remarks),
-        f"Model    {config.model_name} on {' x '.join(map(str, dataset.input_shape))}, "
-        f"{count_parameters(setup.state):,} parameters",
-        f"Training {setup.num_steps} steps of {config.batch_size} samples, {config.optimizer}, "
-        f"learning rate {config.learning_rate:g} ({config.schedule})",
-    ]
-    return "\n".join(lines)
-
-
-def describe_sizes(rates: dict[int, float], chosen: int) -> str:
-    """The table of the microbatch sizes that were measured, and which was chosen."""
-    lines = [f"{'microbatch':>10}{'samples/s':>12}  (measured, over all devices)"]
-    for size, rate in rates.items():
-        lines.append(f"{size:>10}{rate:>12,.0f}{'  chosen' if size == chosen else ''}")
-    return "\n".join([*lines, ""])
-
-
-def _describe_data(dataset: Dataset) -> str:
-    if dataset.scene is None:
-        return f"Images   {dataset.name}: {len(dataset.labels)}, {dataset.num_classes} classes"
-    rows, columns, bands = dataset.scene.cube.shape
-    return (
-        f"Scene    {dataset.name}: {rows} x {columns} pixels, {bands} bands, "
-        f"{dataset.num_classes} classes"
+    output: str = option("Report", "report.html", "the file of the page")
+    overwrite: bool = option(
+        "Report", False, "replace the file also if it is not an earlier report of the same runs"
     )
 
-
-def _describe_leakage(dataset: Dataset) -> str:
-    if dataset.scene is None:
-        return ""
-    part = _summarise_leakage(dataset)["fraction_of_test_pixels"]
-    return f"; {part:.1%} of the test pixels have a training pixel in their patch"
+    def __post_init__(self):
+        check_options(self)
 
 
-def describe_devices(replicas: Replicas) -> str:
-    """The table of shares, and what they promise."""
-    profile, plan, modelled = replicas.profile, replicas.plan, model_times(replicas)
-    speedup = modelled["modelled_speedup_over_even"]
-    gain = "" if speedup is None else f", {speedup:.2f} x as fast as even shares"
-    rows = zip(profile.names, profile.speeds, plan.shares, plan.weights, strict=True)
-    lines = [
-        "",
-        f"{'device':<16}{'speed':>8}{'microbatches':>14}{'weight of loss':>16}",
-        *(
-            f"{name:<16}{speed:>8.4g}{share:>14}{weight:>16.4f}"
-            for name, speed, share, weight in rows
-        ),
-        f"Modelled step of the slowest device: {modelled['modelled_step_time']:.4g} "
-        f"({profile.time_unit}){gain}",
-    ]
-    return "\n".join(lines)
+def parse(argv: Sequence[str]) -> tuple[ReportOptions, list[str]]:
+    """The options and the folders of the runs.
+
+    Raises:
+        InputError: on a value that cannot be used.
+        SystemExit: after --help; or, with one line on stderr, on a flag that is unknown.
+    """
+    values = flags.FlagValues()
+    values.set_gnu_getopt(True)  # flags may follow the folders
+    define_flags(ReportOptions, values)
+    folders = parse_flags(argv, report_help, values, takes_arguments=True)
+    if not folders:
+        raise InputError("give the folder of a run, or several; see --help")
+    return options_from_flags(ReportOptions, values), folders
 
 
-def describe_end(summary: dict) -> str:
-    """The lines printed after the test."""
-    measured = "No step since the checkpoint"
-    if summary["timed_steps"]:
-        measured = (
-            f"Measured step: {summary['step_time_ms_median']:.1f} ms (median), "
-            f"{summary['samples_per_second']:,.0f} samples/s, compiled in "
-            f"{summary['compile_seconds']:.1f} s"
+def report(options: ReportOptions, folders: Sequence[str]) -> list[RunFiles]:
+    """Writes the page, whole or not at all.
+
+    Raises:
+        InputError: if a folder holds no run, or the file may not be written.
+        StorageError: if it cannot be written.
+    """
+    output = Path(options.output)
+    runs = [read_run(folder) for folder in dict.fromkeys(folders)]
+    _check_output(output, options.overwrite, mark_of(runs))
+    page = render_page(runs, [repeat_commands(run) for run in runs])
+    partial = output.with_name(f".{output.name}.partial")
+    try:
+        # What Unicode cannot write, such as half a surrogate pair, becomes a question mark.
+        partial.write_bytes(page.encode("utf-8", "replace"))
+        os.replace(partial, output)
+    except OSError as error:
+        raise StorageError(f"--output={output} cannot be written: {error.strerror}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return runs
+
+
+def _check_output(output: Path, overwrite: bool, mark: str) -> None:
+    if not output.parent.is_dir() or not os.access(output.parent, os.W_OK | os.X_OK):
+        raise InputError(f"--output={output}: {output.parent} is not a folder that can be written")
+    if not output.exists():
+        return
+    if not output.is_file():
+        raise InputError(f"--output={output} is not a file; give another name")
+    try:
+        with open(output, "rb") as file:
+            is_ours = mark.encode() in file.read(1000)
+    except OSError:
+        is_ours = False
+    if not (overwrite or is_ours):
+        raise InputError(
+            f"--output={output} exists and is no report of these runs; give another name, or "
+            f"replace it with --overwrite"
         )
-    lines = [
-        f"{measured}; {summary['hardware']}",
-        "",
-        f"Test, {summary['split']['kind']} split: OA {summary['overall_accuracy']:.2%}, "
-        f"AA {summary['average_accuracy']:.2%}, kappa {summary['kappa']:.4f} "
-        f"(state after step {summary['best_step']} of {summary['steps']})",
-    ]
-    if summary["interrupted"]:
-        lines.append("Ctrl-C ended the training early; the results are those of its steps so far.")
-    return "\n".join(lines)
 
 
-def describe_checkpoints(checkpoints: Checkpoints, event: str) -> str:
-    """The lines that tell where the run can go on, and whether a checkpoint could not be saved."""
-    steps = checkpoints.steps()
-    newest = f"the newest checkpoint is of step {steps[-1]}" if steps else "there is no checkpoint"
-    lines = [f"{event}; {newest}. Go on with --resume --workdir={checkpoints.path.parent}"]
-    if checkpoints.failures:
-        lines.append(
-            f"WARNING: {len(checkpoints.failures)} checkpoints could not be saved, the last one "
-            f"because: {checkpoints.failures[-1]}"
-        )
-    return "\n".join(lines)
+def repeat_commands(run: RunFiles) -> list[str]:
+    """The lines to type to install what a run used, and to repeat it; none if not known."""
+    lines = []
+    if isinstance(run.summary, Summary):
+        versions = run.summary.versions
+        names = [name for name in versions if name not in ("python", "hsi_jax")]
+        pins = [shlex.quote(f"{name}=={versions[name]}") for name in names]
+        lines.append(f"python -m pip install {' '.join(pins)}")
+    if not run.config:
+        return []
+    given = []
+    for field in dataclasses.fields(Config):
+        value = run.config.get(field.name, field.default)
+        if value == field.default or value is None or field.name in PLACES:
+            continue
+        given.append(_flag(field.name, value))
+    lines.append(" ".join(["python -m experiments.run", *given]))
+    if run.config.get("coordinator"):
+        count = run.config.get("num_processes")
+        lines[-1] = f"# as {count} processes, by experiments.launch or srun:\n{lines[-1]}"
+    return lines
 
 
-def say(text: str) -> None:
-    """Prints; in a cluster, with the number of the process before each line."""
-    if jax.process_count() > 1:
-        text = "\n".join(f"[{rank()}] {line}" for line in text.splitlines())
-    print(text, flush=True)
+def _flag(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no{name}"
+    return shlex.quote(f"--{name}={value}")
+
+
+def report_help() -> str:
+    """How to use the program, and its flags."""
+    return help_text(USAGE, ReportOptions)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Makes the report that the command line asks for."""
+    try:
+        options, folders = parse(argv)
+        runs = report(options, folders)
+    except HsiJaxError as error:
+        fail(error)
+    except KeyboardInterrupt:
+        print("error: interrupted; no page was written", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+    for run in runs:
+        for sentence in run.missing:
+            print(f"{run.path}: {sentence}")
+    print(f"Report: {options.output}")
+
+
+if __name__ == "__main__":
+    main(sys.argv)

@@ -3,15 +3,18 @@
 import dataclasses
 import logging
 from collections.abc import Callable
-from importlib.metadata import version
 
-import hsi_jax
-from experiments.sameness import EXACT_SCHEMES, check_same_run, fingerprint
+import msgspec
+
+from experiments.results import model_of
+from experiments.resume_check import check_same_run, fingerprint
 from experiments.setup import Setup
+from hsi_jax.cluster.processes import broadcast, rank
 from hsi_jax.errors import InputError
-from hsi_jax.hetero import Plan
-from hsi_jax.hetero.cluster import broadcast, rank
-from hsi_jax.train import Checkpoint, Checkpoints, Progress, Rebalancing
+from hsi_jax.run import Checkpoint, Checkpoints
+from hsi_jax.run.records import Record, Start, Step
+from hsi_jax.train import Progress, Rebalancing
+from hsi_jax.train.classifier import library_versions
 
 _log = logging.getLogger(__name__)
 
@@ -22,28 +25,27 @@ def saver(
     """What saves a progress with all else that the run depends on; None but in process 0."""
     if rank() > 0:
         return None
-    config = dataclasses.asdict(setup.config)
-    data = fingerprint(setup.dataset)
+    model = model_of(setup, setup.state, 0)
+    common = {
+        "config": dataclasses.asdict(setup.config),
+        "data": fingerprint(setup.dataset),
+        "versions": _versions(),
+        "model": msgspec.to_builtins(model.description),
+    }
+    arrays = {"model": model.arrays_beside()} if model.preprocessing else {}
 
-    def save(progress):
-        plan = setup.replicas.plan
-        checkpoints.save(
-            progress,
-            {
-                "config": config,
-                "data": data,
-                "versions": _versions(),
-                "weights": plan.sample_weights.tolist(),
-                "shares": list(plan.shares),
-                "rebalancing": _state(rebalancing, plan),
-            },
-        )
+    def save(progress: Progress) -> None:
+        plan = progress.plan
+        assert plan is not None  # steps have been taken
+        facts = {
+            **common,
+            "weights": plan.sample_weights.tolist(),
+            "shares": list(plan.shares),
+            "rebalancing": rebalancing.state(plan) if rebalancing else None,
+        }
+        checkpoints.save(progress, facts, arrays)
 
     return save
-
-
-def _state(rebalancing: Rebalancing | None, plan: Plan) -> dict | None:
-    return rebalancing.state(plan) if rebalancing and rebalancing.controller else None
 
 
 def find_checkpoint(setup: Setup, checkpoints: Checkpoints) -> Checkpoint | None:
@@ -87,33 +89,35 @@ def check_weights(setup: Setup, checkpoint: Checkpoint) -> None:
     Raises:
         InputError: if their shares or weights are others.
     """
-    plan, facts = setup.replicas.plan, checkpoint.facts
-    if plan.scheme in EXACT_SCHEMES:
+    plan, facts = setup.plan, checkpoint.facts
+    if plan.scheme.exact:
         return
     if (facts["shares"], facts["weights"]) != (list(plan.shares), plan.sample_weights.tolist()):
         raise InputError(
-            f"--resume: with --scheme={plan.scheme} the result depends on the devices, whose "
+            f"--resume: with --scheme={plan.scheme.name} the result depends on the devices, whose "
             f"shares were {facts['shares']} and would be {list(plan.shares)} or weigh otherwise; "
             f"give the profile of before (where it was measured, the profile.json of the run)"
         )
 
 
-def keeps_record(step: int, validate_every: int, num_steps: int) -> Callable[[dict], bool]:
+def keeps_record(step: int, validate_every: int, num_steps: int) -> Callable[[Record], bool]:
     """Which records of metrics.jsonl are of the first `step` steps and of the training's course.
 
     A validation after Ctrl-C, or of steps that are to be done again, is not.
     """
 
-    def keep(record: dict) -> bool:
-        if record["kind"] == "start":
+    def keep(record: Record) -> bool:
+        if isinstance(record, Start):
             return True
-        if record["kind"] == "step":
-            return record["step"] < step
-        regular = record["step"] % validate_every == 0 or record["step"] == num_steps
-        return record["set"] == "validation" and record["step"] <= step and regular
+        if isinstance(record, Step):
+            return record.step < step
+        regular = record.step % validate_every == 0 or record.step == num_steps
+        return record.set == "validation" and record.step <= step and regular
 
     return keep
 
 
 def _versions() -> dict[str, str]:
-    return {"hsi_jax": hsi_jax.__version__, **{name: version(name) for name in ("jax", "jaxlib")}}
+    """Of the libraries on whose release the bits of a training depend."""
+    versions = library_versions()
+    return {name: versions[name] for name in ("hsi_jax", "jax", "jaxlib")}

@@ -1,128 +1,195 @@
 """From the configuration to everything that training starts from."""
 
-import atexit
+import contextlib
 import dataclasses
-import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import jax
 import optax
 
 from experiments.config import Config
-from experiments.dataset import Dataset
-from experiments.images import image_dataset
-from experiments.sameness import resumable_folder
-from experiments.scene import scene_dataset
-from hsi_jax.data import batch_ids, steps_for_epochs
+from experiments.load_data import load_dataset
+from experiments.resolve import Resolved
+from experiments.resume_check import resumable_folder
+from hsi_jax.cluster.devices import choose_devices, emulate_devices, find_devices
+from hsi_jax.cluster.launchers import describe_unused_tasks
+from hsi_jax.cluster.processes import check_alike, join_cluster, rank
+from hsi_jax.data import batch_ids
 from hsi_jax.errors import InputError
-from hsi_jax.hetero import Profile, emulate_devices, make_plan, parse_profile
-from hsi_jax.hetero.cluster import check_alike, join_cluster, rank
+from hsi_jax.hetero import Device, Plan, Profile, make_plan
 from hsi_jax.hetero.timing import choose_microbatch_size
-from hsi_jax.models import build_model, parse_options
+from hsi_jax.run import RunFolder
+from hsi_jax.run.folder import check_place
+from hsi_jax.run.lock import locked
 from hsi_jax.train import (
+    Dataset,
+    Recipe,
     Replicas,
-    RunFolder,
     TrainState,
-    create_state,
-    make_optimizer,
-    make_schedule,
+    first_state,
     measure_profile,
     measure_throughputs,
 )
-from hsi_jax.train.replicas import choose_devices
 
 OWN_TO_A_PROCESS = ("process_id", "workdir")
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a run starts from; its folder is claimed, but nothing in it has been touched yet."""
+    """What a run starts from; nothing in its folder has been touched yet.
 
-    config: Config
+    Attributes:
+        resolved: the configuration and what it means here.
+        folder: of the results.
+        dataset: what is learnt from.
+        recipe: how.
+        profile: of the devices; while they are to be measured, of like ones.
+        plan: of each batch.
+        replicas: the devices and the samples.
+        state: the first one.
+        schedule: of the learning rate.
+        num_steps: of the training.
+    """
+
+    resolved: Resolved
     folder: RunFolder
     dataset: Dataset
+    recipe: Recipe
+    profile: Profile
+    plan: Plan
     replicas: Replicas
     state: TrainState
     schedule: optax.Schedule
     num_steps: int
 
+    @property
+    def config(self) -> Config:
+        """The options of the run."""
+        return self.resolved.config
 
-def set_up(config: Config) -> Setup:
-    """Joins or emulates the devices, loads the data and makes the first state.
+    @property
+    def steps_between_validations(self) -> int:
+        """An epoch, or more where there would be too many validations."""
+        return self.recipe.steps_between_validations(len(self.dataset.split.train))
+
+
+def set_up(resolved: Resolved, profile: Profile, folder: RunFolder) -> Setup:
+    """Loads the data and makes the first state.
+
+    Args:
+        resolved: the configuration and what it means here.
+        profile: of the devices; see `join_devices`.
+        folder: of the results; see `claimed_folder`.
 
     Raises:
         InputError: on a mistake of the user's.
     """
-    profile = _first_profile(config)
-    folder = _claim_folder(config)
-    devices = choose_devices(len(profile))
-    dataset = image_dataset(config, devices) if config.is_image_set else scene_dataset(config)
-    plan = make_plan(config.scheme, profile, config.batch_size, config.first_microbatch_size)
-
-    num_steps = config.steps or steps_for_epochs(
-        len(dataset.split.train), config.batch_size, config.epochs
+    config, recipe = resolved.config, resolved.config.recipe
+    dataset = load_dataset(resolved, choose_devices(len(profile)))
+    plan = make_plan(config.scheme, profile, recipe.batch_size, recipe.microbatch_size)
+    num_steps = recipe.num_steps(len(dataset.split.train))
+    return Setup(
+        resolved=resolved,
+        folder=folder,
+        dataset=dataset,
+        recipe=recipe,
+        profile=profile,
+        plan=plan,
+        state=first_state(dataset, recipe, config.model_name, config.model_options),
+        replicas=Replicas(len(profile), dataset.samples),
+        schedule=recipe.make_schedule(num_steps),
+        num_steps=num_steps,
     )
-    schedule = make_schedule(config.schedule, config.learning_rate, num_steps)
-    optimizer = make_optimizer(config.optimizer, schedule, config.momentum, config.weight_decay)
-    options = parse_options(config.model_name, config.model_options)
-    module = build_model(config.model_name, dataset.num_classes, options)
-    state = create_state(module, optimizer, dataset.input_shape, config.seed, dataset.prepare)
-    replicas = Replicas(profile, plan, dataset.samples)
-    return Setup(config, folder, dataset, replicas, state, schedule, num_steps)
 
 
 def choose_size(setup: Setup) -> tuple[Setup, dict[int, float]]:
     """Chooses the microbatch size by what is measured, alike in all processes.
 
     Returns:
-        The setup with that size in its configuration, and samples per second of each size.
+        The setup with that size, and samples per second of each size.
     """
-    config, replicas = setup.config, setup.replicas
+    config = setup.config
     batch = batch_ids(setup.dataset.split.train, config.batch_size, config.seed, 0)
-    rates = measure_throughputs(replicas, setup.state, batch, config.microbatch_sizes)
-    size = choose_microbatch_size(rates, config.batch_size, len(replicas.profile))
+    rates = measure_throughputs(setup.replicas, setup.state, batch, config.microbatch_sizes)
+    size = choose_microbatch_size(rates, config.batch_size, len(setup.profile))
     config = dataclasses.replace(config, microbatch_size=size)
-    replicas.plan = make_plan(config.scheme, replicas.profile, config.batch_size, size)
-    return dataclasses.replace(setup, config=config), rates
-
-
-def measure_speeds(setup: Setup) -> None:
-    """Replaces the replicas' profile by a measured one, and their plan by one that follows it."""
-    config, replicas = setup.config, setup.replicas
-    batch = batch_ids(setup.dataset.split.train, config.batch_size, config.seed, 0)
-    replicas.profile = measure_profile(replicas, setup.state, batch)
-    replicas.plan = make_plan(
-        config.scheme, replicas.profile, config.batch_size, config.microbatch_size
+    setup = dataclasses.replace(
+        setup,
+        resolved=dataclasses.replace(setup.resolved, config=config),
+        recipe=config.recipe,
+        plan=make_plan(config.scheme, setup.profile, config.batch_size, size),
     )
+    return setup, rates
 
 
-def _first_profile(config: Config) -> Profile:
-    """The declared profile; in a cluster that is to be measured, like devices to begin with."""
-    if not config.in_cluster:
-        profile = parse_profile(config.profile_name)
+def measure_speeds(setup: Setup) -> Setup:
+    """The setup with a measured profile, and a plan that follows it."""
+    recipe = setup.recipe
+    batch = batch_ids(setup.dataset.split.train, recipe.batch_size, recipe.seed, 0)
+    profile = measure_profile(setup.replicas, setup.state, batch, recipe.microbatch_size)
+    plan = make_plan(setup.config.scheme, profile, recipe.batch_size, recipe.microbatch_size)
+    return dataclasses.replace(setup, profile=profile, plan=plan)
+
+
+def join_devices(resolved: Resolved) -> Profile:
+    """Joins or emulates the devices; their declared profile, or like ones where it is measured.
+
+    Raises:
+        InputError: on a mistake of the user's.
+    """
+    config, profile = resolved.config, resolved.profile
+    if not resolved.in_cluster:
+        assert profile is not None  # `resolve` has seen to it
         emulate_devices(len(profile))
+        find_devices()
         return profile
     join_cluster(config.coordinator or None, config.num_processes, config.process_id)
     check_alike({k: v for k, v in dataclasses.asdict(config).items() if k not in OWN_TO_A_PROCESS})
     processes = jax.process_count()
-    if config.profile_name == "measured":
-        return parse_profile(":".join("1" * processes))
-    profile = parse_profile(config.profile_name)
+    if profile is None:
+        return Profile(tuple(Device(f"device {number}", 1.0) for number in range(processes)))
     if len(profile) != processes:
         raise InputError(
-            f"--profile={config.profile_name} has {len(profile)} devices, but {processes} "
+            f"--profile={config.profile} has {len(profile)} devices, but {processes} "
             f"processes have joined; give one speed for each process"
         )
     return profile
 
 
-def _claim_folder(config: Config) -> RunFolder:
-    """Process 0 has the run's folder; the others write theirs where nobody looks."""
+def describe_choice(resolved: Resolved) -> list[str]:
+    """Lines that tell what was chosen for the devices, where that may surprise."""
+    if resolved.in_cluster:
+        return []
+    lines = []
+    device = find_devices()[0]
+    if resolved.config.profile is None and device.platform != "cpu":
+        count = len(resolved.profile_name.split(":"))
+        lines.append(f"Devices  {count} x {device.device_kind}, a like share for each (--profile)")
+    if note := describe_unused_tasks():
+        lines.append(f"NOTE     {note}")
+    return lines
+
+
+@contextlib.contextmanager
+def claimed_folder(config: Config) -> Iterator[RunFolder]:
+    """The run's folder, which no other process can have meanwhile; in process 0 of a cluster.
+
+    The other processes write theirs where nobody looks.
+
+    Raises:
+        InputError: if another process has it, or it cannot be used.
+    """
     if rank() > 0:
-        nowhere = tempfile.mkdtemp(prefix="hsi_jax-")
-        atexit.register(shutil.rmtree, nowhere, ignore_errors=True)
-        return RunFolder(nowhere)
+        with tempfile.TemporaryDirectory(prefix="hsi_jax-", ignore_cleanup_errors=True) as nowhere:
+            yield RunFolder(nowhere)
+        return
     if config.resume:
-        return resumable_folder(config)
-    return RunFolder(config.choose_workdir(), config.overwrite)
+        RunFolder.of_run(config.workdir)
+    path = Path(config.choose_workdir())
+    check_place(path)
+    with locked(path, fresh=not config.workdir):
+        config = dataclasses.replace(config, workdir=str(path))
+        yield resumable_folder(config) if config.resume else RunFolder(path, config.overwrite)

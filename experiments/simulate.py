@@ -1,30 +1,39 @@
 """Predicts what large clusters would gain: `python -m experiments.simulate --help`."""
 
 import csv
+import dataclasses
 import os
 import sys
-import textwrap
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from absl import flags
 
-from benchmarks import simulation
-from experiments.flags import fail
+from experiments import simulation_check
+from experiments.command_line import (
+    check_options,
+    define_flags,
+    fail,
+    help_text,
+    option,
+    options_from_flags,
+    parse_flags,
+)
 from experiments.sweep import Sweep, simulate
-from hsi_jax.errors import InputError
+from hsi_jax.errors import HsiJaxError, InputError, LostWorkerError
 from hsi_jax.evaluate.scaling import draw_scaling
 from hsi_jax.hetero.profile import RELATIVE_TIME, Profile, parse_profile
 from hsi_jax.hetero.simulation import ALL_REDUCES, Network, in_seconds
-from hsi_jax.hetero.workers import WorkerError
+from hsi_jax.run.figure_file import save_figure
+from hsi_jax.run.lock import new_folder
 
-MOST_DEVICES = 100_000
-MOST_SAMPLES = 10**12
-CHECK_REPEATS = 3
-CHECK_STEPS = 30
+MAX_DEVICES = 100_000
+MAX_NUMBER = 10**12  # of samples or parameters
+DEFAULT_BATCH = {"strong": 65536, "weak": 256}
 
-_USAGE = """\
+USAGE = """\
 Predicts, on paper, the step of clusters that are too large to try: time, gain over even shares and
 utilisation, from measured speeds and a model of the all-reduce. Nothing is trained.
 
@@ -39,46 +48,119 @@ profile's fastest device and one that is slower by each of --ratios, of which th
   python -m experiments.simulate --check
 
 starts 2, 3 and 4 processes here, on at most two cores, measures their speeds, their all-reduce and
-their steps, and prints how far the model is off. It takes some minutes of a quiet machine, and
-python -m benchmarks.simulation tells more of it.
+their steps, and prints how far the model is off. It takes some minutes of a quiet machine.
 """
 
-_TEXT, _INTEGER, _NUMBER = flags.DEFINE_string, flags.DEFINE_integer, flags.DEFINE_float
-_FLAGS = (
-    (_TEXT, "profile", None, "a measured run's profile.json; or speeds, a preset, a .json file"),
-    (
-        _NUMBER,
-        "unit_seconds",
+
+@dataclass(frozen=True)
+class SimulateOptions:
+    """What is to be simulated.
+
+    Raises:
+        InputError: on a value that cannot be used, or any two that contradict each other.
+    """
+
+    profile: str | None = option(
+        "Cluster",
+        None,
+        "a measured run's profile.json; or speeds, a preset, a .json file",
+        kind=str,
+        path=True,
+    )
+    unit_seconds: float | None = option(
+        "Cluster",
         None,
         f"seconds of the profile's unit of time ({RELATIVE_TIME}), where that is not s",
-    ),
-    (_INTEGER, "parameters", None, "parameters of the model, as a run prints them"),
-    (_TEXT, "devices", "8,32,128,512,2048", "sizes of the clusters"),
-    (
-        flags.DEFINE_enum,
-        "scaling",
-        "strong",
-        "whether the batch stays or grows with the devices",
-        ("strong", "weak"),
-    ),
-    (_INTEGER, "batch_size", 65536, "samples of a step, with --scaling=strong"),
-    (_INTEGER, "batch_per_device", 256, "samples for each device, with --scaling=weak"),
-    (_INTEGER, "microbatch_size", 16, "samples, as they were when the profile was measured"),
-    (_NUMBER, "bandwidth_gbps", 10.0, "Gbit/s of a device, each way"),
-    (_NUMBER, "latency_us", 50.0, "microseconds of a message"),
-    (
-        flags.DEFINE_enum,
-        "all_reduce",
+        kind=float,
+        at_least=1e-12,
+    )
+    devices: tuple[str, ...] = option(
+        "Cluster", ("8", "32", "128", "512", "2048"), "sizes of the clusters"
+    )
+    ratios: tuple[str, ...] = option(
+        "Cluster", ("1", "2", "4", "8", "16"), "two kinds: speed of the fast by that of the slow"
+    )
+    slow_fractions: tuple[str, ...] = option(
+        "Cluster",
+        ("0.125", "0.25", "0.5", "0.75"),
+        "two kinds: part of the devices that is slow",
+    )
+    bandwidth_gbps: float = option(
+        "Network", 10.0, "Gbit/s of a device, each way", at_least=1e-6, at_most=1e12
+    )
+    latency_us: float = option(
+        "Network", 50.0, "microseconds of a message", at_least=0, at_most=1e12
+    )
+    all_reduce: str = option(
+        "Network",
         "best",
         "how sums travel, the best being chosen for each size: ring (Patarasu and Yuan 2009), "
         "recursive doubling or halving (Thakur, Rabenseifner and Gropp 2005)",
-        ("best", *ALL_REDUCES),
-    ),
-    (_TEXT, "ratios", "1,2,4,8,16", "two kinds: speed of the fast by that of the slow"),
-    (_TEXT, "slow_fractions", "0.125,0.25,0.5,0.75", "two kinds: part of the devices that is slow"),
-    (_TEXT, "workdir", "", "folder of modelled.csv and modelled.png; default runs/ and the time"),
-    (flags.DEFINE_bool, "check", False, "measure here instead, and compare with the model"),
-)
+        choices=("best", *ALL_REDUCES),
+    )
+    parameters: int | None = option(
+        "Training",
+        None,
+        "parameters of the model, as a run prints them",
+        kind=int,
+        at_least=1,
+        at_most=MAX_NUMBER,
+    )
+    scaling: str = option(
+        "Training",
+        "strong",
+        "whether the batch stays or grows with the devices",
+        choices=tuple(DEFAULT_BATCH),
+    )
+    batch_size: int | None = option(
+        "Training",
+        None,
+        f"samples of a step, with --scaling=strong; default {DEFAULT_BATCH['strong']}",
+        kind=int,
+        at_least=1,
+        at_most=MAX_NUMBER,
+    )
+    batch_per_device: int | None = option(
+        "Training",
+        None,
+        f"samples for each device, with --scaling=weak; default {DEFAULT_BATCH['weak']}",
+        kind=int,
+        at_least=1,
+        at_most=MAX_NUMBER,
+    )
+    microbatch_size: int = option(
+        "Training",
+        16,
+        "samples, as they were when the profile was measured",
+        at_least=1,
+        at_most=MAX_NUMBER,
+    )
+    workdir: str = option(
+        "Output",
+        "",
+        "folder of modelled.csv and modelled.png; default runs/ and the time",
+        path=True,
+    )
+    check: bool = option("Output", False, "measure here instead, and compare with the model")
+
+    def __post_init__(self):
+        check_options(self)
+        if self.check:
+            self._check_alone()
+            return
+        for name in ("profile", "parameters"):
+            if getattr(self, name) is None:
+                raise InputError(
+                    f"--{name} is missing; python -m experiments.simulate --help tells it"
+                )
+        unused = {"strong": "batch_per_device", "weak": "batch_size"}[self.scaling]
+        if getattr(self, unused) is not None:
+            raise InputError(f"--{unused} does not go with --scaling={self.scaling}; leave it out")
+
+    def _check_alone(self) -> None:
+        for field in dataclasses.fields(self):
+            if field.name != "check" and getattr(self, field.name) != field.default:
+                raise InputError(f"--{field.name} does not go with --check; leave it out")
 
 
 def format_table(rows: Sequence[dict]) -> str:
@@ -115,63 +197,55 @@ def write(folder: Path, sweep: Sweep, clusters: list[dict], mixtures: list[dict]
         f"Modelled, {sweep.scaling} scaling: batch of {batch}; {sweep.parameters:,} parameters; "
         f"{8e-9 * network.bandwidth:g} Gbit/s, {1e6 * network.latency:g} µs"
     )
-    draw_scaling(clusters, mixtures, title).savefig(folder / "modelled.png", dpi=120)
+    with open(folder / "modelled.png", "wb") as file:
+        save_figure(draw_scaling(clusters, mixtures, title), file)
 
 
-def parse(own: flags.FlagValues) -> tuple[Sweep, Path]:
-    """What is to be simulated, and the folder of the results.
+def sweep_of(options: SimulateOptions) -> Sweep:
+    """What is to be simulated.
 
     Raises:
         InputError: on a value that cannot be used.
     """
-    for name, value in (("profile", own.profile), ("parameters", own.parameters)):
-        if value is None:
-            raise InputError(f"--{name} is missing; python -m experiments.simulate --help tells it")
-    unused = {"strong": "batch_per_device", "weak": "batch_size"}[own.scaling]
-    if own[unused].present:
-        raise InputError(f"--{unused} does not go with --scaling={own.scaling}; leave it out")
-    batch = "batch_per_device" if own.scaling == "weak" else "batch_size"
-    network = Network(
-        latency=_number(own, "latency_us", 0) / 1e6,
-        bandwidth=_number(own, "bandwidth_gbps", 1e-6) * 1e9 / 8,
-        all_reduce=own.all_reduce,
+    given = {"strong": options.batch_size, "weak": options.batch_per_device}[options.scaling]
+    return Sweep(
+        profile=_parse_profile(options),
+        device_counts=_numbers(options, "devices", int, minimum=1, maximum=MAX_DEVICES),
+        slow_fractions=_numbers(options, "slow_fractions", float, minimum=0, maximum=1),
+        ratios=_numbers(options, "ratios", float, minimum=1, maximum=1e6),
+        scaling=options.scaling,
+        batch_size=DEFAULT_BATCH[options.scaling] if given is None else given,
+        microbatch_size=options.microbatch_size,
+        parameters=options.parameters,
+        network=Network(
+            latency=options.latency_us / 1e6,
+            bandwidth=options.bandwidth_gbps * 1e9 / 8,
+            all_reduce=options.all_reduce,
+        ),
     )
-    sweep = Sweep(
-        profile=_parse_profile(own),
-        device_counts=_numbers(own, "devices", int, 1, MOST_DEVICES),
-        slow_fractions=_numbers(own, "slow_fractions", float, 0, 1),
-        ratios=_numbers(own, "ratios", float, 1, 1e6),
-        scaling=own.scaling,
-        batch_size=_number(own, batch, 1, MOST_SAMPLES),
-        microbatch_size=_number(own, "microbatch_size", 1, MOST_SAMPLES),
-        parameters=_number(own, "parameters", 1, MOST_SAMPLES),
-        network=network,
-    )
-    return sweep, _parse_workdir(own.workdir)
 
 
-def _check_alone(own: flags.FlagValues) -> None:
-    for _, name, *_ in _FLAGS:
-        if own[name].present and name != "check":
-            raise InputError(f"--{name} does not go with --check; leave it out")
-
-
-def _parse_profile(own: flags.FlagValues) -> Profile:
-    profile = parse_profile(own.profile)
+def _parse_profile(options: SimulateOptions) -> Profile:
+    profile = parse_profile(options.profile)
     if profile.time_unit == "s":
-        if own.unit_seconds is not None:
+        if options.unit_seconds is not None:
             raise InputError("--unit_seconds: the profile is in seconds already; leave it out")
         return profile
-    if own.unit_seconds is None:
+    if options.unit_seconds is None:
         raise InputError(
-            f"--profile={own.profile} has times in units of {profile.time_unit!r}; say how many "
-            f"seconds that is by --unit_seconds, or give the profile.json of a measured run"
+            f"--profile={options.profile} has times in units of {profile.time_unit!r}; say how "
+            f"many seconds that is by --unit_seconds, or give the profile.json of a measured run"
         )
-    return in_seconds(profile, _number(own, "unit_seconds", 1e-12))
+    return in_seconds(profile, options.unit_seconds)
 
 
-def _parse_workdir(text: str) -> Path:
-    folder = Path(text or f"runs/modelled-{datetime.now():%Y%m%d-%H%M%S}")
+def choose_workdir(text: str) -> Path:
+    """The folder of the results.
+
+    Raises:
+        InputError: if it holds results already or cannot be written.
+    """
+    folder = Path(text or new_folder(f"runs/modelled-{datetime.now():%Y%m%d-%H%M%S}"))
     for name in ("modelled.csv", "modelled.png"):
         if (folder / name).exists():
             raise InputError(f"--workdir={folder} already holds {name}; choose another folder")
@@ -181,68 +255,57 @@ def _parse_workdir(text: str) -> Path:
     return folder
 
 
-def _numbers(own, name: str, kind: Callable, least: float, most: float) -> tuple:
+def _numbers(
+    options: SimulateOptions, name: str, kind: Callable, *, minimum: float, maximum: float
+) -> tuple:
+    """The different numbers of a list option, in order."""
+    texts = getattr(options, name)
     try:
-        values = [kind(part) for part in own[name].value.split(",")]
+        values = [kind(text) for text in texts]
     except ValueError:
         raise InputError(
-            f"--{name}={own[name].value}: give numbers between commas, such as {own[name].default}"
+            f"--{name}={','.join(texts)}: give numbers between commas, such as 8,16"
         ) from None
     for value in values:
-        _check(name, value, least, most)
+        if not minimum <= value <= maximum:
+            raise InputError(
+                f"--{name}: {value:g} is not possible; give {minimum:g} to {maximum:g}"
+            )
     return tuple(sorted(set(values)))
 
 
-def _number(own, name: str, least: float, most: float = 1e12) -> float:
-    _check(name, own[name].value, least, most)
-    return own[name].value
-
-
-def _check(name: str, value: float, least: float, most: float) -> None:
-    if not least <= value <= most:
-        raise InputError(f"--{name}: {value:g} is not possible; give {least:g} to {most:g}")
-
-
-def _own_flags() -> flags.FlagValues:
-    own = flags.FlagValues()
-    for define, name, default, described, *choices in _FLAGS:
-        define(name, default, *choices, described, flag_values=own)
-    return own
-
-
-def help_text() -> str:
+def simulate_help() -> str:
     """How to use the program, and its flags."""
-    lines = [_USAGE]
-    for _, name, default, described, *choices in _FLAGS:
-        text = f"{described}: {', '.join(choices[0])}" if choices else described
-        if default:
-            text += f" [{default}]"
-        head = f"{f'  --{name}':<22}"
-        lines.append(textwrap.fill(text, 98, initial_indent=head, subsequent_indent=" " * 22))
-    return "\n".join(lines)
+    return help_text(USAGE, SimulateOptions)
 
 
-def main(argv: list[str]) -> None:
+def parse(argv: Sequence[str]) -> SimulateOptions:
+    """The options that a command line asks for.
+
+    Raises:
+        InputError: on a value that cannot be used.
+        SystemExit: after --help; or, with one line on stderr, on a flag that is unknown.
+    """
+    values = flags.FlagValues()
+    define_flags(SimulateOptions, values)
+    parse_flags(argv, simulate_help, values)
+    return options_from_flags(SimulateOptions, values)
+
+
+def main(argv: Sequence[str]) -> None:
     """Simulates what the flags say."""
-    if any(argument in ("--help", "-help", "-h", "--helpshort") for argument in argv[1:]):
-        print(help_text())
-        return
-    own = _own_flags()
     try:
-        rest = own(argv)
-        if len(rest) > 1:
-            fail(f"{rest[1]!r} is not a flag; flags look like --profile=4:2:1:1")
-        if own.check:
-            _check_alone(own)
-            simulation.check(CHECK_REPEATS, CHECK_STEPS)
+        options = parse(argv)
+        if options.check:
+            simulation_check.check()
             return
-        sweep, folder = parse(own)
+        sweep, folder = sweep_of(options), choose_workdir(options.workdir)
         clusters, mixtures = simulate(sweep)
         write(folder, sweep, clusters, mixtures)
-    except (WorkerError, TimeoutError) as error:
+    except (LostWorkerError, TimeoutError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    except (InputError, flags.Error) as error:
+    except HsiJaxError as error:
         fail(error)
     print(format_table(clusters))
     print(f"\nResults, with the clusters of two kinds: {folder}")

@@ -8,7 +8,7 @@ from hsi_jax.hetero.profile import Profile
 from hsi_jax.hetero.simulation import (
     Network,
     message_bytes,
-    predict_step,
+    model_step,
     repeat_devices,
     two_kinds,
 )
@@ -18,13 +18,13 @@ ORIGIN = ("machine", "scaling", "slow_fraction", "speed_ratio", "batch_size")
 
 @dataclass(frozen=True)
 class Sweep:
-    """What is simulated: every combination of the lists.
+    """The clusters to simulate: every combination of the lists.
 
     Attributes:
         profile: the devices, in seconds.
         device_counts: sizes of the clusters.
-        slow_fractions: of the clusters of two kinds.
-        ratios: of the speeds of the two kinds.
+        slow_fractions: in clusters of two kinds, the part of the devices that is slow.
+        ratios: in clusters of two kinds, the speed of the fast by that of the slow.
         scaling: "strong" (the batch stays) or "weak" (it grows with the devices).
         batch_size: samples of a step; under weak scaling, for each device.
         microbatch_size: samples.
@@ -47,8 +47,8 @@ def simulate(sweep: Sweep) -> tuple[list[dict], list[dict]]:
     """Models every cluster of the sweep.
 
     Returns:
-        Rows of the clusters that are like the profile, and of those of two kinds: what they are
-        (`ORIGIN`), and the fields of `hsi_jax.hetero.simulation.Prediction`.
+        Rows of the clusters that are like the profile, and of those of two kinds. A row has the
+        columns `ORIGIN`, and the fields of `hsi_jax.hetero.simulation.ModelledStep`.
 
     Raises:
         InputError: if the memory caps of a cluster leave no room for its batch.
@@ -74,8 +74,12 @@ def _row(
 ) -> dict:
     batch_size = sweep.batch_size * (len(profile) if sweep.scaling == "weak" else 1)
     microbatches = -(-batch_size // sweep.microbatch_size)
-    step = predict_step(
-        profile, microbatches, sweep.microbatch_size, message_bytes(sweep.parameters), sweep.network
+    step = model_step(
+        profile,
+        microbatches,
+        sweep.microbatch_size,
+        size=message_bytes(sweep.parameters),
+        network=sweep.network,
     )
     origin = (machine, sweep.scaling, slow_fraction, ratio, batch_size)
     return dict(zip(ORIGIN, origin, strict=True)) | dataclasses.asdict(step)

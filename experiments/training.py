@@ -1,4 +1,4 @@
-"""The training of a run: what it starts from, and what becomes of every step."""
+"""The training of a run: what it starts from, and what is written after every step."""
 
 import contextlib
 import math
@@ -6,62 +6,79 @@ from collections.abc import Iterator
 
 from tqdm import tqdm
 
-from experiments import report
-from experiments.evaluation import evaluate
+from experiments import console
+from experiments.results import evaluate_set
 from experiments.resume import saver
 from experiments.setup import Setup
-from hsi_jax.errors import InputError
-from hsi_jax.evaluate import scores
-from hsi_jax.hetero.cluster import rank
+from hsi_jax.cluster.processes import rank
+from hsi_jax.errors import DivergenceError
+from hsi_jax.hetero import Plan
 from hsi_jax.hetero.controller import Controller
-from hsi_jax.train import Checkpoint, Checkpoints, Fit, Progress, Rebalancing, fit
-
-VALIDATIONS = 100  # at most, however short the epochs are
+from hsi_jax.run import Checkpoint, Checkpoints
+from hsi_jax.run.records import Start, Step
+from hsi_jax.train import Fit, Progress, Rebalancing, TrainState, fit
 
 
 def train(
     setup: Setup,
+    plan: Plan,
     rebalancing: Rebalancing | None,
     checkpoints: Checkpoints,
     checkpoint: Checkpoint | None,
 ) -> Fit:
-    """Trains with a progress bar; every step and validation goes to metrics.jsonl at once."""
+    """Trains with a progress bar; every step and validation goes to metrics.jsonl at once.
+
+    Args:
+        setup: what the run starts from.
+        plan: by which the next batch is divided.
+        rebalancing: when to time the devices and move shares, or None.
+        checkpoints: of the run.
+        checkpoint: where to go on, or None.
+    """
     split, config = setup.dataset.split, setup.config
-    start = checkpoint.progress(setup.state) if checkpoint else Progress.start(setup.state)
+    start = Progress.start(setup.state)
+    if checkpoint:
+        start = Progress.of_checkpoint(checkpoint, setup.state)
     skipped = sum(not math.isfinite(loss) for loss in start.losses)
     trained = _begin_metrics(setup)
 
-    def on_step(step, loss, seconds):
+    def on_step(step: int, loss: float, seconds: float) -> None:
         nonlocal skipped, trained
         trained += seconds
         rate = float(setup.schedule(step - skipped))  # the optimiser has not seen those
         known = loss if math.isfinite(loss) else None  # JSON has no NaN
         skipped += known is None
-        record = {"kind": "step", "step": step, "loss": known, "learning_rate": rate}
-        record |= {"seconds": trained, "step_seconds": seconds}
-        setup.folder.append_metrics(record)
+        setup.folder.append_record(
+            Step(
+                step=step,
+                loss=known,
+                learning_rate=rate,
+                seconds=trained,
+                step_seconds=seconds,
+            )
+        )
         bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
         bar.update()
 
-    def validate(state, step):
-        _, confusion, loss = evaluate(setup, state, "validation", step)
-        return scores(confusion).overall_accuracy, -loss
+    def validate(state: TrainState, step: int) -> tuple:
+        return evaluate_set(setup, state, "validation", step).rank
 
     quiet = True if rank() > 0 else None  # None: a bar on a terminal only
     bar = tqdm(
         total=setup.num_steps, initial=start.step, unit="step", desc="training", disable=quiet
     )
-    with bar, _told(checkpoints):
+    with bar, _told(checkpoints, config.on_nonfinite):
         return fit(
             setup.replicas,
             setup.state,
             split.train,
-            setup.num_steps,
-            config.seed,
-            validate if len(split.validation) else None,
-            steps_between_validations(setup),
-            on_step,
-            rebalancing,
+            plan=plan,
+            num_steps=setup.num_steps,
+            seed=config.seed,
+            validate=validate if len(split.validation) else None,
+            validate_every=setup.steps_between_validations,
+            on_step=on_step,
+            rebalancing=rebalancing,
             start=start,
             save=saver(setup, rebalancing, checkpoints),
             save_every=config.checkpoint_every,
@@ -74,49 +91,49 @@ def _begin_metrics(setup: Setup) -> float:
 
     These are the steps alone, without compiling and validating.
     """
-    records = setup.folder.read_metrics()
+    records = setup.folder.read_records()
     if not records:
-        setup.folder.append_metrics({"kind": "start", "num_steps": setup.num_steps})
-    return max((r.get("seconds", 0.0) for r in records), default=0.0)
+        setup.folder.append_record(Start(num_steps=setup.num_steps))
+    return max((record.seconds for record in records if isinstance(record, Step)), default=0.0)
 
 
-def make_rebalancing(setup: Setup, checkpoint: Checkpoint | None) -> Rebalancing | None:
-    """The scheme `adaptive`, which goes on where the checkpoint's devices are these ones."""
-    config = setup.config
-    if config.scheme != "adaptive":
-        return Rebalancing(None, config.retime_every) if config.time_devices else None
+def start_rebalancing(
+    setup: Setup, checkpoint: Checkpoint | None
+) -> tuple[Plan, Rebalancing | None]:
+    """When the devices are timed; an adaptive scheme goes on where a checkpoint of them was taken.
+
+    Returns:
+        The plan to go on with, and the rebalancing, or None where no device is timed.
+    """
+    config, plan = setup.config, setup.plan
+    if not plan.scheme.retimed:
+        return plan, Rebalancing(None, config.retime_every) if config.time_devices else None
     controller = Controller(
-        setup.replicas.profile,
-        config.batch_size,
-        config.microbatch_size,
+        setup.profile,
+        plan.batch_size,
+        plan.microbatch_size,
         dead_band=config.dead_band,
         hysteresis=config.hysteresis,
     )
     rebalancing = Rebalancing(controller, config.retime_every)
     if checkpoint and checkpoint.facts["rebalancing"]:
-        before = checkpoint.facts["rebalancing"]
-        setup.replicas.plan = rebalancing.resume(before, setup.replicas.plan)
-    return rebalancing
-
-
-def steps_between_validations(setup: Setup) -> int:
-    """An epoch, or more where there would be too many validations."""
-    epoch = -(-len(setup.dataset.split.train) // setup.config.batch_size)
-    return max(epoch, setup.num_steps // VALIDATIONS)
+        plan = rebalancing.resume(checkpoint.facts["rebalancing"], plan)
+    return plan, rebalancing
 
 
 @contextlib.contextmanager
-def _told(checkpoints: Checkpoints) -> Iterator[None]:
-    """Tells of the newest checkpoint where training diverges."""
+def _told(checkpoints: Checkpoints, on_nonfinite: str) -> Iterator[None]:
+    """Tells of the newest checkpoint where training diverges, and how not to end there again."""
     try:
         yield
-    except InputError:
+    except DivergenceError:
         checkpoints.wait()
-        tell_where_to_go_on(checkpoints, "The training has stopped")
+        if on_nonfinite == "stop":  # else no flag would help that a resumed run may change
+            tell_where_to_go_on(checkpoints, "The training has stopped", " --on_nonfinite=skip")
         raise
 
 
-def tell_where_to_go_on(checkpoints: Checkpoints, event: str) -> None:
-    """Says after an event with which checkpoint, and how, the run can go on."""
+def tell_where_to_go_on(checkpoints: Checkpoints, event: str, flags: str = "") -> None:
+    """Says after an event with which checkpoint, and by which flags, the run can go on."""
     if rank() == 0:  # the others have none
-        report.say(report.describe_checkpoints(checkpoints, event))
+        console.say(console.describe_checkpoints(checkpoints, event, flags))

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from experiments.config import Config
-from experiments.dataset import Dataset
 from hsi_jax.errors import InputError
-from hsi_jax.train import RunFolder
+from hsi_jax.hetero import SCHEMES
+from hsi_jax.run import RunFolder
+from hsi_jax.train import Dataset
 
 # The result does not depend on these; where the data are may change, what they hold may not.
 MAY_DIFFER = frozenset(
@@ -32,11 +33,12 @@ MAY_DIFFER = frozenset(
         "keep_checkpoints",
         "resume",
         "on_nonfinite",
+        "figures",
+        "tensorboard",
         "workdir",
         "overwrite",
     }
 )
-EXACT_SCHEMES = ("balanced", "adaptive")  # both give the gradient of the whole batch
 
 
 def resumable_folder(config: Config) -> RunFolder:
@@ -67,7 +69,8 @@ def check_same_run(earlier: Mapping[str, object], config: Config) -> None:
         for name in sorted(before.keys() | now.keys())
         if name not in MAY_DIFFER and before[name] != now.get(name, before[name])
     ]
-    if {before["scheme"], now["scheme"]} <= set(EXACT_SCHEMES):
+    # Exact schemes give the gradient of the whole batch, whoever computes it.
+    if all(name in SCHEMES and SCHEMES[name].exact for name in (before["scheme"], now["scheme"])):
         differing = [name for name in differing if name != "scheme"]
     if not differing:
         return
@@ -97,5 +100,5 @@ def fingerprint(dataset: Dataset) -> str:
     for array in (inputs, dataset.labels, split.train, split.validation, split.test):
         array = np.ascontiguousarray(array)
         digest.update(f"{array.dtype} {array.shape}".encode())
-        digest.update(array.tobytes())
+        digest.update(array.data)  # no copy: it may be a large cube
     return digest.hexdigest()

@@ -1,8 +1,11 @@
-"""Times the steps of a PyTorch peer on random samples, for `benchmarks.distributed`.
+"""Times the steps of a PyTorch peer on random samples, to compare them with ours.
 
 The network is `hsi_jax.models.cnn2d` with its defaults and the optimiser is SGD with momentum, as
-in `benchmarks.cluster_step`. The batch already lies on the device, channels last.
+in `experiments.cluster_step`. The batch is on the device already, channels last.
 """
+
+# pyright: reportMissingImports=false
+# torch is in the Python that runs this program, not in ours.
 
 import json
 import time
@@ -12,8 +15,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.peers.network import make_model
-from benchmarks.peers.training import Wrap
+from network import make_model
+from rank_training import Wrap
 
 PATCH_SIZE = 11
 BANDS = 30
@@ -25,17 +28,15 @@ MOMENTUM = 0.9
 SEED = 0
 
 
-def print_times(rank: int, counts: Sequence[int], wrap: Wrap, warmup: int, steps: int) -> None:
+def print_times(rank: int, counts: Sequence[int], wrap: Wrap, *, warmup: int, steps: int) -> None:
     """Trains on one batch, of which this rank has counts[rank] samples.
 
-    The ranks' gradients are averaged, which is right where counts are equal. The loss of each is
-    multiplied by count * ranks / batch, so that the average is the gradient of the whole batch's
-    mean loss; where counts are equal that factor is 1.
+    The losses are weighed as in `training.train`.
 
     Rank 0 prints `ready` after the warm-up, and at the end the seconds of each step as JSON.
     """
     torch.manual_seed(SEED)  # the same parameters on every rank
-    model = make_model(BANDS, PATCH_SIZE, FEATURES, HIDDEN, NUM_CLASSES)
+    model = make_model(BANDS, PATCH_SIZE, features=FEATURES, hidden=HIDDEN, num_classes=NUM_CLASSES)
     optimizer = torch.optim.SGD(model.parameters(), LEARNING_RATE, momentum=MOMENTUM)
     model, optimizer = wrap(model, optimizer)
     patches, labels = make_batch(rank, counts)

@@ -2,16 +2,19 @@
 
 Start one process for each rank; rank 0 prints a line of JSON with the time of every step:
 
-    python -m benchmarks.peers.ddp --rank 0 --world 3 --port 29500 --counts 96,48,48
+    python experiments/peers/ddp_rank.py --rank 0 --world 3 --port 29500 --counts 96,48,48
 
-Whatever made DDP faster here is on: channels-last memory, gradients kept in the buckets, no
-broadcast of running statistics, a batch that already lies on the device.
+All that made DDP faster here is on: channels-last memory, gradients kept in the buckets, no
+broadcast of running statistics, a batch that is on the device already.
 
-With --handover FILE --workdir DIR it trains on what `experiments.compare` hands over instead.
+With --handover FILE --workdir DIR it trains on the data of `experiments.compare` instead.
 
-Needs torch (benchmarks/peers/requirements.txt) and NumPy alone, so that it may live in a virtual
-environment without JAX.
+The programs of this folder need only torch (requirements.txt) and NumPy, and run under a Python
+that may have nothing else. Each is started by its path, so that Python finds its siblings here.
 """
+
+# pyright: reportMissingImports=false
+# torch is in the Python that runs this program, not in ours.
 
 from datetime import timedelta
 
@@ -19,22 +22,22 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from benchmarks.peers.arguments import parse_arguments
-from benchmarks.peers.work import do_work
+from arguments import parse_arguments
+from rank_work import do_work
 
-PATIENCE = timedelta(minutes=5)  # for other ranks, in every step and while rank 0 predicts
+TIMEOUT = timedelta(minutes=5)  # for other ranks, in every step and while rank 0 predicts
 
 
 def main() -> None:
-    """Joins the other ranks and trains; on random samples, rank 0 prints what it took."""
-    arguments = parse_arguments(__doc__.splitlines()[0])
+    """Joins the other ranks and trains; on random samples, rank 0 prints the times."""
+    arguments = parse_arguments("One rank of PyTorch DistributedDataParallel on gloo.")
     torch.set_num_threads(1)
     distributed.init_process_group(
         "gloo",
         init_method=f"tcp://127.0.0.1:{arguments.port}",
         rank=arguments.rank,
         world_size=arguments.world,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
     do_work(arguments, wrap)
     distributed.barrier()  # a rank that leaves early can break the last reduction of the others

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.config import Config
-from experiments.launch import launch
+from experiments.launch import Launch, launch
 from experiments.peer import (
     PEERS,
     hand_over,
@@ -20,10 +20,12 @@ from experiments.peer import (
     start_folder,
     summarise_peer,
 )
-from experiments.slowdown import Slowdown
-from hsi_jax.errors import InputError
+from hsi_jax.errors import LostWorkerError
 from hsi_jax.hetero.profile import Profile
-from hsi_jax.hetero.workers import last_lines
+from hsi_jax.json_file import write_json
+from hsi_jax.launch.slowdown import Slowdown
+from hsi_jax.launch.workers import last_lines
+from hsi_jax.run.summary import Outcome, read_outcome, read_summary
 
 # Programs are compiled once for all seeds and schemes of emulated runs, whose times do not count.
 CACHE = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.3"}
@@ -51,7 +53,7 @@ class Platform:
 
 
 @dataclass(frozen=True)
-class Trial:
+class ComparisonRun:
     """A run to do: its scheme, its seed and all its options."""
 
     scheme: str
@@ -63,77 +65,72 @@ class Trial:
         return f"{self.scheme}-seed{self.config.seed}"
 
 
-def read_summary(trial: Trial, workdir: Path) -> dict | None:
-    """The summary of a run that has been finished, or None."""
-    path = workdir / trial.name / "summary.json"
+def read_finished(run: ComparisonRun, workdir: Path) -> Outcome | None:
+    """What a run that has been finished tells, or None."""
+    path = workdir / run.name / "summary.json"
     if not path.exists():
         return None
-    summary = json.loads(path.read_text(encoding="utf-8"))
-    return None if summary["interrupted"] else summary
+    outcome = read_outcome(path) if run.scheme in PEERS else read_summary(path)
+    return None if outcome.interrupted else outcome
 
 
-def do_trial(trial: Trial, platform: Platform) -> None:
+def do_run(run: ComparisonRun, platform: Platform) -> None:
     """Does a run; what it prints goes to its logs.
 
     Raises:
-        InputError: if it fails.
+        HsiJaxError: if it fails.
         KeyboardInterrupt: on Ctrl-C.
     """
-    logs = platform.workdir / "logs" / trial.name
+    logs = platform.workdir / "logs" / run.name
     logs.mkdir(parents=True, exist_ok=True)
     with open(logs / "output.log", "w", encoding="utf-8") as log:
         if platform.emulated:
-            _emulate(trial, platform, logs / "output.log", log)
+            _emulate(run, platform, logs / "output.log", log)
             return
         with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-            if trial.scheme in PEERS:
-                _launch_peer(trial, platform, logs)
+            if run.scheme in PEERS:
+                _launch_peer(run, platform, logs)
             else:
-                flags = [*_flags(trial, platform), "--time_devices"]
-                folder = platform.workdir / trial.name
-                launch(platform.profile, platform.slowdowns, flags, folder, str(logs))
+                flags = [*_flags(run, platform), "--time_devices"]
+                folder = platform.workdir / run.name
+                slowdowns = tuple(platform.slowdowns)
+                launch(Launch(platform.profile, tuple(flags), folder, slowdowns, str(logs)))
 
 
-def _flags(trial: Trial, platform: Platform) -> list[str]:
-    own = {"scheme": trial.scheme, "seed": trial.config.seed}
-    own["workdir"] = platform.workdir / trial.name
+def _flags(run: ComparisonRun, platform: Platform) -> list[str]:
+    own = {"scheme": run.scheme, "seed": run.config.seed}
+    own["workdir"] = platform.workdir / run.name
     # An unfinished run of that name is replaced.
     return [*platform.run_flags, *(f"--{key}={value}" for key, value in own.items()), "--overwrite"]
 
 
-def _emulate(trial: Trial, platform: Platform, path: Path, log) -> None:
+def _emulate(run: ComparisonRun, platform: Platform, path: Path, log) -> None:
     """In a process of its own, so that its failure is no other run's."""
-    flags = [*_flags(trial, platform), f"--profile={trial.config.profile}"]
+    flags = [*_flags(run, platform), f"--profile={run.config.profile}"]
     cache = {"JAX_COMPILATION_CACHE_DIR": str(platform.workdir / "compiled")} | CACHE
     command = [sys.executable, "-m", "experiments.run", *flags]
     done = subprocess.run(
         command, stdout=log, stderr=subprocess.STDOUT, env=cache | os.environ, check=False
     )
     if done.returncode:
-        raise InputError(f"it ended with exit code {done.returncode}: {last_lines(path, 1)}")
+        raise LostWorkerError(f"it ended with exit code {done.returncode}: {last_lines(path, 1)}")
 
 
-def _launch_peer(trial: Trial, platform: Platform, logs: Path) -> None:
+def _launch_peer(run: ComparisonRun, platform: Platform, logs: Path) -> None:
     """The data are handed over in a file that is removed at the end."""
-    folder = platform.workdir / trial.name
+    folder = platform.workdir / run.name
     start_folder(folder)
     handover = folder / "handover.npz"
-    counts = peer_counts(trial.scheme, platform.profile, trial.config.batch_size)
-    setup = hand_over(trial.config, handover)
-    command = peer_command(trial.scheme, counts, platform.torch_python, handover, folder)
+    counts = peer_counts(run.scheme, platform.profile, run.config.batch_size)
+    setup = hand_over(run.config, handover)
+    command = peer_command(run.scheme, counts, platform.torch_python, handover, folder)
     try:
-        launch(platform.profile, platform.slowdowns, (), folder, str(logs), command=command)
+        asked = Launch(platform.profile, (), folder, tuple(platform.slowdowns), str(logs))
+        launch(asked, command)
     finally:
         handover.unlink(missing_ok=True)
-    summary = summarise_peer(trial.scheme, setup, counts, folder)
+    summary = summarise_peer(run.scheme, setup, counts, folder)
     write_json(folder / "summary.json", summary)
-
-
-def write_json(path: Path, content: dict) -> None:
-    """Writes a JSON file, whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(partial, path)
 
 
 def shared_settings(platform: Platform, config: Config) -> dict:

@@ -1,9 +1,13 @@
-"""Trains the cnn2d on what `experiments.peer` hands over; the same for all PyTorch peers.
+"""Trains the cnn2d on the file that `experiments.peer` hands over; the same for all peers.
 
 Data, batches, first parameters, learning rates and validations are those of our run. Each rank has
-its consecutive part of every batch. What is timed is a step: from choosing the samples, which lie
-on the device already, to the updated parameters; validation is apart, as in our runs.
+its consecutive part of every batch. The time of a step begins when its samples, which are on the
+device already, are chosen, and ends with the updated parameters; validation is not part of it, as
+in our runs.
 """
+
+# pyright: reportMissingImports=false
+# torch is in the Python that runs this program, not in ours.
 
 import copy
 import json
@@ -16,7 +20,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.peers.network import model_of
+from network import model_of
+from scores import scores
 
 SAMPLES_PER_CALL = 1024  # of a prediction
 
@@ -52,12 +57,14 @@ class Handover:
         return torch.from_numpy(self.arrays["labels"][ids].astype(np.int64))
 
 
-def train(handover: Handover, counts: Sequence[int], rank: int, wrap: Wrap, workdir: Path) -> None:
+def train(
+    handover: Handover, counts: Sequence[int], rank: int, *, wrap: Wrap, workdir: Path
+) -> None:
     """Trains this rank's part; rank 0 writes metrics.jsonl and, at the end, result.npz.
 
-    The ranks' gradients are averaged, which is right where counts are equal. The loss of each is
-    multiplied by count * ranks / batch, so that the average is the gradient of the whole batch's
-    mean loss; where counts are equal that factor is 1.
+    The peers average the ranks' gradients, which is right if counts are equal. So each rank's loss
+    is multiplied by count * ranks / batch: then the average is the gradient of the mean loss of
+    the whole batch. If counts are equal, that factor is 1.
     """
     settings, batches = handover.settings, handover.arrays["batches"]
     model = model_of(handover.parameters, settings["patch_size"])
@@ -68,7 +75,7 @@ def train(handover: Handover, counts: Sequence[int], rank: int, wrap: Wrap, work
     own = slice(sum(counts[:rank]), sum(counts[: rank + 1]))
     weight = counts[rank] * len(counts) / sum(counts)
 
-    record = _Record(handover, model, workdir) if rank == 0 else None
+    record = _Recorder(handover, model, workdir) if rank == 0 else None
     for step, rate in enumerate(handover.arrays["learning_rates"].tolist()):
         start = time.perf_counter()
         for group in optimizer.param_groups:
@@ -85,7 +92,7 @@ def train(handover: Handover, counts: Sequence[int], rank: int, wrap: Wrap, work
         if not math.isfinite(value):
             raise FloatingPointError(f"the loss of step {step} is {value}")
         if record:
-            record.step(step, seconds)
+            record.step(step, value, rate, seconds)
     if record:
         record.finish()
 
@@ -101,8 +108,8 @@ def make_optimizer(model: nn.Module, settings: dict) -> torch.optim.Optimizer:
     return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings["optimizer"]](groups)
 
 
-class _Record:
-    """What rank 0 writes and the best state it keeps, by the rules of our runs."""
+class _Recorder:
+    """Writes the records of rank 0 and keeps the best state, by the rules of our runs."""
 
     def __init__(self, handover: Handover, model: nn.Module, workdir: Path):
         self._handover = handover
@@ -110,15 +117,17 @@ class _Record:
         self._workdir = workdir
         self._seconds = 0.0
         self._steps: list[float] = []
-        self._best, self._best_rank, self._best_step = None, None, 0
+        self._best: dict[str, torch.Tensor] = {}
+        self._best_rank: tuple[float, ...] | None = None
+        self._best_step = 0
         self._num_steps = len(handover.arrays["batches"])
         self._write({"kind": "start", "num_steps": self._num_steps})
 
-    def step(self, step: int, seconds: float) -> None:
+    def step(self, step: int, loss: float, rate: float, seconds: float) -> None:
         self._seconds += seconds
         self._steps.append(seconds)
-        record = {"kind": "step", "step": step, "seconds": self._seconds, "step_seconds": seconds}
-        self._write(record)
+        record = {"kind": "step", "step": step, "loss": loss, "learning_rate": rate}
+        self._write(record | {"seconds": self._seconds, "step_seconds": seconds})
         done = step + 1
         if done == self._num_steps or done % self._handover.settings["validate_every"] == 0:
             self._validate(done)
@@ -128,10 +137,10 @@ class _Record:
         rank = (0.0,)
         if len(ids):
             classes, losses = self._predict(ids)
-            accuracy = float(np.mean(classes == self._handover.arrays["labels"][ids]))
-            rank = accuracy, -float(losses.mean())
-            record = {"kind": "evaluation", "set": "validation", "step": step}
-            self._write(record | {"loss": -rank[1], "overall_accuracy": accuracy})
+            measured = scores(self._handover.arrays["labels"][ids], classes)
+            rank = measured["overall_accuracy"], -float(losses.mean())
+            record = {"kind": "evaluation", "set": "validation", "step": step, "loss": -rank[1]}
+            self._write(record | measured)
         if self._best_rank is None or rank > self._best_rank or not len(ids):
             self._best_rank, self._best_step = rank, step
             self._best = copy.deepcopy(self._model.state_dict())

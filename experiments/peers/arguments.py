@@ -15,12 +15,13 @@ def parse_arguments(description: str) -> argparse.Namespace:
     parser.add_argument("--handover", help="file of data to train on, instead of random samples")
     parser.add_argument("--workdir", help="with --handover: folder of the results")
     arguments = parser.parse_args()
+    text = arguments.counts
     try:
-        arguments.counts = [int(count) for count in arguments.counts.split(",")]
+        arguments.counts = [int(count) for count in text.split(",")]
     except ValueError:
-        parser.error(f"--counts={arguments.counts}: give whole numbers between commas")
+        parser.error(f"--counts={text}: give whole numbers between commas")
     if len(arguments.counts) != arguments.world or min(arguments.counts) < 1:
-        parser.error(f"--counts={arguments.counts}: give {arguments.world} numbers >= 1")
+        parser.error(f"--counts={text}: give {arguments.world} numbers >= 1")
     if arguments.handover and not arguments.workdir:
         parser.error("--handover needs --workdir=FOLDER")
     return arguments

@@ -1,11 +1,14 @@
-"""One rank of Horovod on gloo, an outside baseline; its flags are those of `benchmarks.peers.ddp`.
+"""One rank of Horovod on gloo, an outside baseline; its flags are those of ddp_rank.py.
 
-    python -m benchmarks.peers.horovod --rank 0 --world 3 --port 29500 --counts 96,48,48
+    python experiments/peers/horovod_rank.py --rank 0 --world 3 --port 29500 --counts 96,48,48
 
-Needs torch and horovod (benchmarks/peers/requirements.txt) and NumPy alone. What `horovodrun` would
-do is done here, because our launcher starts, pins and throttles the ranks: rank 0 serves the
-rendezvous, and the environment says who is who.
+Needs only torch, horovod (requirements.txt) and NumPy. It does the work of `horovodrun` itself,
+because our launcher starts, pins and throttles the ranks: rank 0 serves the rendezvous, and
+environment variables tell each rank its place.
 """
+
+# pyright: reportMissingImports=false
+# torch and horovod are in the Python that runs this program, not in ours.
 
 import argparse
 import os
@@ -15,16 +18,16 @@ import time
 
 import torch
 
-from benchmarks.peers.arguments import parse_arguments
-from benchmarks.peers.work import do_work
+from arguments import parse_arguments
+from rank_work import do_work
 
 HOST = "127.0.0.1"
-PATIENCE_SECONDS = 60  # for rank 0
+JOIN_SECONDS = 60  # in which rank 0 must come
 
 
 def main() -> None:
-    """Joins the other ranks and trains; on random samples, rank 0 prints what it took."""
-    arguments = parse_arguments(__doc__.splitlines()[0])
+    """Joins the other ranks and trains; on random samples, rank 0 prints the times."""
+    arguments = parse_arguments("One rank of Horovod on gloo.")
     torch.set_num_threads(1)
     join(arguments)
     import horovod.torch as hvd
@@ -59,7 +62,7 @@ def join(arguments: argparse.Namespace) -> None:
     }
     if arguments.rank == 0:
         _serve(arguments)
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + JOIN_SECONDS
     while time.monotonic() < deadline:
         try:
             socket.create_connection((HOST, arguments.port), timeout=1).close()

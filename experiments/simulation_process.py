@@ -1,4 +1,4 @@
-"""One process of the check of the simulation; `benchmarks.simulation` starts them.
+"""One process of the check of the simulation; `experiments.simulation_check` starts them.
 
 Process 0 prints a line of JSON:
 
@@ -9,20 +9,20 @@ Process 0 prints a line of JSON:
 
 import argparse
 import json
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from benchmarks.cluster_step import make_training, time_steps
-from hsi_jax.hetero import deal, make_plan, parse_profile
-from hsi_jax.hetero.cluster import join_cluster, meet, rank
+from experiments.cluster_step import Training
+from hsi_jax.cluster.processes import barrier, join_cluster, rank
+from hsi_jax.hetero import make_plan, parse_profile
 from hsi_jax.hetero.simulation import BYTES_PER_SUM, message_bytes
 from hsi_jax.hetero.timing import time_calls
-from hsi_jax.train import Replicas, TrainState, measure_profile
+from hsi_jax.train import measure_profile
 from hsi_jax.train.step import AXIS
-from hsi_jax.train.stepper import Stepper
 
 BATCH_SIZE = 192
 MICROBATCH_SIZE = 8
@@ -33,8 +33,8 @@ SIZES = (1 / 8, 1 / 4, 1 / 2, 1)  # of the vectors, by that of the model
 
 
 def main() -> None:
-    """Joins the other processes, measures, and prints it in process 0."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Joins the other processes, measures, and prints the result in process 0."""
+    parser = argparse.ArgumentParser(description="One process of the check.")
     parser.add_argument("--coordinator", required=True, help="host:port of process 0")
     parser.add_argument("--num_processes", type=int, required=True)
     parser.add_argument("--process_id", type=int, required=True, help="from 0")
@@ -46,32 +46,31 @@ def main() -> None:
         print(json.dumps(measured), flush=True)
 
 
-def measure(devices: int, steps: int) -> dict:
-    """Measures what the module's docstring tells; every process must call it."""
+def measure(devices: int, steps: int) -> dict[str, Any]:
+    """The measurements of the module's docstring; every process must call it."""
     like = parse_profile(":".join("1" * devices))
     plan = make_plan("even", like, BATCH_SIZE, MICROBATCH_SIZE)
-    replicas, state, ids = make_training(plan)
-    profile = measure_profile(replicas, state, ids)
-    measured = {"profile": profile.to_json(), "all_reduce": measure_all_reduce(replicas, state)}
-    live = replicas.replicate(state)
-    stepper = Stepper(replicas, live, replicas.ready(deal(ids, plan)))
+    training = Training(plan)
+    profile = measure_profile(training.replicas, training.state, training.ids, MICROBATCH_SIZE)
+    measured = {"profile": profile.to_json(), "all_reduce": measure_all_reduce(training)}
     for scheme in ("balanced", "even"):
         plan = make_plan(scheme, profile, BATCH_SIZE, MICROBATCH_SIZE)
-        live, seconds = time_steps(stepper, replicas, live, plan, ids, WARMUP, steps)
+        seconds = training.time_steps(plan, WARMUP, steps)
         measured[scheme] = {"shares": plan.shares, "seconds": seconds}
     return measured
 
 
-def measure_all_reduce(replicas: Replicas, state: TrainState) -> dict:
-    """Seconds of all-reduces of the model's vector and of parts of it."""
+def measure_all_reduce(training: Training) -> dict[str, list]:
+    """Bytes of the model's vector and of parts of it, and seconds of their all-reduces."""
+    replicas, state = training.replicas, training.state
     values = 1 + sum(leaf.size for leaf in jax.tree.leaves((state.params, state.batch_stats)))
     lengths = [round(part * message_bytes(values) / BYTES_PER_SUM) for part in SIZES]
-    reduce = replicas.pmap(chain)
+    reduce = replicas.parallel(chain)
     vectors = {
-        length: replicas.place(np.zeros((len(replicas.profile), length, 2), np.int32))
+        length: replicas.place(np.zeros((replicas.count, length, 2), np.int32))
         for length in lengths
     }
-    meet()  # all begin together
+    barrier()  # all begin together
     seconds = time_calls(
         lambda length: jax.block_until_ready(reduce(vectors[length])), lengths, REPEATS
     )

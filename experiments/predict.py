@@ -1,0 +1,198 @@
+"""Makes a map of a scene with a trained model: `python -m experiments.predict --help`."""
+
+import dataclasses
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from absl import flags
+
+from experiments.command_line import (
+    check_options,
+    define_flags,
+    fail,
+    help_text,
+    option,
+    options_from_flags,
+    parse_flags,
+)
+from experiments.config import Config
+from experiments.load_data import open_scene
+from experiments.map_writing import CONFIDENCES, PROBABILITY_TYPES, Request, make_map
+from hsi_jax.data.raster import open_raster
+from hsi_jax.errors import HsiJaxError, InputError, name_flags
+from hsi_jax.evaluate.map_grid import Grid
+from hsi_jax.hetero import parse_profile
+from hsi_jax.json_file import read_json
+from hsi_jax.train import TrainedModel
+from hsi_jax.train.scene_map import METHODS
+from hsi_jax.train.scene_tiles import CubeSource, SceneSource
+
+INTERRUPTED = 130
+
+USAGE = """\
+Makes a map of a scene of any size with the model of a run.
+
+  python -m experiments.predict --run=RUN --output=map.tif                the run's own scene
+  python -m experiments.predict --run=RUN --cube=SCENE --output=map.tif   another one
+  python -m experiments.predict --model_dir=DIR --cube=SCENE --output=map.hdr \\
+      --probabilities=probabilities.tif --confidence=margin.tif
+
+The map keeps the position of the scene, and pixels without data. Beside map.tif come a picture with
+its legend, map_legend.png, and the area of each class, map_areas.csv. Ctrl-C, or a kill, loses
+nothing: the same command goes on.
+"""
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """What is to be predicted, and what is written.
+
+    Raises:
+        InputError: on a value that cannot be used, or any two that contradict each other.
+    """
+
+    run: str = option("Model", "", "folder of a run, finished or not")
+    model_dir: str = option("Model", "", "folder of a saved model, instead of --run")
+    cube: str = option(
+        "Scene",
+        "",
+        "the scene: .mat, .npy, .npz, GeoTIFF or ENVI (.hdr); default the run's own scene",
+    )
+    cube_variable: str = option("Scene", "", "array in the cube's file, where it has several")
+    output: str = option(
+        "Output",
+        "",
+        "the class map: .tif (GeoTIFF), .hdr (ENVI classification), .npy or .png",
+    )
+    probabilities: str = option(
+        "Output", "", "file of the probabilities, a band for each class: .tif or .npy"
+    )
+    probability_type: str = option(
+        "Output",
+        "float32",
+        "of --probabilities; uint8 is probability x 250, with 255 for no data",
+        choices=PROBABILITY_TYPES,
+    )
+    confidence: str = option("Output", "", "file of how sure the model is: .tif or .npy")
+    confidence_kind: str = option(
+        "Output",
+        "margin",
+        "of --confidence: probability of the first class less that of the second, or the entropy "
+        "of the probabilities in nats, which is high where the model is not sure",
+        choices=CONFIDENCES,
+    )
+    overwrite: bool = option(
+        "Output", False, "replace files, and what is unfinished of another map"
+    )
+    method: str = option(
+        "Devices",
+        "auto",
+        "patch by patch, or one pass over each tile, which is faster and has the same logits but "
+        "for rounding; auto: one pass where the model can",
+        choices=METHODS,
+    )
+    profile: str = option(
+        "Devices",
+        "",
+        "speeds of the devices, such as 2:1; default all accelerators evenly, or the CPU as one",
+    )
+
+    def __post_init__(self):
+        check_options(self)
+        if bool(self.run) == bool(self.model_dir):
+            raise InputError("give either --run=FOLDER or --model_dir=FOLDER")
+        if self.model_dir and not self.cube:
+            raise InputError("--model_dir needs --cube=FILE, the scene to predict")
+        if self.cube_variable and not self.cube:
+            raise InputError("--cube_variable goes with --cube=FILE")
+        if not self.output:
+            raise InputError("give --output=FILE, the map to write, such as map.tif")
+
+
+def predict(options: PredictOptions) -> None:
+    """Makes the map.
+
+    Raises:
+        InputError: on a mistake of the user's, before the prediction begins.
+        StorageError: if a file cannot be written.
+        KeyboardInterrupt: on Ctrl-C; the same options go on from there.
+    """
+    model = _load_model(options)
+    source, grid, name = _open_source(options)
+    make_map(
+        Request(
+            model=model,
+            source=source,
+            grid=grid,
+            scene=name,
+            output=Path(options.output),
+            probabilities=Path(options.probabilities) if options.probabilities else None,
+            probability_type=options.probability_type,
+            confidence=Path(options.confidence) if options.confidence else None,
+            confidence_kind=options.confidence_kind,
+            method=options.method,
+            profile=parse_profile(options.profile) if options.profile else None,
+            overwrite=options.overwrite,
+        )
+    )
+
+
+def _load_model(options: PredictOptions) -> TrainedModel:
+    if options.model_dir:
+        return TrainedModel.load(options.model_dir)
+    if not Path(options.run).is_dir():
+        raise InputError(f"--run={options.run}: there is no such folder")
+    return TrainedModel.of_run(options.run)
+
+
+def _open_source(options: PredictOptions) -> tuple[CubeSource, Grid, str]:
+    """The scene, its grid, and what tells it from others."""
+    if options.cube:
+        source = open_raster(options.cube, options.cube_variable or None, argument="cube_variable")
+        grid = Grid(*source.shape[:2], source.crs, source.transform)
+        return source, grid, options.cube
+    scene = open_scene(_config_of_run(Path(options.run)))
+    return SceneSource(scene), Grid(*scene.shape[:2], scene.crs, scene.transform), scene.name
+
+
+def _config_of_run(folder: Path) -> Config:
+    """The configuration of a run, as far as it tells the scene."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise InputError(f"{folder} has no config.json, which tells its scene; give --cube=FILE")
+    content = read_json(path)
+    names = {field.name for field in dataclasses.fields(Config)} - {"resume", "overwrite"}
+    config = Config(**{name: value for name, value in content.items() if name in names})
+    if config.is_image_set:
+        raise InputError(f"--run={folder} was trained on whole images; it cannot make a map")
+    return config
+
+
+def predict_help() -> str:
+    """How to use the program, and its flags."""
+    return help_text(USAGE, PredictOptions)
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
+def main(argv: list[str]) -> None:
+    """Does what the flags say."""
+    values = flags.FlagValues()
+    define_flags(PredictOptions, values)
+    parse_flags(argv, predict_help, values)
+    warnings.showwarning = _show_warning
+    try:
+        predict(options_from_flags(PredictOptions, values))
+    except HsiJaxError as error:
+        fail(name_flags(str(error), {name: name for name in values}))
+    except KeyboardInterrupt:
+        print("\nCtrl-C: what is predicted is kept; the same command goes on", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main(sys.argv)
