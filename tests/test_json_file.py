@@ -24,6 +24,14 @@ def test_what_json_writes_is_read_back(tmp_path_factory, content):
     json_file.read_json(str(path))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_of_windows_is_read(encoding, tmp_path):
+    content = {"devices": [{"name": "ä", "speed": 4.0}]}
+    text = json.dumps(content, indent=1, ensure_ascii=False).replace("\n", "\r\n")
+    (tmp_path / "windows.json").write_bytes(text.encode(encoding))
+    assert json_file.read_json(tmp_path / "windows.json") == content
+
+
 def test_not_a_number_is_read(tmp_path):
     (tmp_path / "nan.json").write_text("[NaN, -Infinity]")
     number, infinite = json_file.read_json(tmp_path / "nan.json")
@@ -36,7 +44,8 @@ def test_any_bytes_are_json_or_refused(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "bytes.json"
     path.write_bytes(content)
     try:
-        expected = json.loads(content.decode())
+        utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+        expected = json.loads(content.decode("utf-16" if utf16 else "utf-8-sig"))
     except ValueError:
         with pytest.raises(InputError, match=r"bytes\.json is not a JSON file"):
             json_file.read_json(path)
@@ -46,7 +55,7 @@ def test_any_bytes_are_json_or_refused(tmp_path_factory, content):
 
 @pytest.mark.parametrize(("size", "refused"), [(-1, False), (0, False), (1, True)])
 def test_the_largest_file(size, refused, tmp_path, monkeypatch):
-    monkeypatch.setattr(json_file, "MOST_BYTES", 100)
+    monkeypatch.setattr(json_file, "MAX_BYTES", 100)
     path = tmp_path / "large.json"
     path.write_text("1" * (100 + size))
     if refused:

@@ -5,23 +5,27 @@ import sys
 
 import pytest
 
-from benchmarks import faults
-from benchmarks.faults import Launched, kills, result, steps_logged
+from benchmarks import launched
+from benchmarks.faults import kills
+from benchmarks.launched import Launched, result, steps_logged
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uneven processes need Linux")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="uneven processes need Linux"),
+    pytest.mark.slow,
+]
 
 
 @pytest.fixture(autouse=True)
 def short_runs(monkeypatch):
     small = ("--model=mlp", "--model_options=hidden=(8, 8)", "--patch_size=1")
-    flags = (*faults.RUN_FLAGS, *small, "--steps=40", "--checkpoint_every=5")
-    monkeypatch.setattr(faults, "RUN_FLAGS", flags)
+    flags = (*launched.RUN_FLAGS, *small, "--steps=40", "--checkpoint_every=5")
+    monkeypatch.setattr(launched, "RUN_FLAGS", flags)
 
 
 def test_a_run_that_loses_a_process_while_it_saves_ends_in_the_same_bits(tmp_path):
     quiet = Launched(tmp_path / "quiet")
     assert quiet.finish() == 0, quiet.output()
-    # Of two processes one dies; the other goes on with an onlooker beside it.
+    # Of two processes one dies; the other goes on with an idle process beside it.
     chance = random.Random(0)
     injected, _, code = kills(tmp_path / "run", chance, 1, elastic=True, first_saving=True)
     assert (injected, code) == (1, 0)

@@ -6,10 +6,13 @@ import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from hsi_jax.data.split import Split
 
 
 def encoded(pixels: np.ndarray, file_format: str = "PNG") -> bytes:
@@ -22,6 +25,23 @@ def encoded(pixels: np.ndarray, file_format: str = "PNG") -> bytes:
 def encode():
     """The function from pixels to the bytes of a file."""
     return encoded
+
+
+@pytest.fixture(scope="session")
+def check_sets():
+    """The function that asserts what holds for every split."""
+
+    def check(split: Split, labels: np.ndarray) -> None:
+        """Sorted int32 ids of labelled samples, none of them in two sets."""
+        sets = (split.train, split.validation, split.test)
+        for ids in sets:
+            assert ids.dtype == np.int32
+            assert np.all(np.diff(ids) > 0)
+        everything = np.concatenate(sets)
+        assert len(np.unique(everything)) == len(everything)
+        assert np.all(labels.ravel()[everything] >= 0)
+
+    return check
 
 
 @pytest.fixture
@@ -62,7 +82,7 @@ class Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        server, name, asked = self.server, self.path[1:], self.headers["Range"]
+        server, name, asked = cast(Server, self.server), self.path[1:], self.headers["Range"]
         server.requests.append((name, asked))
         if name not in server.files:
             self.send_error(404)
@@ -80,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(ConnectionError):  # the client may refuse the rest
             self.wfile.write(data[start:end])
 
-    def log_message(self, *_):
+    def log_message(self, format, *args):
         pass
 
 

@@ -61,7 +61,7 @@ def test_finds_files_in_the_folder_and_its_subfolders(small_scene, tmp_path, sub
     write(tmp_path / subfolder, small_scene)
     scene = load_scene("indian_pines", tmp_path)
     np.testing.assert_array_equal(scene.cube, CUBE)
-    np.testing.assert_array_equal(scene.original_labels(scene.labels), LABEL_IDS)
+    np.testing.assert_array_equal(scene.original_labels(scene.require_labels()), LABEL_IDS)
     assert scene.class_names == ("Corn-notill", "Grass-pasture")
     assert (scene.name, scene.rgb_bands, scene.note) == ("indian_pines", (2, 1, 0), "")
 
@@ -83,7 +83,7 @@ def test_files_two_levels_down_are_not_searched(small_scene, tmp_path):
 
 
 def test_a_missing_folder_and_an_unknown_scene_are_named(tmp_path):
-    with pytest.raises(InputError, match=r"no data folder .*nowhere"):
+    with pytest.raises(InputError, match="nowhere"):
         load_scene("ksc", tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"'pavia'.*pavia_university"):
         load_scene("pavia", tmp_path)
@@ -91,7 +91,7 @@ def test_a_missing_folder_and_an_unknown_scene_are_named(tmp_path):
 
 def test_another_cube_under_the_right_name_is_refused(small_scene, tmp_path):
     write(tmp_path, small_scene, cube=CUBE[..., :-1])
-    with pytest.raises(InputError, match=r"\(6, 7, 3\), but Indian Pines has \(6, 7, 4\)"):
+    with pytest.raises(InputError, match=r"\(6, 7, 3\).*\(6, 7, 4\)"):
         load_scene("indian_pines", tmp_path)
 
 
@@ -112,7 +112,7 @@ def test_any_scene_from_files(tmp_path):
     scene = file_scene(tmp_path / "field.npy", tmp_path / "truth.npz", labels_variable="gt")
     assert (scene.name, scene.class_names) == ("field", ("class 2", "class 5"))
     np.testing.assert_array_equal(scene.cube, CUBE)
-    with pytest.raises(InputError, match=r"truth\.npz has 2 arrays"):
+    with pytest.raises(InputError, match=r"truth\.npz.*labels_variable"):
         file_scene(tmp_path / "field.npy", tmp_path / "truth.npz")
 
 
@@ -122,19 +122,26 @@ def test_any_scene_from_one_file(tmp_path):
     assert scene.labelled.tolist() == [9, 10, 11, 29, 30]
 
 
+def test_any_scene_without_labels(tmp_path):
+    np.savez(tmp_path / "both.npz", a=CUBE, b=LABEL_IDS)
+    scene = file_scene(tmp_path / "both.npz")
+    np.testing.assert_array_equal(scene.cube, CUBE)
+    assert (scene.name, scene.has_labels, scene.num_classes) == ("both", False, 0)
+
+
 def test_salinas_a_as_published(real_data):
     scene = load_scene("salinas_a", real_data)
     assert scene.class_ids == (1, 10, 11, 12, 13, 14)
     assert scene.class_names[1] == "Corn_senesced_green_weeds"
     assert (scene.cube.min(), scene.cube.max()) == (-9, 8373)
-    counts = class_counts(scene.labelled, scene.labels, scene.num_classes)
+    counts = class_counts(scene.labelled, scene.require_labels(), scene.num_classes)
     assert counts.tolist() == [391, 1343, 616, 1525, 674, 799]
     assert scene.note == ""
 
 
 def test_indian_pines_of_labelled_pixels_only(real_data):
-    scene = load_scene("indian_pines", real_data)
-    counts = class_counts(scene.labelled, scene.labels, scene.num_classes)
+    scene = load_scene("indian_pines", real_data / "indian_pines_labelled_only")
+    counts = class_counts(scene.labelled, scene.require_labels(), scene.num_classes)
     expected = [46, 1428, 830, 237, 483, 730, 28, 478, 20, 972, 2455, 593, 205, 1265, 386, 93]
     assert counts.tolist() == expected
     assert dict(zip(scene.class_names, counts.tolist(), strict=True))["Oats"] == 20

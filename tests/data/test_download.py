@@ -50,7 +50,7 @@ def test_after_a_cut_all_is_fetched_again(server, target, sha256, ranges):
 @pytest.mark.parametrize("sha256", [SHA256, ""])
 def test_a_half_file_never_has_the_name_of_the_whole(server, target, sha256):
     server.cuts = [1000, 1000, 1000]
-    with pytest.raises(InputError, match=r"file\.bin could not be downloaded .*ended after 1000"):
+    with pytest.raises(InputError, match=r"file\.bin.* 1000"):
         download([server.url("file.bin")], target, sha256)
     assert not target.exists()
     download([server.url("file.bin")], target, sha256)  # a later call
@@ -72,7 +72,7 @@ def test_a_part_of_another_file_is_thrown_away(server, target):
 
 def test_a_wrong_checksum_is_refused(server, target):
     server.files["file.bin"] = DATA[:-1] + b"?"
-    with pytest.raises(InputError, match="another checksum"):
+    with pytest.raises(InputError, match="checksum"):
         download([server.url("file.bin")], target, SHA256)
     assert list(target.parent.iterdir()) == []
 
@@ -80,7 +80,7 @@ def test_a_wrong_checksum_is_refused(server, target):
 def test_a_file_that_is_there_is_checked(server, target):
     target.parent.mkdir()
     target.write_bytes(DATA[:-1])
-    with pytest.raises(InputError, match=r"file\.bin has another checksum .*delete it"):
+    with pytest.raises(InputError, match=r"file\.bin.*checksum.*delete"):
         download([server.url("file.bin")], target, SHA256)
     assert target.read_bytes() == DATA[:-1]
     assert server.requests == []
@@ -88,21 +88,21 @@ def test_a_file_that_is_there_is_checked(server, target):
 
 def test_a_mirror_helps_and_all_failures_are_named(server, target):
     wrong, right = server.url("gone.bin"), server.url("file.bin")
-    with pytest.raises(InputError, match=r"gone\.bin: Not Found"):
+    with pytest.raises(InputError, match=r"gone\.bin"):
         download([wrong], target, SHA256)
     download([wrong, right], target, SHA256)
     assert target.read_bytes() == DATA
 
 
-def test_no_server_is_said_at_once(server, target):
+def test_a_missing_server_is_reported_at_once(server, target):
     server.server_close()
     with pytest.raises(InputError, match="refused"):
         download([server.url("file.bin")], target, SHA256)
 
 
-def test_a_full_disk_is_said_before(server, target, monkeypatch):
+def test_a_full_disk_is_reported_before_the_download(server, target, monkeypatch):
     usage = module.shutil.disk_usage(target.parents[1])._replace(free=len(DATA) - 1)
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(InputError, match=r"needs 3 MB .* make room"):
+    with pytest.raises(InputError, match="3 MB"):
         download([server.url("file.bin")], target, SHA256)
     check_space(target, len(DATA) - 1, "It")

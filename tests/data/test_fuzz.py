@@ -17,14 +17,15 @@ import pytest
 import scipy.io
 
 from benchmarks import fuzz
-from hsi_jax.data import Scene, file_split, read_array
+from hsi_jax.data import Reading, Scene, file_split, read_array
 from hsi_jax.errors import InputError
 
 TRIALS = int(os.environ.get("HSI_JAX_FUZZ_TRIALS", "40"))
 CUBE = np.arange(60.0).reshape(5, 4, 3)
 SAMPLES = (
-    *("deflated.npz", "fortran.npy", "hdf5.mat", "plain.npy"),
-    *("stored.npz", "v6.mat", "v7.mat", "v73.mat"),
+    *("cells.mat", "colours.png", "deflated.npz", "deflated.tif", "fortran.npy", "hdf5.mat"),
+    *("nested.mat", "plain.npy", "plain.tif", "planes.tif", "refs.mat", "stored.npz", "tiles.tif"),
+    *("v4.mat", "v6.mat", "v7.mat", "v73.mat"),
 )
 
 
@@ -36,7 +37,8 @@ def assert_all_went_well(outcomes, trials):
 def test_there_is_a_sample_of_every_kind(tmp_path):
     assert tuple(path.name for path in fuzz.write_samples(tmp_path)) == SAMPLES
     for name in SAMPLES:
-        assert read_array(tmp_path / name).shape == (7, 6, 5)
+        array = fuzz.read(tmp_path / name)
+        assert array.shape == {"v4.mat": (7, 6), "colours.png": (7, 6, 3)}.get(name, (7, 6, 5))
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -63,7 +65,7 @@ from hsi_jax.errors import InputError
 sys.argv = ["fuzz", *sys.argv[3:]]
 first = int(sys.argv[2].split(":")[0])
 trials = iter(range(first - 1, 9))
-def read_array(path):
+def read_array(path, **_):
     trial = next(trials)
     if trial < first:
         return numpy.zeros(3)
@@ -113,12 +115,12 @@ def npy(header: str, values: bytes = bytes(480)) -> bytes:
 @pytest.mark.parametrize(
     ("shape", "names_it"),
     [
-        ("(10000, 10000, 10000)", r"claims an array of shape \(10000, 10000, 10000\)"),
-        ("(4294967296, 4294967296, 5)", "claims an array"),  # of size 0 in 64 bits
+        ("(10000, 10000, 10000)", r"\(10000, 10000, 10000\)"),
+        ("(4294967296, 4294967296, 5)", r"\(4294967296, 4294967296, 5\)"),  # of size 0 in 64 bits
         ("(5, 4, 30)", "cannot be read"),
         ("(-5, -4, 3)", "cannot be read"),
         ("(5.0, 4, 3)", "cannot be read"),
-        ("(" + "1," * 100 + ")", "0 arrays of 3 dimensions"),
+        ("(" + "1," * 100 + ")", "no array of 3 dimensions"),
         ("(5, 4, 3" + "," * 3000, "cannot be read"),
         ("(" * 4000, "cannot be read"),
         ("__import__('os').mkdir('pwned')", "cannot be read"),
@@ -146,7 +148,7 @@ def test_a_member_of_an_archive_that_claims_too_much(tmp_path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         header = "{'descr': '<f8', 'fortran_order': False, 'shape': (10000, 10000, 10000)}"
         archive.writestr("cube.npy", npy(header))
-    with pytest.raises(InputError, match=r"claims\.npz .* claims an array"):
+    with pytest.raises(InputError, match=r"claims\.npz.*10000"):
         read_array(path)
 
 
@@ -165,7 +167,7 @@ def test_an_array_larger_than_memory_is_not_begun(name, tmp_path, monkeypatch):
     assert read_array(path).nbytes == 6_000_000
     free = psutil.virtual_memory()._replace(available=5_999_999)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
-    with pytest.raises(InputError, match=r"takes 0\.0 GB, but 0\.0 GB of memory are free"):
+    with pytest.raises(InputError, match="memory"):
         read_array(path)
 
 
@@ -181,7 +183,7 @@ def test_chunks_that_were_never_written_are_not_filled(tmp_path):
     path = tmp_path / "claims.mat"
     with h5py.File(path, "w") as file:
         file.create_dataset("cube", (10_000, 10_000, 10_000), "f8", chunks=(10, 10, 10))
-    with pytest.raises(InputError, match="claims an array of shape"):
+    with pytest.raises(InputError, match="10000"):
         read_array(path)
 
 
@@ -225,7 +227,6 @@ def test_pickled_code_is_not_executed(name, ndim, tmp_path):
         np.array([[0, -(2**31) - 1], [1, 2]], np.int64),
         np.array([[0, 1e300], [1, 2]]),
         np.array([[0, np.inf], [1, 2]]),
-        np.array([[0, np.nan], [1, 2]]),
     ],
 )
 def test_label_ids_beyond_32_bits_are_refused(labels):
@@ -235,8 +236,9 @@ def test_label_ids_beyond_32_bits_are_refused(labels):
 
 def test_the_largest_label_ids_are_kept():
     labels = np.array([[0, 2**31 - 1], [-(2**31), 5]], np.int64)
-    scene = Scene.from_arrays("odd", np.zeros((2, 2, 3)), labels)
-    np.testing.assert_array_equal(scene.original_labels(scene.labels), labels)
+    reading = Reading(unlabelled=(0,))
+    scene = Scene.from_arrays("odd", np.zeros((2, 2, 3)), labels, reading=reading)
+    np.testing.assert_array_equal(scene.original_labels(scene.require_labels()), labels)
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".mat"])

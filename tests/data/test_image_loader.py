@@ -1,5 +1,6 @@
 """The sets of the catalogue, from small archives, through TFDS."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -12,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hsi_jax.data import builders, image_loader, prepared
+from hsi_jax.data import builders, image_loader, tfds_store
 from hsi_jax.data.download import file_sha256
 from hsi_jax.data.image_catalogue import IMAGE_CATALOGUE
 from hsi_jax.data.image_loader import load_image_set
 from hsi_jax.data.picture import read_picture
-from hsi_jax.data.prepared import find_builder, prepare
+from hsi_jax.data.tfds_store import find_builder, prepare
 from hsi_jax.errors import InputError
 
 EUROSAT = IMAGE_CATALOGUE["eurosat"]
@@ -42,9 +43,9 @@ def small_files(info, encode, per_class=2):
 @pytest.fixture
 def default_root(tmp_path, monkeypatch):
     """A folder in the place of ~/tensorflow_datasets."""
-    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core import constants
 
-    monkeypatch.setattr(tfds.core.constants, "DATA_DIR", os.fspath(tmp_path / "default"))
+    monkeypatch.setattr(constants, "DATA_DIR", os.fspath(tmp_path / "default"))
     return tmp_path / "default"
 
 
@@ -103,17 +104,53 @@ def test_the_set_is_prepared_once_beside_its_archive(eurosat_zip, monkeypatch):
 def test_a_folder_that_cannot_be_written_leaves_the_set_to_tfds(
     eurosat_zip, default_root, monkeypatch
 ):
-    monkeypatch.setattr(prepared.os, "access", lambda path, _: "data" not in Path(path).parts)
+    monkeypatch.setattr(tfds_store.os, "access", lambda path, _: "data" not in Path(path).parts)
     images = load_image_set("eurosat", eurosat_zip.parent)
     assert str(default_root) in images.source
     assert [entry.name for entry in eurosat_zip.parent.iterdir()] == ["EuroSAT.zip"]
     assert len(load_image_set("eurosat")) == 20
 
 
+def test_a_prepared_set_in_a_folder_that_may_only_be_read_is_used(eurosat_zip, monkeypatch):
+    """Nothing is opened for writing, and nothing is made."""
+    first = load_image_set("eurosat", eurosat_zip.parent)
+    before = sorted(eurosat_zip.parent.rglob("*"))
+
+    events, active = ("open", "os.mkdir", "os.rename", "os.remove"), [True]
+
+    def refuse(event, arguments):  # it cannot be taken away again, so it must harm no other test
+        if not active or event not in events:
+            return
+        path, mode = str(arguments[0]), str(arguments[1] if len(arguments) > 1 else "")
+        writes = event in ("os.mkdir", "os.rename", "os.remove") or set(mode) & set("wxa+")
+        if writes and path.startswith(str(eurosat_zip.parent)):
+            raise PermissionError(f"{event} {path}")
+
+    sys.addaudithook(refuse)
+    monkeypatch.setattr(tfds_store.os, "access", lambda path, _: "data" not in Path(path).parts)
+    try:
+        again = load_image_set("eurosat", eurosat_zip.parent)
+        assert again.source == first.source
+        np.testing.assert_array_equal(again.read([3, 1]), first.read([3, 1]))
+    finally:
+        active.clear()
+    assert sorted(eurosat_zip.parent.rglob("*")) == before
+
+
+def test_a_folder_that_nothing_can_be_prepared_in_is_named(eurosat_zip, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("hsi_jax.data.tfds_store._one_process", refuse)
+    with pytest.raises(InputError, match="data_dir") as error:
+        load_image_set("eurosat", eurosat_zip.parent)
+    assert "network" not in str(error.value)
+
+
 def test_another_archive_than_the_set_was_made_from_is_noticed(eurosat_zip, write_pictures, encode):
     load_image_set("eurosat", eurosat_zip.parent)
     write_pictures("data/EuroSAT.zip", small_files(EUROSAT, encode, 3))
-    with pytest.raises(InputError, match=r"was prepared from another archive than .*EuroSAT\.zip"):
+    with pytest.raises(InputError, match=r"another archive.*EuroSAT\.zip"):
         load_image_set("eurosat", eurosat_zip.parent)
 
 
@@ -137,7 +174,7 @@ def test_the_archive_is_downloaded_and_checked(eurosat_zip, default_root, server
     load_image_set("eurosat")
     (default_root / "downloads" / "EuroSAT.zip").unlink()
     shutil.rmtree(default_root / "hsi_jax_eurosat")
-    with pytest.raises(InputError, match="another checksum"):
+    with pytest.raises(InputError, match="checksum"):
         load_image_set("eurosat")
     assert not (default_root / "hsi_jax_eurosat").exists() or not any(
         (default_root / "hsi_jax_eurosat").iterdir()
@@ -148,24 +185,24 @@ def test_a_missing_archive_says_what_to_put_where(tmp_path, server, monkeypatch)
     publish(monkeypatch, urls=(server.url("gone.zip"),))
     with pytest.raises(InputError) as error:
         load_image_set("eurosat", tmp_path)
-    for part in ("EuroSAT.zip", str(tmp_path), "gone.zip", EUROSAT.page, "--data_dir"):
+    for part in ("EuroSAT.zip", str(tmp_path), "gone.zip", EUROSAT.page, "data_dir"):
         assert part in str(error.value)
-    with pytest.raises(InputError, match=r"NWPU-RESISC45\.rar and unpack that"):
+    with pytest.raises(InputError, match=r"NWPU-RESISC45\.rar"):
         load_image_set("resisc45", tmp_path)
     (tmp_path / "NWPU-RESISC45.rar").touch()
-    with pytest.raises(InputError, match=r"Python cannot unpack .*unrar x"):
+    with pytest.raises(InputError, match=r"unrar x"):
         load_image_set("resisc45", tmp_path)
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ("cut", r"EuroSAT\.zip is cut off"),
-        ("size", r"Forest_1\.jpg has 65 x 64 pixels, but .* have 64 x 64"),
-        ("depth", r"Forest_1\.jpg has more than 8 bits"),
-        ("picture", r"Forest_1\.jpg cannot be read as a picture"),
-        ("class", r"classes without pictures: Forest"),
-        ("other", r"no class: Swamp"),
+        ("cut", r"EuroSAT\.zip.*damaged"),
+        ("size", r"Forest_1\.jpg.*65 x 64.*64 x 64"),
+        ("depth", r"Forest_1\.jpg.*8 bits"),
+        ("picture", r"Forest_1\.jpg.*picture"),
+        ("class", r"without pictures: Forest"),
+        ("other", r"Swamp"),
     ],
 )
 def test_bad_archives_leave_nothing(write_pictures, encode, tmp_path, damage, message):
@@ -202,16 +239,16 @@ def test_grey_and_odd_sizes_are_made_alike_in_uc_merced(write_pictures, encode, 
 
 
 def test_a_size_is_made_at_reading(eurosat_zip):
-    images = load_image_set("eurosat", eurosat_zip.parent, size=32)
+    images = load_image_set("eurosat", eurosat_zip.parent, image_size=32)
     whole = load_image_set("eurosat", eurosat_zip.parent)
     expected = Image.fromarray(whole.read([4])[0]).resize((32, 32), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(images.read([4])[0], np.asarray(expected))
 
 
-def test_a_full_disk_is_said_before(eurosat_zip, monkeypatch):
+def test_a_full_disk_is_reported_before_preparing(eurosat_zip, monkeypatch):
     usage = shutil.disk_usage(eurosat_zip)._replace(free=1000)
     monkeypatch.setattr("hsi_jax.data.download.shutil.disk_usage", lambda _: usage)
-    with pytest.raises(InputError, match=r"To prepare EuroSAT \(RGB\) needs .* make room"):
+    with pytest.raises(InputError, match="MB"):
         load_image_set("eurosat", eurosat_zip.parent)
 
 
@@ -240,6 +277,7 @@ def test_a_set_that_another_process_prepared_meanwhile_is_read(eurosat_zip):
     load_image_set("eurosat", eurosat_zip.parent)
     prepare(late, eurosat_zip.parent)
     assert late.info.splits["train"].num_examples == 20
+    assert late.info.metadata is not None
     assert late.info.metadata["official"] is False
 
 
@@ -262,16 +300,16 @@ def test_threads_and_processes_may_come_at_once(eurosat_zip):
 def test_others_of_tfds_find_our_builders(eurosat_zip):
     builder = find_builder("hsi_jax_eurosat", eurosat_zip.parent)
     assert builder.info.homepage == EUROSAT.page
-    with pytest.raises(InputError, match=r"no image set 'eurosatt'; did you mean eurosat\?"):
+    with pytest.raises(InputError, match=r"'eurosatt'.* eurosat\?"):
         load_image_set("eurosatt")
-    with pytest.raises(InputError, match="no image set 'x'; did you mean eurosat or uc_merced"):
+    with pytest.raises(InputError, match=r"'x'.*eurosat.*uc_merced"):
         load_image_set("x")
 
 
-def test_nothing_imports_tensorflow_and_tfds_only_when_wanted(eurosat_zip):
+def test_nothing_imports_tensorflow_or_jax_and_slow_packages_wait(eurosat_zip):
     code = (
         "import sys, hsi_jax.data\n"
-        "assert not {'tensorflow_datasets', 'jax'} & set(sys.modules)\n"
+        "assert not {'tensorflow_datasets', 'jax', 'h5py', 'scipy', 'sklearn'} & set(sys.modules)\n"
         "hsi_jax.data.load_image_set('eurosat', sys.argv[1]).read([0])\n"
         "assert not {'tensorflow', 'jax'} & set(sys.modules)\n"
     )

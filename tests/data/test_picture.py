@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hsi_jax.data.picture import as_png, is_picture, picture_shape, read_picture
+from hsi_jax.data.picture import as_png, is_picture, picture_facts, read_picture
 from hsi_jax.errors import InputError
 
 COLOUR = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3)
@@ -13,7 +13,8 @@ COLOUR = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3)
 def test_names_of_pictures():
     assert is_picture("a/b.JPG")
     assert is_picture("b.tif")
-    assert not any(map(is_picture, ("a/.b.jpg", "b.txt", "jpg", "b.npy")))
+    assert is_picture("b.npy")
+    assert not any(map(is_picture, ("a/.b.jpg", "b.txt", "jpg", "b.npz")))
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "TIFF", "BMP"])
@@ -22,18 +23,18 @@ def test_formats_without_loss_give_the_pixels(encode, tmp_path, file_format):
     np.testing.assert_array_equal(read_picture(data, "it"), COLOUR)
     (tmp_path / "p").write_bytes(data)
     np.testing.assert_array_equal(read_picture(tmp_path / "p", "it"), COLOUR)
-    assert picture_shape(data, "it") == COLOUR.shape
+    assert picture_facts(data, "it").shape == COLOUR.shape
     np.testing.assert_array_equal(read_picture(as_png(COLOUR), "it"), COLOUR)
 
 
 def test_grey_is_one_channel_or_three_alike(encode):
     grey = COLOUR[..., 0]
     data = encode(grey)
-    assert picture_shape(data, "it") == (5, 7, 1)
+    assert picture_facts(data, "it").shape == (5, 7, 1)
     np.testing.assert_array_equal(read_picture(data, "it", 1)[..., 0], grey)
     np.testing.assert_array_equal(read_picture(data, "it", 3), np.repeat(grey[..., None], 3, 2))
     np.testing.assert_array_equal(read_picture(as_png(grey[..., None]), "it", 1)[..., 0], grey)
-    with pytest.raises(InputError, match="it has mode RGB, but the other images are grey"):
+    with pytest.raises(InputError, match="grey"):
         read_picture(encode(COLOUR), "it", 1)
 
 
@@ -49,42 +50,17 @@ def test_opacity_must_say_nothing(encode):
     np.testing.assert_array_equal(read_picture(encode(opaque), "it"), COLOUR)
     np.testing.assert_array_equal(read_picture(encode(opaque), "it", 4), opaque)
     opaque[2, 3, 3] = 254
-    with pytest.raises(InputError, match="it has see-through pixels"):
+    with pytest.raises(InputError, match="it has transparent"):
         read_picture(encode(opaque), "it")
-
-
-def sixteen_bit_colour_png() -> bytes:
-    """PIL cannot write one, so it is put together here: 1 x 1 pixel."""
-    import struct
-    import zlib
-
-    def chunk(kind, data):
-        body = kind + data
-        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0))
-    pixel = chunk(b"IDAT", zlib.compress(b"\0" + struct.pack(">HHH", 1, 2, 3)))
-    return b"\x89PNG\r\n\x1a\n" + head + pixel + chunk(b"IEND", b"")
-
-
-@pytest.mark.parametrize("kind", ["uint16", "int32", "float32", "colour"])
-def test_deep_pictures_are_refused(encode, kind):
-    if kind == "colour":
-        data = sixteen_bit_colour_png()
-    else:
-        data = encode(COLOUR[..., 0].astype(kind), "TIFF")
-    for read in (picture_shape, read_picture):
-        with pytest.raises(InputError, match="it has more than 8 bits a channel"):
-            read(data, "it")
 
 
 @pytest.mark.parametrize("keep", [0, 20, -30])
 def test_damage_is_named(encode, keep):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    with pytest.raises(InputError, match=r"it cannot be read as a picture .*download it again"):
+    with pytest.raises(InputError, match="it cannot be read"):
         read_picture(encode(noise)[:keep], "it")
     with pytest.raises(InputError, match="it cannot be read"):
-        picture_shape(b"no picture", "it")
+        picture_facts(b"no picture", "it")
 
 
 def test_resizing_keeps_a_constant_and_the_mean(encode):

@@ -67,9 +67,9 @@ def test_steps_for_epochs(num_train, batch_size, epochs, steps):
 
 
 def test_impossible_sizes_are_refused():
-    with pytest.raises(InputError, match="no training samples"):
+    with pytest.raises(InputError, match="training samples"):
         batch_ids(np.empty(0, np.int32), 4, 0, 0)
-    with pytest.raises(InputError, match="batch size of 0"):
+    with pytest.raises(InputError, match="batch_size"):
         batch_ids(np.arange(3), 0, 0, 0)
-    with pytest.raises(InputError, match="batch size of 0"):
+    with pytest.raises(InputError, match="batch_size"):
         steps_for_epochs(3, 0, 1)

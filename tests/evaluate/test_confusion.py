@@ -16,11 +16,11 @@ def cells(axes):
     return {(round(y), round(x)): t for t in axes.texts for x, y in [t.get_position()]}
 
 
-def test_colours_are_shares_of_a_row_and_absent_classes_are_grey(render):
+def test_colours_are_fractions_of_a_row_and_absent_classes_are_grey(render):
     figure = draw_confusion(CONFUSION, NAMES)
     pixels = render(figure)
     axes = figure.axes[0]
-    image = axes.images[0].get_array()
+    image = np.ma.asarray(axes.images[0].get_array())
     assert image.filled(-1).tolist() == [[0.75, 0.25, 0], [-1, -1, -1], [0.125, 0.375, 0.5]]
     assert axes.images[0].get_clim() == (0, 1)
     for column in range(3):
@@ -47,7 +47,7 @@ def test_names_counts_and_accuracies_stand_at_their_class(render):
 
 
 @pytest.mark.parametrize(
-    ("num_classes", "most", "written"),
+    ("num_classes", "max_count", "written"),
     [
         (1, 5, True),
         (2, 999_999, True),
@@ -57,9 +57,9 @@ def test_names_counts_and_accuracies_stand_at_their_class(render):
         (60, 99, False),
     ],
 )
-def test_counts_are_written_where_they_fit(num_classes, most, written, render):
-    confusion = np.diag(np.full(num_classes, most))
-    confusion[0] = most
+def test_counts_are_written_where_they_fit(num_classes, max_count, written, render):
+    confusion = np.diag(np.full(num_classes, max_count))
+    confusion[0] = max_count
     figure = draw_confusion(confusion, [f"Grass-pasture-mowed {i}" for i in range(num_classes)])
     render(figure)
     axes = figure.axes[0]
@@ -69,7 +69,7 @@ def test_counts_are_written_where_they_fit(num_classes, most, written, render):
 
 
 def test_bad_input_is_refused():
-    with pytest.raises(InputError, match="class_names has 2 names for the 3 classes"):
+    with pytest.raises(InputError, match=r"`class_names` .*2 .*3"):
         draw_confusion(CONFUSION, NAMES[:2])
-    with pytest.raises(InputError, match="counts no sample"):
+    with pytest.raises(InputError, match="no sample"):
         draw_confusion(np.zeros((2, 2), int), NAMES[:2])

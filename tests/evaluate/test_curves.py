@@ -1,36 +1,36 @@
-import json
-
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.curves import draw_curves
+from hsi_jax.run.records import Evaluation, Start, Step, read_records, write_record
 
 
 def training(losses):
     return [
-        {"kind": "step", "step": i + 1, "loss": loss, "learning_rate": 0.1}
+        Step(step=i + 1, loss=loss, learning_rate=0.1, seconds=i + 1.0, step_seconds=1.0)
         for i, loss in enumerate(losses)
     ]
 
 
 def evaluation(name, step, value, loss=0.5):
-    return {
-        "kind": "evaluation",
-        "set": name,
-        "step": step,
-        "loss": loss,
-        "overall_accuracy": value,
-        "average_accuracy": value - 0.1,
-        "kappa": value - 0.2,
-    }
+    return Evaluation(
+        set=name,
+        step=step,
+        loss=loss,
+        overall_accuracy=value,
+        average_accuracy=value - 0.1,
+        kappa=value - 0.2,
+    )
 
 
-def lines(axes):
+def lines(axes: Axes):
+    labelled = {str(line.get_label()): line for line in axes.lines}
     return {
-        line.get_label(): (list(line.get_xdata()), list(line.get_ydata()))
-        for line in axes.lines
-        if not line.get_label().startswith("_")
+        label: (np.asarray(line.get_xdata()).tolist(), np.asarray(line.get_ydata()).tolist())
+        for label, line in labelled.items()
+        if not label.startswith("_")
     }
 
 
@@ -39,8 +39,8 @@ def legend(axes):
 
 
 def test_every_value_is_drawn_at_its_step(render):
-    records = training([2.0, 1.0, 0.5, 0.25])
-    records[2:2] = [evaluation("validation", 2, 0.6, loss=1.5)]
+    first, second, *rest = training([2.0, 1.0, 0.5, 0.25])
+    records = [Start(num_steps=4), first, second, evaluation("validation", 2, 0.6, loss=1.5), *rest]
     records += [evaluation("validation", 4, 0.8, loss=0.75), evaluation("test", 4, 0.7, loss=0.9)]
     figure = draw_curves(records, best_step=2)
     render(figure)
@@ -56,7 +56,7 @@ def test_every_value_is_drawn_at_its_step(render):
         assert drawn.pop(f"validation {name}") == ([2, 4], [0.6 - less, 0.8 - less])
         assert drawn.pop(f"test {name} {0.7 - less:.4f}") == ([4], [0.7 - less])
     assert drawn == {}
-    assert measures.lines[-1].get_xdata() == [2, 2]
+    assert np.asarray(measures.lines[-1].get_xdata()).tolist() == [2, 2]
     assert legend(loss) == list(lines(loss))
     assert legend(measures) == list(lines(measures))
 
@@ -103,9 +103,10 @@ def test_losses_over_a_wide_range_get_a_logarithmic_axis(losses, scale, render):
 
 def test_long_runs_with_many_evaluations_render(render):
     steps = np.arange(20_000)
-    records = training((3 * np.exp(-steps / 4000) + 0.01).tolist())
-    records += [evaluation("validation", step, 0.9 - 100 / step) for step in range(500, 20_001, 50)]
-    figure = draw_curves([*records, evaluation("test", 20_000, 0.9)], best_step=15_000)
+    training_steps = training((3 * np.exp(-steps / 4000) + 0.01).tolist())
+    validations = [evaluation("validation", s, 0.9 - 100 / s) for s in range(500, 20_001, 50)]
+    records = [*training_steps, *validations, evaluation("test", 20_000, 0.9)]
+    figure = draw_curves(records, best_step=15_000)
     render(figure)
     assert legend(figure.axes[0]) == [
         "training loss",
@@ -131,7 +132,7 @@ def test_without_training_the_evaluations_are_drawn(render):
 
 
 def test_of_records_of_one_step_the_last_counts():
-    resumed = training([9.0, 8.0, 7.0]) + training([9.0, 4.0, 3.0, 2.0])[1:]
+    resumed = [*training([9.0, 8.0, 7.0]), *training([9.0, 4.0, 3.0, 2.0])[1:]]
     resumed += [evaluation("test", 2, 0.3), evaluation("test", 4, 0.9)]
     loss, measures = draw_curves(resumed).axes
     assert lines(loss)["training loss"] == ([1, 2, 3, 4], [9.0, 4.0, 3.0, 2.0])
@@ -139,17 +140,13 @@ def test_of_records_of_one_step_the_last_counts():
 
 
 def test_losses_written_as_null_are_not_finite(render):
-    records = [json.loads(line) for line in map(json.dumps, training([1.0, None, 2.0]))]
+    records = read_records(write_record(step) for step in training([1.0, None, 2.0]))
     figure = draw_curves(records)
     render(figure)
     assert lines(figure.axes[0])["not finite: 1"][0] == [2]
 
 
-def test_bad_records_are_refused():
-    for records in ([], [{"kind": "devices", "step": 1}]):
-        with pytest.raises(InputError, match="records holds neither"):
-            draw_curves(records)
-    with pytest.raises(InputError, match="lacks 'loss'"):
-        draw_curves([{"kind": "step", "step": 1}])
-    with pytest.raises(InputError, match="lacks 'step'"):
-        draw_curves([{"kind": "step", "loss": 1.0}])
+@pytest.mark.parametrize("records", [[], [Start(num_steps=1)]])
+def test_a_run_without_a_step_or_evaluation_is_refused(records):
+    with pytest.raises(InputError, match="`records`"):
+        draw_curves(records)

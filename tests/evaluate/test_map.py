@@ -5,8 +5,11 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from hsi_jax.errors import InputError
-from hsi_jax.evaluate.map import RIGHT, UNTESTED, WRONG, draw_map, rgb_composite
-from hsi_jax.evaluate.palette import UNLABELLED, class_colours
+from hsi_jax.evaluate.map import CORRECT_COLOUR as CORRECT
+from hsi_jax.evaluate.map import UNTESTED_COLOUR as UNTESTED
+from hsi_jax.evaluate.map import WRONG_COLOUR as WRONG
+from hsi_jax.evaluate.map import draw_map, rgb_composite
+from hsi_jax.evaluate.palette import UNLABELLED_COLOUR, class_colours
 
 # fmt: off
 INDIAN_PINES = [
@@ -37,17 +40,46 @@ def scene():
 
 
 def panels(figure):
-    return {axes.get_title(): axes.images[0].get_array() for axes in figure.axes}
+    return {axes.get_title(): np.asarray(axes.images[0].get_array()) for axes in figure.axes}
 
 
 def texts(legend):
     return [text.get_text() for text in legend.get_texts()]
 
 
+def test_pixels_without_data_are_drawn_as_such(scene):
+    truth, prediction, test_mask = scene
+    nodata = np.zeros(truth.shape, bool)
+    nodata[:2, 4] = True
+    truth, prediction = np.where(nodata, -1, truth), np.where(nodata, -1, prediction)
+    rgb = np.full((ROWS, COLS, 3), 0.5)
+    options = {"test_mask": test_mask & ~nodata, "rgb": rgb}
+    figure = draw_map(truth, prediction, NAMES, nodata=nodata, **options)
+    plain = panels(draw_map(truth, prediction, NAMES, **options))
+    for name, image in panels(figure).items():
+        assert (image[nodata] == 1).all()
+        assert (image[~nodata] == plain[name][~nodata]).all()
+    assert "no data" in texts(figure.legends[0])
+    complete = np.maximum(truth, 0)
+    figure = draw_map(np.where(nodata, -1, complete), complete, NAMES, nodata=nodata)
+    assert "unlabelled" not in texts(figure.legends[0])
+    with pytest.raises(InputError, match="`nodata`"):
+        draw_map(truth, prediction, NAMES, nodata=nodata[1:])
+
+
+def test_pixels_without_data_do_not_stretch_the_composite():
+    cube = np.random.default_rng(0).uniform(5, 9, (ROWS, COLS, 3))
+    nodata = np.zeros((ROWS, COLS), bool)
+    nodata[0] = True
+    expected = rgb_composite(cube[1:], (0, 1, 2))
+    cube[0] = 0
+    np.testing.assert_array_equal(rgb_composite(cube, (0, 1, 2), nodata)[1:], expected)
+
+
 def test_panels_hold_the_colours_of_each_pixel(scene, render):
     truth, prediction, test_mask = scene
     rgb = np.random.default_rng(0).random((ROWS, COLS, 3))
-    figure = draw_map(truth, prediction, NAMES, test_mask, rgb, title="Coded")
+    figure = draw_map(truth, prediction, NAMES, test_mask=test_mask, rgb=rgb, title="Coded")
     render(figure)
     drawn = panels(figure)
     assert list(drawn) == ["Composite", "Ground truth", "Prediction", "Errors at test pixels"]
@@ -57,20 +89,20 @@ def test_panels_hold_the_colours_of_each_pixel(scene, render):
     for row in range(ROWS):
         for column in range(COLS):
             true, predicted = truth[row, column], prediction[row, column]
-            expected = UNLABELLED if true == -1 else tuple(colours[true])
+            expected = UNLABELLED_COLOUR if true == -1 else tuple(colours[true])
             assert tuple(drawn["Ground truth"][row, column]) == expected
             assert tuple(drawn["Prediction"][row, column]) == tuple(colours[predicted])
             judged = true != -1 and test_mask[row, column]
-            expected = UNTESTED if not judged else RIGHT if true == predicted else WRONG
+            expected = UNTESTED if not judged else CORRECT if true == predicted else WRONG
             assert tuple(drawn["Errors at test pixels"][row, column]) == expected
 
 
 def test_rows_run_down_and_columns_right_in_the_picture(scene, render):
     truth, prediction, test_mask = scene
-    figure = draw_map(truth, prediction, NAMES, test_mask)
+    figure = draw_map(truth, prediction, NAMES, test_mask=test_mask)
     pixels = render(figure)
     for axes in figure.axes:
-        image = axes.images[0].get_array()
+        image = np.asarray(axes.images[0].get_array())
         frame = axes.get_window_extent()
         for row in range(ROWS):
             for column in range(COLS):
@@ -81,17 +113,51 @@ def test_rows_run_down_and_columns_right_in_the_picture(scene, render):
 
 
 def test_legends_name_every_class_and_count_the_errors(scene, render):
-    figure = draw_map(*scene[:2], NAMES, scene[2])
+    truth, prediction, test_mask = scene
+    figure = draw_map(truth, prediction, NAMES, test_mask=test_mask)
     render(figure)
     legend = figure.legends[0]
     assert texts(legend) == [*NAMES, "unlabelled"]
     colours = [patch.get_facecolor()[:3] for patch in legend.get_patches()]
-    assert np.allclose(colours, [*class_colours(len(NAMES)), UNLABELLED])
-    judged = scene[2] & (scene[0] >= 0)
-    wrong = int((judged & (scene[0] != scene[1])).sum())
+    assert np.allclose(colours, [*class_colours(len(NAMES)), UNLABELLED_COLOUR])
+    judged = test_mask & (truth >= 0)
+    wrong = int((judged & (truth != prediction)).sum())
     errors = figure.axes[-1].get_legend()
-    assert texts(errors) == [f"right {judged.sum() - wrong}", f"wrong {wrong}", "untested"]
-    assert [patch.get_facecolor()[:3] for patch in errors.get_patches()] == [RIGHT, WRONG, UNTESTED]
+    assert errors is not None
+    assert texts(errors) == [f"correct {judged.sum() - wrong}", f"wrong {wrong}", "untested"]
+    assert [patch.get_facecolor()[:3] for patch in errors.get_patches()] == [
+        CORRECT,
+        WRONG,
+        UNTESTED,
+    ]
+
+
+def test_colours_may_be_given(scene):
+    truth, prediction, _ = scene
+    own = class_colours(len(NAMES))[::-1] / 2
+    figure = draw_map(truth, prediction, NAMES, colours=own)
+    patches = figure.legends[0].get_patches()
+    assert [patch.get_facecolor()[:3] for patch in patches] == [
+        *(tuple(colour) for colour in own),
+        UNLABELLED_COLOUR,
+    ]
+    assert (panels(figure)["Prediction"] == own[prediction]).all()
+
+
+@pytest.mark.parametrize(
+    ("colours", "problem"),
+    [
+        (np.zeros((5, 3)), r"\(5, 3\).*\(6, 3\)"),
+        (np.zeros((6, 4)), r"\(6, 4\).*\(6, 3\)"),
+        (np.full((6, 3), 1.01), r"0\.\.1"),
+        (np.full((6, 3), -0.01), r"0\.\.1"),
+        (np.full((6, 3), np.nan), r"0\.\.1"),
+    ],
+)
+def test_bad_colours_are_refused(colours, problem, scene):
+    truth, prediction, _ = scene
+    with pytest.raises(InputError, match="`colours` .*" + problem):
+        draw_map(truth, prediction, NAMES, colours=colours)
 
 
 def test_legend_leaves_out_unlabelled_where_every_pixel_has_a_class():
@@ -104,15 +170,16 @@ def test_without_a_mask_labelled_pixels_with_a_prediction_are_judged():
     truth, prediction = np.array([[0, 1, 0, -1]]), np.array([[0, 0, -1, 1]])
     drawn = panels(draw_map(truth, prediction, ["a", "b"]))
     assert drawn["Errors at labelled pixels"].tolist() == [
-        [list(colour) for colour in (RIGHT, WRONG, UNTESTED, UNTESTED)]
+        [list(colour) for colour in (CORRECT, WRONG, UNTESTED, UNTESTED)]
     ]
 
 
 def test_a_test_pixel_without_prediction_is_wrong():
     truth, prediction = np.array([[0, 1]]), np.array([[-1, -1]])
-    drawn = panels(draw_map(truth, prediction, ["a", "b"], np.array([[True, False]])))
+    test_mask = np.array([[True, False]])
+    drawn = panels(draw_map(truth, prediction, ["a", "b"], test_mask=test_mask))
     assert drawn["Errors at test pixels"].tolist() == [[list(WRONG), list(UNTESTED)]]
-    assert drawn["Prediction"].tolist() == [[list(UNLABELLED)] * 2]
+    assert drawn["Prediction"].tolist() == [[list(UNLABELLED_COLOUR)] * 2]
 
 
 @pytest.mark.parametrize(
@@ -157,20 +224,20 @@ def test_bad_maps_are_refused(scene):
     truth, prediction, test_mask = scene
     bad = prediction.copy()
     bad[1, 1] = len(NAMES)
-    with pytest.raises(InputError, match=r"prediction holds the class id 6, but .* 0\.\.5"):
+    with pytest.raises(InputError, match=r"`prediction` .* 6, .* 0\.\.5"):
         draw_map(truth, bad, NAMES)
     bad[1, 1] = -2
-    with pytest.raises(InputError, match="truth holds the class id -2"):
+    with pytest.raises(InputError, match=r"`truth` .* -2"):
         draw_map(bad, prediction, NAMES)
-    with pytest.raises(InputError, match=r"truth has shape \(35,\)"):
+    with pytest.raises(InputError, match=r"`truth` .*\(35,\)"):
         draw_map(truth.ravel(), prediction, NAMES)
-    with pytest.raises(InputError, match=r"prediction has shape \(7, 5\); give \(5, 7\)"):
+    with pytest.raises(InputError, match=r"`prediction` .*\(7, 5\); .*\(5, 7\)"):
         draw_map(truth, prediction.T, NAMES)
-    with pytest.raises(InputError, match=r"test_mask has shape \(4, 7\)"):
-        draw_map(truth, prediction, NAMES, test_mask[1:])
-    with pytest.raises(InputError, match=r"rgb has shape \(5, 7, 4\); give \(5, 7, 3\)"):
+    with pytest.raises(InputError, match=r"`test_mask` .*\(4, 7\)"):
+        draw_map(truth, prediction, NAMES, test_mask=test_mask[1:])
+    with pytest.raises(InputError, match=r"`rgb` .*\(5, 7, 4\); .*\(5, 7, 3\)"):
         draw_map(truth, prediction, NAMES, rgb=np.zeros((ROWS, COLS, 4)))
-    with pytest.raises(InputError, match="prediction is of dtype float64"):
+    with pytest.raises(InputError, match=r"`prediction` .*float64"):
         draw_map(truth, prediction.astype(float), NAMES)
 
 
@@ -199,16 +266,18 @@ def test_composite_keeps_rows_and_columns():
 def test_composite_refuses_bands_that_are_not_there(bands):
     cube = np.zeros((2, 2, 3))
     assert rgb_composite(cube, (0, 1, 2)).shape == (2, 2, 3)
-    with pytest.raises(InputError, match="bands is"):
+    with pytest.raises(InputError, match="`bands`"):
         rgb_composite(cube, bands)
 
 
 def test_composite_refuses_a_cube_without_bands():
-    with pytest.raises(InputError, match=r"cube has shape \(2, 2\)"):
+    with pytest.raises(InputError, match=r"`cube` .*\(2, 2\)"):
         rgb_composite(np.zeros((2, 2)), (0, 1, 2))
 
 
 def test_errors_stand_out_in_grey_print():
-    luma = [np.dot(to_rgb(colour), (0.2126, 0.7152, 0.0722)) for colour in (WRONG, RIGHT, UNTESTED)]
+    luma = [
+        np.dot(to_rgb(colour), (0.2126, 0.7152, 0.0722)) for colour in (WRONG, CORRECT, UNTESTED)
+    ]
     assert luma[0] + 0.2 < luma[1]
     assert luma[1] + 0.2 < luma[2]

@@ -55,7 +55,12 @@ def test_scores_equal_scikit_learn(case):
         average = sklearn.metrics.balanced_accuracy_score(truth, prediction)
         kappa = sklearn.metrics.cohen_kappa_score(truth, prediction)
         recall = sklearn.metrics.recall_score(
-            truth, prediction, labels=range(num_classes), average=None, zero_division=np.nan
+            truth,
+            prediction,
+            labels=range(num_classes),
+            # scikit-learn takes both, but its annotations name strings only.
+            average=None,  # pyright: ignore[reportArgumentType]
+            zero_division=np.nan,  # pyright: ignore[reportArgumentType]
         )
     overall = sklearn.metrics.accuracy_score(truth, prediction)
     assert measured.overall_accuracy == pytest.approx(overall, abs=1e-12)
@@ -109,16 +114,16 @@ def test_ids_outside_the_classes_are_refused(place, bad):
     ids = {"truth": np.array([0, 2]), "prediction": np.array([0, 2])}
     assert confusion_matrix(**ids, num_classes=3).sum() == 2
     ids[place] = np.array([0, bad])
-    with pytest.raises(InputError, match=f"{place} holds the class id {bad}, outside 0..2"):
+    with pytest.raises(InputError, match=rf"`{place}` .* {bad}, .* 0\.\.2"):
         confusion_matrix(**ids, num_classes=3)
 
 
 def test_other_bad_ids_are_refused():
     with pytest.raises(InputError, match="no sample"):
         confusion_matrix([], [], 3)
-    with pytest.raises(InputError, match=r"shape \(2,\) but prediction \(3,\)"):
+    with pytest.raises(InputError, match=r"\(2,\) .*\(3,\)"):
         confusion_matrix([0, 1], [0, 1, 2], 3)
-    with pytest.raises(InputError, match="prediction is of dtype float64"):
+    with pytest.raises(InputError, match=r"`prediction` .*float64"):
         confusion_matrix([0, 1], [0.0, 1.0], 3)
 
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex, to_rgb
 
 from hsi_jax.errors import InputError
-from hsi_jax.evaluate.palette import UNLABELLED, class_colours
+from hsi_jax.evaluate.palette import UNLABELLED_COLOUR, class_colours, hex_colours, rgb_colours
 
 # Machado et al., 2009, "A physiologically-based model for simulation of color vision deficiency",
 # severity 1.0; the matrices act on linear light.
@@ -46,15 +47,15 @@ def oklab(colours, vision):
     return np.cbrt(seen @ to_cones.T) @ to_lab.T
 
 
-# 0.02 is about the least difference that is seen between two fields side by side.
+# A distance of about 0.02 is just visible between two fields side by side.
 @pytest.mark.parametrize(
-    ("vision", "least"), [("normal", 0.11), ("deuteranopia", 0.05), ("protanopia", 0.05)]
+    ("vision", "min_distance"), [("normal", 0.11), ("deuteranopia", 0.05), ("protanopia", 0.05)]
 )
-def test_colours_are_told_apart(vision, least):
-    colours = np.vstack([class_colours(24), UNLABELLED, np.ones(3)])
+def test_colours_are_told_apart(vision, min_distance):
+    colours = np.vstack([class_colours(24), UNLABELLED_COLOUR, np.ones(3)])
     lab = oklab(colours, VISION[vision])
     distance = np.linalg.norm(lab[:, None] - lab[None], axis=-1)
-    assert distance[~np.eye(len(lab), dtype=bool)].min() > least
+    assert distance[~np.eye(len(lab), dtype=bool)].min() > min_distance
 
 
 @pytest.mark.parametrize("num_classes", [1, 2, 16, 23, 24])
@@ -71,6 +72,31 @@ def test_every_class_has_a_colour_of_its_own(num_classes):
     assert len({tuple(np.round(colour * 255)) for colour in colours}) == num_classes
 
 
-def test_no_class_is_refused():
-    with pytest.raises(InputError, match="num_classes is 0"):
-        class_colours(0)
+@pytest.mark.parametrize("num_classes", [1, 24, 25, 100])
+def test_colours_are_those_that_matplotlib_reads_and_writes(num_classes):
+    colours, written = class_colours(num_classes), hex_colours(num_classes)
+    assert written == tuple(to_hex(colour) for colour in colours)
+    assert rgb_colours(written).tolist() == [list(to_rgb(colour)) for colour in written]
+    assert np.abs(rgb_colours(written) - colours).max() <= 0.5 / 255
+    if num_classes <= 24:
+        assert (rgb_colours(written) == colours).all()
+
+
+def test_unlabelled_pixels_have_the_colour_that_matplotlib_reads():
+    assert to_rgb("#1a1a1a") == UNLABELLED_COLOUR
+
+
+def test_no_colours_are_an_empty_table():
+    assert rgb_colours([]).shape == (0, 3)
+
+
+@pytest.mark.parametrize("bad", ["", "red", "#12345", "#1234567", "#12345g", "123456", "#12 456"])
+def test_other_words_than_rrggbb_are_refused(bad):
+    with pytest.raises(InputError, match=f"`colours`.*'{bad}'"):
+        rgb_colours(["#123456", bad])
+
+
+@pytest.mark.parametrize("colours", [class_colours, hex_colours])
+def test_no_class_is_refused(colours):
+    with pytest.raises(InputError, match="`num_classes` is 0"):
+        colours(0)

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 
 from hsi_jax.errors import InputError
@@ -55,16 +56,22 @@ def test_clusters_of_one_size_have_one_panel_of_ratios():
 
 def test_gains_that_are_all_unknown_are_drawn_as_none(tmp_path):
     unknown = [row(4, math.nan, slow_fraction=0.5, speed_ratio=2)]
-    draw_scaling(unknown, unknown).savefig(tmp_path / "scaling.png", dpi=40)
+    figure = draw_scaling(unknown, unknown)
+    figure.savefig(tmp_path / "scaling.png", dpi=40)
+    _, by_devices, by_ratio = figure.axes
+    assert len(by_devices.lines) == 2
+    assert len(by_ratio.lines) == 1
+    for line in (*by_devices.lines, *by_ratio.lines):
+        assert np.isnan(np.asarray(line.get_ydata())).all()
 
 
 @pytest.mark.parametrize(
     ("clusters", "mixtures", "names_it"),
     [
-        ([], MIXTURES, "clusters is empty"),
-        (CLUSTERS, [], "mixtures is empty"),
-        (CLUSTERS, CLUSTERS, "mixtures has .* lacks 'slow_fraction'"),
-        ([{"devices": 3}], MIXTURES, "lacks 'modelled_gain'"),
+        ([], MIXTURES, "`clusters`"),
+        (CLUSTERS, [], "`mixtures`"),
+        (CLUSTERS, CLUSTERS, "`mixtures` .*'slow_fraction'"),
+        ([{"devices": 3}], MIXTURES, "`clusters` .*'modelled_gain'"),
     ],
 )
 def test_incomplete_rows_are_refused(clusters, mixtures, names_it):

@@ -1,19 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.shares import draw_shares
+from hsi_jax.run.summary import TimedStep
 
-DEVICES = {
-    "names": ["cpu:0", "cpu:1", "cpu:2", "cpu:3"],
-    "speeds": [4, 2, 1, 0],
-    "shares": [9, 4, 2, 0],
-    "weights": [9 / 15, 4 / 15, 2 / 15, 0],
-    "modelled_times": [2.25, 2.0, 2.5, np.inf],
-    "scheme": "balanced",
-    "time_unit": "ms",
-}
-EVEN_TIMES = [1.0, 2.0, 4.0, np.inf]
+EVEN_TIMES = (1.0, 2.0, 4.0, np.inf)
 
 
 def bars(container):
@@ -24,8 +18,8 @@ def texts(axes):
     return [text.get_text() for text in axes.texts]
 
 
-def test_bars_are_shares_and_say_their_weight(render):
-    figure = draw_shares(**DEVICES)
+def test_bars_are_shares_and_say_their_weight(summary, render):
+    figure = draw_shares(summary)
     render(figure)
     left = figure.axes[0]
     assert bars(left.containers[0]) == [(0, 9), (0, 4), (0, 2), (0, 0)]
@@ -47,8 +41,8 @@ def test_bars_are_shares_and_say_their_weight(render):
     assert left.get_title() == "Share of each device, scheme balanced"
 
 
-def test_busy_and_waiting_times_fill_the_step(render):
-    figure = draw_shares(**DEVICES)
+def test_busy_and_waiting_times_fill_the_step(summary, render):
+    figure = draw_shares(summary)
     render(figure)
     right = figure.axes[1]
     busy, waiting = right.containers
@@ -61,8 +55,8 @@ def test_busy_and_waiting_times_fill_the_step(render):
     assert note.get_position() == (0, 3)
 
 
-def test_even_shares_stand_beside_with_a_slowest_of_their_own(render):
-    figure = draw_shares(**DEVICES, even_times=EVEN_TIMES)
+def test_even_shares_stand_beside_with_a_slowest_of_their_own(summary, render):
+    figure = draw_shares(replace(summary, modelled_device_times_even=EVEN_TIMES))
     render(figure)
     busy, _, even_busy, even_waiting = figure.axes[1].containers
     assert bars(even_busy) == [(0, 1), (0, 2), (0, 4)]
@@ -77,25 +71,27 @@ def test_even_shares_stand_beside_with_a_slowest_of_their_own(render):
     ]
 
 
-def test_times_are_called_modelled_with_their_unit():
-    right = draw_shares(**DEVICES).axes[1]
+def test_times_are_called_modelled_with_their_unit(summary):
+    right = draw_shares(summary).axes[1]
     assert right.get_title() == "Modelled time of a step"
     assert right.get_xlabel() == "modelled time (ms)"
 
 
 @pytest.mark.parametrize("number", [1, 2, 16])
-def test_any_number_of_devices_fits(number, render):
+def test_any_number_of_devices_fits(number, summary, render):
     shares = np.arange(number) * 1000 + 1
-    figure = draw_shares(
-        [f"NVIDIA H200 #{device}" for device in range(number)],
-        shares * 1.2345678,
-        shares,
-        shares / shares.sum(),
-        np.full(number, 123.45678),
-        "adaptive",
-        "model units",
-        1e4 / shares,
+    many = replace(
+        summary,
+        device_names=tuple(f"NVIDIA H200 #{device}" for device in range(number)),
+        speeds=tuple(shares * 1.2345678),
+        shares=tuple(shares.tolist()),
+        weights=tuple(shares / shares.sum()),
+        modelled_device_times=(123.45678,) * number,
+        scheme="adaptive",
+        modelled_time_unit="model units",
+        modelled_device_times_even=tuple(1e4 / shares),
     )
+    figure = draw_shares(many)
     render(figure)
     for axes in figure.axes:
         frame = axes.get_window_extent()
@@ -103,41 +99,51 @@ def test_any_number_of_devices_fits(number, render):
 
 
 @pytest.mark.parametrize("time", [0.0, np.inf])
-def test_no_work_at_all_renders(time, render):
-    figure = draw_shares(["a"], [0], [0], [0], [time], "balanced", "s")
+def test_no_work_at_all_renders(time, summary, render):
+    none = {"speeds": (0,), "shares": (0,), "weights": (0,), "modelled_device_times": (time,)}
+    figure = draw_shares(replace(summary, device_names=("a",), **none))
     render(figure)
     assert texts(figure.axes[1]) == (["0"] if time == 0 else [" takes no part"])
 
 
-@pytest.mark.parametrize("key", ["speeds", "shares", "weights", "modelled_times", "even_times"])
-def test_lists_of_another_length_negative_or_nan_are_refused(key):
-    devices = DEVICES | {"even_times": EVEN_TIMES}
+@pytest.mark.parametrize(
+    "key",
+    ["speeds", "shares", "weights", "modelled_device_times", "modelled_device_times_even"],
+)
+def test_lists_of_another_length_negative_or_nan_are_refused(key, summary):
+    summary = replace(summary, modelled_device_times_even=EVEN_TIMES)
     for number in (3, 5):
-        with pytest.raises(InputError, match=rf"{key} has shape \({number},\) for 4 names"):
-            draw_shares(**devices | {key: [1.0] * number})
+        with pytest.raises(InputError, match=f"{number} .*`{key}`.* 4 "):
+            draw_shares(replace(summary, **{key: (1.0,) * number}))
     for bad in (-1, np.nan):
-        with pytest.raises(InputError, match=f"{key} holds {bad}"):
-            draw_shares(**devices | {key: [1, 1, 1, bad]})
+        with pytest.raises(InputError, match=f"{bad} .*`{key}`"):
+            draw_shares(replace(summary, **{key: (1, 1, 1, bad)}))
 
 
-def test_no_device_is_refused():
-    with pytest.raises(InputError, match=r"speeds has shape \(0,\) for 0 names"):
-        draw_shares([], [], [], [], [], "even", "s")
+def test_no_device_is_refused(summary):
+    none = {"speeds": (), "shares": (), "weights": (), "modelled_device_times": ()}
+    with pytest.raises(InputError, match="`speeds` for 0"):
+        draw_shares(replace(summary, device_names=(), **none))
 
 
-def test_the_history_shows_shares_and_measured_times(render):
-    history = [
-        {"step": 19, "device_seconds": [0.02, 0.03], "shares": [4, 4]},
-        {"step": 39, "device_seconds": [0.02, 0.09], "shares": [6, 2]},
-    ]
-    figure = draw_shares(
-        ["a", "b"], [1, 1], [6, 2], [0.75, 0.25], [0.1, 0.1], "adaptive", "s", history=history
+def test_the_history_shows_shares_and_measured_times(summary, render):
+    two = replace(
+        summary,
+        device_names=("a", "b"),
+        speeds=(1, 1),
+        shares=(6, 2),
+        weights=(0.75, 0.25),
+        modelled_device_times=(0.1, 0.1),
+        rebalancing=[
+            TimedStep(step=19, device_seconds=[0.02, 0.03], shares=[4, 4]),
+            TimedStep(step=39, device_seconds=[0.02, 0.09], shares=[6, 2]),
+        ],
     )
+    figure = draw_shares(two)
     render(figure)
     _, _, shares, times = figure.axes
-    assert [line.get_ydata().tolist() for line in shares.get_lines()] == [[4, 6], [4, 2]]
-    assert [line.get_xdata().tolist() for line in shares.get_lines()] == [[19, 39]] * 2
-    np.testing.assert_allclose(
-        [line.get_ydata() for line in times.get_lines()], [[20, 20], [30, 90]]
-    )
+    points = [np.asarray(line.get_xydata()).tolist() for line in shares.get_lines()]
+    assert points == [[[19, 4], [39, 6]], [[19, 4], [39, 2]]]
+    measured = np.array([line.get_ydata() for line in times.get_lines()], float)
+    np.testing.assert_allclose(measured, [[20, 20], [30, 90]])
     assert "Measured" in times.get_title()

@@ -1,13 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.patches import Rectangle
 
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.timeline import draw_timeline, utilisation
+from hsi_jax.run.summary import TimelineStep
 
 # Device 1 begins 1 s later, works 3 s of the step's 10; device 0 works 6 and is the slowest.
-STEP = {"step": 4, "began": [0.0, 1.0], "worked": [6.0, 4.0], "ended": [9.0, 10.0]}
+STEP = TimelineStep(step=4, began=[0.0, 1.0], worked=[6.0, 4.0], ended=[9.0, 10.0])
 
 
 def test_a_step_is_divided_by_what_each_device_did():
@@ -18,7 +22,7 @@ def test_a_step_is_divided_by_what_each_device_did():
 
 
 def test_long_steps_count_more():
-    short = {"step": 5, "began": [20.0, 20.0], "worked": [20.0, 20.0], "ended": [30.0, 30.0]}
+    short = TimelineStep(step=5, began=[20.0, 20.0], worked=[20.0, 20.0], ended=[30.0, 30.0])
     assert utilisation([STEP, short]).busy == pytest.approx([0.3, 0.15])
 
 
@@ -34,7 +38,8 @@ def test_fractions_are_none_below_0_and_sum_to_1(durations):
     for step, rows in enumerate(durations):
         began, worked, ended = np.cumsum(rows, axis=1).T
         ended = np.maximum(ended, worked.max())  # nobody ends before the slowest has worked
-        timeline.append({"step": step, "began": began, "worked": worked, "ended": ended})
+        times = {"began": began.tolist(), "worked": worked.tolist(), "ended": ended.tolist()}
+        timeline.append(TimelineStep(step=step, **times))
     parts = utilisation(timeline)
     table = np.array([parts.busy, parts.waiting, parts.communication])
     assert (table >= -1e-12).all()
@@ -49,10 +54,11 @@ def test_no_timed_step_is_refused():
 
 
 def test_the_last_steps_are_drawn_at_their_times():
-    steps = [STEP | {"step": number} for number in range(5)]
+    steps = [replace(STEP, step=number) for number in range(5)]
     figure = draw_timeline(steps, ["a", "b"], "title", steps=3)
     assert [axes.get_title() for axes in figure.axes] == ["step 2", "step 3", "step 4"]
-    bars = [(bar.get_x(), bar.get_width()) for bar in figure.axes[0].patches]
+    patches = figure.axes[0].patches
+    bars = [(bar.get_x(), bar.get_width()) for bar in patches if isinstance(bar, Rectangle)]
     assert bars == [
         *[(0, 6000), (1000, 3000)],  # own work
         *[(6000, 0), (4000, 2000)],  # waiting

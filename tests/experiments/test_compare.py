@@ -9,18 +9,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from absl import flags
 
 from experiments import compare as program
-from experiments import grid, peer
-from experiments.compare import compare
+from experiments import peer
+from experiments.command_line import define_flags
+from experiments.compare import MEASURED, CompareOptions, compare, compare_help
+from experiments.comparison_run import read_finished
 from experiments.config import Config
-from experiments.flags import define_flags
-from experiments.trial import read_summary
+from experiments.run import run
 from hsi_jax.errors import InputError
-from hsi_jax.train import fit, predict
+from hsi_jax.hetero import parse_profile
+from hsi_jax.train import Patches, fit, predict
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 TINY = ("--steps=4", "--model=mlp", "--patch_size=1", "--batch_size=19", "--microbatch_size=1")
@@ -28,9 +33,9 @@ TINY = ("--steps=4", "--model=mlp", "--patch_size=1", "--batch_size=19", "--micr
 
 @pytest.fixture
 def parse():
-    """Makes trials of a command line; absl keeps the flags of run in one place."""
-    define_flags()
-    yield lambda *arguments: grid.parse(["compare", *arguments])
+    """Makes runs of a command line; absl keeps the flags of run in one place."""
+    define_flags(Config)
+    yield lambda *arguments: program.parse(["compare", *arguments])
     flags.FLAGS.unparse_flags()
     for field in dataclasses.fields(Config):
         delattr(flags.FLAGS, field.name)
@@ -66,24 +71,30 @@ def test_two_schemes_with_two_seeds_are_run_and_then_reused(tmp_path):
     assert not (tmp_path / "grid" / "step_time.png").exists()
 
 
+@pytest.fixture(scope="module")
+def summary(tmp_path_factory):
+    """The summary of a tiny run."""
+    workdir = tmp_path_factory.mktemp("tiny")
+    run(Config(steps=2, model="mlp", patch_size=1, profile="2:1", workdir=str(workdir)))
+    return json.loads((workdir / "summary.json").read_text())
+
+
 @pytest.fixture
-def stand_in(monkeypatch):
+def stand_in(monkeypatch, summary):
     """Runs that are done at once, but for those that fail; returns the names of the done."""
     done = []
     failing = set()
 
-    def do(trial, platform):
-        done.append(trial.name)
-        if trial.name in failing:
+    def do(run, platform):
+        done.append(run.name)
+        if run.name in failing:
             raise InputError("rank 1 was killed by SIGKILL; the end of its log x:\nmore")
-        folder = platform.workdir / trial.name
+        folder = platform.workdir / run.name
         folder.mkdir()
-        accuracies = dict.fromkeys(("overall_accuracy", "average_accuracy", "kappa"), 0.5)
-        summary = accuracies | {"interrupted": False, "modelled_speedup_over_even": 1.0}
         (folder / "summary.json").write_text(json.dumps(summary))
         (folder / "metrics.jsonl").write_text("")
 
-    monkeypatch.setattr(program, "do_trial", do)
+    monkeypatch.setattr(program, "do_run", do)
     return done, failing
 
 
@@ -108,12 +119,21 @@ def test_a_failed_run_loses_no_other_and_is_tried_again(parse, stand_in, tmp_pat
 
 
 def test_a_run_that_ctrl_c_ended_early_is_not_finished(parse, stand_in, tmp_path):
-    trials, platform, target = parse(*EMULATED, f"--workdir={tmp_path}", "--", *TINY)
-    compare(trials, platform, target)
-    path = tmp_path / trials[0].name / "summary.json"
+    runs, platform, target = parse(*EMULATED, f"--workdir={tmp_path}", "--", *TINY)
+    compare(runs, platform, target)
+    path = tmp_path / runs[0].name / "summary.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"interrupted": True}))
-    assert read_summary(trials[0], tmp_path) is None
-    assert read_summary(trials[1], tmp_path)
+    assert read_finished(runs[0], tmp_path) is None
+    assert read_finished(runs[1], tmp_path)
+
+
+def test_pictures_come_in_the_formats_asked_for(parse, stand_in, tmp_path):
+    arguments = (*EMULATED, "--figures=svg,png", f"--workdir={tmp_path}", "--", *TINY)
+    compare(*parse(*arguments))
+    names = {path.name for path in tmp_path.glob("accuracy.*")}
+    assert names == {"accuracy.png", "accuracy.svg"}
+    with pytest.raises(InputError, match="figures"):
+        parse(*EMULATED, "--figures=bmp", f"--workdir={tmp_path}", "--", *TINY)
 
 
 def test_another_comparison_in_the_folder_is_refused(parse, stand_in, tmp_path):
@@ -140,16 +160,16 @@ def test_peers_that_are_not_installed_are_told(parse, stand_in, monkeypatch, tmp
 
 
 def test_all_schemes_of_a_seed_come_first_and_share_all_but_scheme_and_seed(parse):
-    trials, platform, target = parse(
+    runs, platform, reporting = parse(
         *("--profile=2:1", "--seeds=3,1", "--workdir=w", "--slowdown=1:3:5"),
         *("--target_accuracy=0.9", "--", "--profile=measured"),
     )
-    assert [trial.scheme for trial in trials] == [*grid.MEASURED] * 2
-    assert [trial.config.seed for trial in trials] == [3] * len(grid.MEASURED) + [1] * 9
-    assert {dataclasses.replace(t.config, seed=0, scheme="even") for t in trials[:4]} == {
-        dataclasses.replace(trials[0].config, seed=0)
+    assert [run.scheme for run in runs] == [*MEASURED] * 2
+    assert [run.config.seed for run in runs] == [3] * len(MEASURED) + [1] * 9
+    assert {dataclasses.replace(t.config, seed=0, scheme="even") for t in runs[:4]} == {
+        dataclasses.replace(runs[0].config, seed=0)
     }
-    assert (platform.run_flags, target) == (["--profile=measured"], 0.9)
+    assert (platform.run_flags, reporting.target) == (["--profile=measured"], 0.9)
     assert platform.slowdowns[0].factor == 3
 
 
@@ -161,7 +181,7 @@ def test_all_schemes_of_a_seed_come_first_and_share_all_but_scheme_and_seed(pars
         (["--profile=2:1", "--workdir=w", "--seeds=0,x"], "--seeds=0,x: give different"),
         (["--profile=2:1", "--workdir=w", "--seeds=1,1"], "--seeds=1,1: give different"),
         (["--profile=2:1", "--workdir=w", "--schemes=fast"], "--schemes=fast: choose from even"),
-        (["--profile=2:1", "--workdir=w", "--target_accuracy=95"], "--target_accuracy=95: give"),
+        (["--profile=2:1", "--workdir=w", "--target_accuracy=95"], "--target_accuracy=95"),
         ([*EMULATED, "--workdir=w", "--slowdown=0:2:3"], "--slowdown needs real processes"),
         ([*EMULATED[:2], "--workdir=w", "--schemes=adaptive"], "--schemes=adaptive: choose"),
         (["--profile=2:1", "--workdir=w", "--", "--seed=3"], "--seed after --"),
@@ -177,18 +197,19 @@ def test_a_mistake_is_found_before_anything_starts(arguments, message, parse):
 
 
 def test_the_help_tells_each_flag():
-    text = grid.help_text()
-    assert re.findall(r"^  --(\w+) ", text, re.MULTILINE) == list(grid.OWN)
-    assert set(grid.OWN) == set(grid._own_flags())
+    text = compare_help()
+    assert re.findall(r"^  --(\w+) ", text, re.MULTILINE) == [
+        field.name for field in dataclasses.fields(CompareOptions)
+    ]
     assert max(map(len, text.splitlines())) <= 100
 
 
 def test_peers_divide_to_the_sample():
-    profile = grid.parse_profile("2:1:1")
+    profile = parse_profile("2:1:1")
     assert peer.peer_counts("ddp_even", profile, 76) == (26, 25, 25)
     assert peer.peer_counts("horovod_proportional", profile, 76) == (38, 19, 19)
     with pytest.raises(InputError, match=r"each rank needs one"):
-        peer.peer_counts("ddp_proportional", grid.parse_profile("100:1"), 10)
+        peer.peer_counts("ddp_proportional", parse_profile("100:1"), 10)
 
 
 @pytest.fixture
@@ -214,8 +235,8 @@ HANDED = Config(
 
 LOGITS = """
 import sys, numpy as np, torch
-from benchmarks.peers.training import Handover, train
-from benchmarks.peers.network import model_of
+from rank_training import Handover, train
+from network import model_of
 from pathlib import Path
 handover = Handover(sys.argv[1])
 model = model_of(handover.parameters, 5).eval()
@@ -223,7 +244,9 @@ ids = handover.arrays["test"][:50]
 with torch.no_grad():
     logits = model(handover.patches(ids).permute(0, 3, 1, 2)).numpy()
 workdir = Path(sys.argv[2])
-train(handover, [30], 0, lambda model, optimizer: (model, optimizer), workdir)
+def wrap(model, optimizer):
+    return model, optimizer
+train(handover, [30], 0, wrap=wrap, workdir=workdir)
 np.savez(workdir / "logits.npz", logits=logits)
 """
 
@@ -232,17 +255,20 @@ def test_a_peer_trains_like_we_do(torch_python, tmp_path):
     # One rank and one microbatch: even the batch normalisation sees the same samples.
     setup = peer.hand_over(HANDED, tmp_path / "handover.npz")
     command = [torch_python, "-c", LOGITS, str(tmp_path / "handover.npz"), str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, check=True)
+    subprocess.run(command, cwd=peer.PROGRAMS, check=True)  # as if it stood there
     with np.load(tmp_path / "logits.npz") as arrays:
         theirs = arrays["logits"]
     state = setup.state
     split, patches = setup.dataset.split, setup.dataset.samples
-    cut, _ = patches.take(split.test[:50], 0)
+    assert isinstance(patches, Patches)
+    cut, _ = patches.take(jnp.asarray(split.test[:50]), jnp.int32(0))
     ours = state.task.logits(state.params, state.batch_stats, cut)
     np.testing.assert_allclose(theirs, ours, rtol=1e-4, atol=1e-4)
 
-    fitted = fit(setup.replicas, state, split.train, 3, HANDED.seed)
-    classes, _ = predict(setup.replicas, fitted.state, split.test)
+    steps = {"plan": setup.plan, "num_steps": 3, "seed": HANDED.seed}
+    fitted = fit(setup.replicas, state, split.train, **steps)
+    devices = {"profile": setup.profile, "plan": setup.plan}
+    classes, _ = predict(setup.replicas, fitted.state, split.test, **devices)
     summary = peer.summarise_peer("ddp_even", setup, [30], tmp_path)
     truth = setup.dataset.labels[split.test]
     assert summary["overall_accuracy"] == pytest.approx(np.mean(classes == truth), abs=0.01)

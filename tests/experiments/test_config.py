@@ -1,14 +1,18 @@
 import dataclasses
 import json
 import math
+from types import SimpleNamespace
 
 import pytest
 
 from experiments.config import IMAGE_SETS, SCENES, Config
+from experiments.resolve import resolve
+from experiments.setup import describe_choice
 from hsi_jax.data.catalogue import CATALOGUE
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import PRESETS, SCHEMES
 from hsi_jax.models import MODELS, find_trait
+from hsi_jax.train import Recipe
 
 # The rules, written down apart from the code: the field, values refused, values on the edge.
 RANGES = {
@@ -41,7 +45,6 @@ MEMBER = {"coordinator": "localhost:1234", "num_processes": 2, "process_id": 1}
 
 CHOICES = {
     "small_classes": ("error", "half"),
-    "model": ("mlp", "cnn1d", "cnn2d", "cnn3d", "hybridsn"),
     "scheme": ("balanced", "speed", "uniform", "even"),
     "optimizer": ("sgd", "adam", "adamw"),
     "schedule": ("constant", "cosine", "warmup_cosine", "linear"),
@@ -99,11 +102,11 @@ def test_an_unknown_choice_lists_what_there_is(field):
 def test_every_choice_can_be_made():
     for model in MODELS:
         if "patch" in find_trait(model, "kinds"):
-            assert Config(model=model).model == model
+            assert resolve(Config(model=model)).config.model == model
     for scheme in SCHEMES:
-        assert Config(scheme=scheme, **MEMBER).scheme == scheme
+        assert resolve(Config(scheme=scheme, **MEMBER)).config.scheme == scheme
     for profile in PRESETS:
-        assert Config(profile=profile).profile == profile
+        assert resolve(Config(profile=profile)).profile_name == profile
     for dataset in CATALOGUE:
         assert Config(dataset=dataset, data_dir="data").dataset == dataset
     assert set(SCENES) == {"synthetic", "file", *CATALOGUE}
@@ -147,18 +150,18 @@ def test_fraction_and_number_exclude_each_other():
 
 def test_a_split_that_is_no_file_is_refused(tmp_path):
     missing = tmp_path / "nope.npz"
-    with pytest.raises(InputError, match=r"give random, disjoint or a \.npz or \.mat") as caught:
-        Config(split=str(missing))
+    with pytest.raises(InputError, match=r"a \.npz or \.mat") as caught:
+        resolve(Config(split=str(missing)))
     assert f"--split={missing}" in str(caught.value)
     with pytest.raises(InputError, match="give random, disjoint"):
-        Config(split=str(tmp_path))
+        resolve(Config(split=str(tmp_path)))
 
 
 @pytest.mark.parametrize("amount", [{"train_fraction": 0.1}, {"train_per_class": 5}])
 def test_a_split_from_a_file_takes_no_amount(tmp_path, amount):
     path = tmp_path / "split.npz"
     path.touch()
-    assert Config(split=str(path)).split == str(path)
+    assert resolve(Config(split=str(path))).config.split == str(path)
     with pytest.raises(InputError, match="already says which pixels to train on; leave out"):
         Config(split=str(path), **amount)
 
@@ -200,29 +203,32 @@ def test_a_data_folder_goes_with_the_catalogue_only():
 @pytest.mark.parametrize(
     ("profile", "message"),
     [
-        ("4:x", "profile '4:x' is none of"),
-        ("", "profile '' is none of"),
-        ("4:", "profile '4:' is none of"),
-        ("0:0", "all speeds of profile '0:0' are 0"),
+        ("4:x", "4:x: give speeds"),
+        ("", "=: give speeds"),
+        ("4:", "4:: give speeds"),
+        ("0:0", "0:0: all speeds"),
         ("-1:2", r"speed of device 'device 0' is -1\.0"),
         ("1:nan", "speed of device 'device 1' is nan"),
         ("1:inf", "speed of device 'device 1' is inf"),
-        ("nope.json", r"profile nope\.json cannot be read"),
+        ("nope.json", r"nope\.json cannot be read"),
     ],
 )
 def test_a_profile_that_cannot_be_used_is_refused(profile, message):
     with pytest.raises(InputError, match=message):
-        Config(profile=profile)
+        resolve(Config(profile=profile))
 
 
 def test_memory_caps_must_hold_the_batch(tmp_path):
     path = tmp_path / "small.json"
     path.write_text('{"devices": [{"speed": 1, "memory_cap": 32}, {"speed": 1, "memory_cap": 16}]}')
-    assert Config(profile=str(path), batch_size=48, microbatch_size=16).batch_size == 48
-    with pytest.raises(InputError, match=r"hold 48 samples.* raise the caps or lower --batch_size"):
-        Config(profile=str(path), batch_size=49, microbatch_size=16)
+    assert (
+        resolve(Config(profile=str(path), batch_size=48, microbatch_size=16)).config.batch_size
+        == 48
+    )
+    with pytest.raises(InputError, match=r"hold 48 samples.*batch_size"):
+        resolve(Config(profile=str(path), batch_size=49, microbatch_size=16))
     with pytest.raises(InputError, match=r"equal share of 2 microbatches .* exceeds memory_cap 16"):
-        Config(profile=str(path), scheme="even", batch_size=64, microbatch_size=16)
+        resolve(Config(profile=str(path), scheme="even", batch_size=64, microbatch_size=16))
 
 
 @pytest.mark.parametrize(
@@ -235,8 +241,13 @@ def test_memory_caps_must_hold_the_batch(tmp_path):
     ],
 )
 def test_options_that_the_model_lacks_are_refused(options, message):
-    with pytest.raises(InputError, match=f"^model option {message}"):
-        Config(model="cnn2d", model_options=options)
+    with pytest.raises(InputError, match=message):
+        resolve(Config(model="cnn2d", model_options=options))
+
+
+def test_an_unknown_model_lists_what_there_is():
+    with pytest.raises(InputError, match=r"nope.*mlp, cnn1d, cnn2d, cnn3d, hybridsn"):
+        resolve(Config(model="nope"))
 
 
 @pytest.mark.parametrize(
@@ -253,17 +264,37 @@ def test_options_that_the_model_lacks_are_refused(options, message):
 )
 def test_half_a_cluster_is_refused(given, message):
     with pytest.raises(InputError, match=message):
-        Config(**given)
+        resolve(Config(**given))
 
 
 def test_a_cluster_measures_unless_told_otherwise(monkeypatch):
-    assert Config().profile_name == "4:2:1:1"
-    assert Config(**MEMBER).profile_name == "measured"
-    assert Config(**MEMBER, profile="2:1").profile_name == "2:1"
-    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "3")
-    assert Config().profile_name == "measured"
+    assert resolve(Config()).profile_name == "4:2:1:1"
+    assert resolve(Config(**MEMBER)).profile_name == "measured"
+    assert resolve(Config(**MEMBER, profile="2:1")).profile_name == "2:1"
+    assert resolve(Config(), in_cluster=True).profile is None
+    for name, value in (("STEP_NUM_TASKS", "3"), ("PROCID", "0"), ("STEP_NODELIST", "n[1-3]")):
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    assert resolve(Config()).profile_name == "measured"
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
-    assert not Config().in_cluster
+    assert not resolve(Config()).in_cluster
+
+
+def test_accelerators_get_a_like_share_each_unless_told_otherwise(monkeypatch):
+    devices = [SimpleNamespace(platform="gpu", device_kind="H100")] * 2
+    monkeypatch.setattr("experiments.resolve.find_devices", lambda: devices)
+    monkeypatch.setattr("experiments.setup.find_devices", lambda: devices)
+    chosen = resolve(Config())
+    assert (chosen.profile_name, chosen.profile.speeds) == ("1:1", (1.0, 1.0))
+    assert ["2 x H100" in line for line in describe_choice(chosen)] == [True]
+    assert resolve(Config(profile="2:1")).profile_name == "2:1"
+    assert describe_choice(resolve(Config(profile="2:1"))) == []
+
+
+def test_the_recipe_is_that_of_the_options():
+    assert Config().recipe == Recipe()
+    config = Config(batch_size=7, microbatch_size="auto", epochs=3, optimizer="sgd", seed=5)
+    expected = Recipe(batch_size=7, microbatch_size=4, epochs=3, optimizer="sgd", seed=5)
+    assert config.recipe == expected
 
 
 @pytest.mark.parametrize(

@@ -14,18 +14,20 @@ import pytest
 from absl import flags
 
 from experiments import launch as launcher
-from experiments import watch
+from experiments.command_line import define_flags
 from experiments.config import Config
-from experiments.flags import define_flags
-from experiments.follower import Follower
-from experiments.launch import launch, parse, run_command
-from experiments.restarts import Restarts
-from experiments.slowdown import Slowdown, parse_slowdown
+from experiments.launch import Launch, launch, launch_help, parse, run_command
 from hsi_jax.errors import InputError
 from hsi_jax.hetero.profile import parse_profile
-from hsi_jax.hetero.workers import WorkerError
+from hsi_jax.launch import monitor
+from hsi_jax.launch.restarts import Restarts
+from hsi_jax.launch.slowdown import Slowdown
+from hsi_jax.launch.workers import WorkerError
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uneven processes need Linux")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="uneven processes need Linux"),
+    pytest.mark.slow,
+]
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,7 +44,8 @@ try:
             with open(workdir + '/metrics.jsonl', 'a') as file:
                 if step == 0:
                     print(json.dumps({'kind': 'start', 'num_steps': steps}), file=file)
-                print(json.dumps({'kind': 'step', 'step': step}), file=file)
+                record = {'kind': 'step', 'step': step, 'loss': 1.0, 'learning_rate': 0.1}
+                print(json.dumps(record | {'seconds': 1.0, 'step_seconds': 0.1}), file=file)
                 print(json.dumps({'kind': 'evaluation', 'step': step}), file=file)
         end = time.monotonic() + 0.05
         while time.monotonic() < end:
@@ -70,7 +73,8 @@ def stand_in(steps, failing=None):
 def launch_stand_in(tmp_path, profile, steps, slowdowns=(), failing=None, log_dir=""):
     workdir = tmp_path / "run"
     command = stand_in(steps, failing)
-    launch(parse_profile(profile), slowdowns, [str(workdir)], workdir, log_dir, command=command)
+    asked = Launch(parse_profile(profile), (str(workdir),), workdir, tuple(slowdowns), log_dir)
+    launch(asked, command)
 
 
 def table(text):
@@ -124,7 +128,7 @@ def test_a_bar_counts_the_steps(tmp_path, monkeypatch):
         def update(self):
             self.count += 1
 
-    monkeypatch.setattr(watch, "tqdm", Bar)
+    monkeypatch.setattr(monitor, "tqdm", Bar)
     launch_stand_in(tmp_path, "1", steps=4)
     (bar,) = bars
     assert (bar.options["total"], bar.count, bar.closed) == (4, 4, True)
@@ -173,10 +177,11 @@ from hsi_jax.hetero.profile import parse_profile
 def command(run_flags, coordinator, num_processes, process_id):
     print('started', process_id, flush=True)
     return (sys.executable, '-S', '-c', {program!r}, {workdir!r}, str(process_id), '2000')
-launch.define_flags = lambda: None
-launch.parse = lambda argv: (
-    parse_profile('3:1:1:1'), [], [], Path({workdir!r}), {logs!r}, launch.NO_RESTARTS, command
-)
+asked = launch.Launch(parse_profile('3:1:1:1'), (), Path({workdir!r}), (), {logs!r})
+start = launch.launch
+launch.define_flags = lambda options: None
+launch.parse = lambda argv: asked
+launch.launch = lambda asked: start(asked, command)
 launch.main([])
 """
 
@@ -237,7 +242,7 @@ def test_errors_are_one_line_and_a_code(error, code, message, monkeypatch, capsy
     def fails(argv):
         raise error
 
-    monkeypatch.setattr(launcher, "define_flags", lambda: None)
+    monkeypatch.setattr(launcher, "define_flags", lambda options: None)
     monkeypatch.setattr(launcher, "parse", fails)
     with pytest.raises(SystemExit) as stopped:
         launcher.main([])
@@ -252,7 +257,7 @@ def test_a_failed_worker_is_exit_code_1_with_its_log(tmp_path, monkeypatch, caps
     def fails(argv):
         raise WorkerError(3, -9, log)
 
-    monkeypatch.setattr(launcher, "define_flags", lambda: None)
+    monkeypatch.setattr(launcher, "define_flags", lambda options: None)
     monkeypatch.setattr(launcher, "parse", fails)
     with pytest.raises(SystemExit) as stopped:
         launcher.main([])
@@ -264,7 +269,7 @@ def test_a_failed_worker_is_exit_code_1_with_its_log(tmp_path, monkeypatch, caps
 @pytest.fixture
 def defined():
     """The flags of run, defined for one test; absl keeps them in one place."""
-    define_flags()
+    define_flags(Config)
     yield
     flags.FLAGS.unparse_flags()
     for field in dataclasses.fields(Config):
@@ -274,24 +279,28 @@ def defined():
 def test_a_command_line_becomes_arguments(defined):
     own = ["launch", "--profile=doubling", "--slowdown=1:3:5", "--slowdown=0:1.5:5:7"]
     theirs = ["--model=mlp", "--workdir=runs/a b", "--profile=1:1:1:1"]
-    assert parse([*own, "--log_dir=logs", "--", *theirs]) == (
-        parse_profile("doubling"),
-        [Slowdown(1, 3.0, 5, math.inf), Slowdown(0, 1.5, 5, 7)],
-        theirs,
-        Path("runs/a b"),
-        "logs",
-        Restarts(),
+    assert parse([*own, "--log_dir=logs", "--", *theirs]) == Launch(
+        profile=parse_profile("doubling"),
+        run_flags=tuple(theirs),
+        workdir=Path("runs/a b"),
+        slowdowns=(Slowdown(1, 3.0, 5, math.inf), Slowdown(0, 1.5, 5, 7)),
+        log_dir="logs",
+        restarts=Restarts(),
     )
 
 
-def test_a_folder_is_chosen_where_none_is_given(defined):
-    _, _, run_flags, workdir, _, _ = parse(["launch", "--profile", "2:1", "--", "--model=mlp"])
-    assert re.fullmatch(r"runs/synthetic-mlp-\d{8}-\d{6}", str(workdir))
-    assert run_flags == ["--model=mlp", f"--workdir={workdir}"]
+def test_a_folder_is_made_where_none_is_given(defined, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = parse(["launch", "--profile", "2:1", "--", "--model=mlp"])
+    assert re.fullmatch(r"runs/synthetic-mlp-\d{8}-\d{6}", str(asked.workdir))
+    assert asked.run_flags == ("--model=mlp", f"--workdir={asked.workdir}")
+    assert asked.workdir.is_dir()
 
 
-def test_the_run_may_have_no_flags_and_may_measure(defined):
-    assert parse(["launch", "--profile=2:1"])[2][0].startswith("--workdir=runs/synthetic-cnn2d-")
+def test_the_run_may_have_no_flags_and_may_measure(defined, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (flag,) = parse(["launch", "--profile=2:1"]).run_flags
+    assert flag.startswith("--workdir=runs/synthetic-cnn2d-")
     parse(["launch", "--profile=2:1", "--", "--profile=measured", "--scheme=adaptive"])
 
 
@@ -299,9 +308,9 @@ def test_the_run_may_have_no_flags_and_may_measure(defined):
     ("arguments", "message"),
     [
         ([], "--profile is missing"),
-        (["--profile=fast"], "profile 'fast' is none of"),
-        (["--profile=2:1", "--slowdown=2:3:5"], "--slowdown=2:3:5: no rank 2; give 0 to 1"),
-        (["--profile=2:1", "--", "--process_id=0"], "--process_id after --: the launcher sets it"),
+        (["--profile=fast"], "fast: give speeds"),
+        (["--profile=2:1", "--slowdown=2:3:5"], "no rank 2; give 0 to 1"),
+        (["--profile=2:1", "--", "--process_id=0"], "--process_id after --"),
         (["--profile=2:1", "--", "--num_processes=2"], "--num_processes after --"),
         (["--profile=2:1", "--", "--coordinator=a:1"], "--coordinator after --"),
         (["--profile=2:1", "--", "--dataset=nope"], "--dataset=nope: choose one of"),
@@ -335,7 +344,7 @@ def test_the_help_tells_each_flag(capsys):
         parse(["launch", "--nosuchflag", "--help"])
     assert stopped.value.code == 0
     text = capsys.readouterr().out
-    assert text == launcher.help_text() + "\n"
+    assert text == launch_help() + "\n"
     assert re.findall(r"^  --(\w+) ", text, flags=re.MULTILINE) == [
         "profile",
         "slowdown",
@@ -355,63 +364,3 @@ def test_a_process_is_told_its_place():
         "--num_processes=3",
         "--process_id=2",
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("1:3", "give rank:factor:at_step or"),
-        ("1:3:4:5:6", "give rank:factor:at_step or"),
-        ("a:3:4", "give rank:factor:at_step or"),
-        ("1:3:4.5", "give rank:factor:at_step or"),
-        ("-1:3:4", "no rank -1; give 0 to 2"),
-        ("3:3:4", "no rank 3; give 0 to 2"),
-        ("1:0.5:4", "factor 0.5; give one of at least 1"),
-        ("1:nan:4", "factor nan"),
-        ("1:inf:4", "factor inf"),
-        ("1:3:-1", "give steps of at least 0, the second one later"),
-        ("1:3:5:5", "give steps of at least 0, the second one later"),
-    ],
-)
-def test_a_slowdown_that_makes_no_sense_is_named(text, message):
-    with pytest.raises(InputError, match=re.escape(f"--slowdown={text}: {message}")):
-        parse_slowdown(text, 3)
-
-
-def test_a_slowdown_holds_from_one_step_until_another():
-    slowdown = parse_slowdown("2:3:4:6", 3)
-    assert [slowdown.factor_at(step) for step in range(3, 8)] == [1, 3, 3, 1, 1]
-    assert parse_slowdown("0:3:4", 3).factor_at(10**9) == 3
-
-
-def test_a_follower_reads_whole_lines_once(tmp_path):
-    path = tmp_path / "log"
-    follower = Follower(path)
-    assert not follower.has_changed()
-    assert follower.read_lines() == []
-    path.write_bytes(b"one\ntw")
-    assert follower.has_changed()
-    assert follower.read_lines() == ["one"]
-    assert follower.read_lines() == []
-    with path.open("ab") as file:
-        file.write(b"o\n\nthree\n")
-    assert follower.read_lines() == ["two", "", "three"]
-
-
-def test_a_follower_reads_what_was_there(tmp_path):
-    path = tmp_path / "log"
-    path.write_text("early\n")
-    assert Follower(path).read_lines() == ["early"]
-
-
-def test_a_follower_that_skips_leaves_out_what_was_there_and_sees_a_new_beginning(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    path.write_text("of an earlier run\n")
-    follower = Follower(path, skip=True)
-    assert not follower.has_changed()
-    assert follower.read_lines() == []
-    path.write_text("")
-    assert follower.has_changed()
-    assert follower.read_lines() == []
-    path.write_text("of this run\n")
-    assert follower.read_lines() == ["of this run"]

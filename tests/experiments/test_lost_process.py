@@ -10,9 +10,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hsi_jax.hetero.workers import free_port
+from hsi_jax.launch.workers import free_port
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uneven processes need Linux")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="uneven processes need Linux"),
+    pytest.mark.slow,
+]
 
 ROOT = Path(__file__).parents[2]
 SMALL = (

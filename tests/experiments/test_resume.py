@@ -1,17 +1,24 @@
 import dataclasses
 import errno
 import json
+import shutil
 import signal
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from msgspec.structs import replace
 
-from experiments import pictures
+from experiments import results
 from experiments.config import Config
+from experiments.console import describe_checkpoints
+from experiments.resume_check import MAY_DIFFER, check_same_run
 from experiments.run import run
-from experiments.sameness import MAY_DIFFER, check_same_run
-from hsi_jax.errors import InputError
-from hsi_jax.train import RunFolder
+from hsi_jax.errors import InputError, StorageError
+from hsi_jax.run import Checkpoints, RunFolder
+from hsi_jax.run.records import Step
+
+pytestmark = pytest.mark.slow
 
 STEPS = 24
 BASE = {
@@ -31,22 +38,23 @@ BASE = {
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch):
     """Leaves out most pictures, which take longer than the rest."""
-    monkeypatch.setattr(pictures, "draw_training", lambda *arguments: None)
+    for name in ("draw_curves", "draw_confusion", "draw_shares"):
+        monkeypatch.setattr(results, name, lambda *arguments: Figure())
 
 
 @pytest.fixture
 def at_step(monkeypatch):
     """Does something to a run when it logs a step; once."""
-    append = RunFolder.append_metrics
+    append = RunFolder.append_record
 
     def arrange(step, happen):
         def append_and_act(folder, record):
             append(folder, record)
-            if (record["kind"], record.get("step")) == ("step", step):
-                monkeypatch.setattr(RunFolder, "append_metrics", append)
+            if isinstance(record, Step) and record.step == step:
+                monkeypatch.setattr(RunFolder, "append_record", append)
                 happen()
 
-        monkeypatch.setattr(RunFolder, "append_metrics", append_and_act)
+        monkeypatch.setattr(RunFolder, "append_record", append_and_act)
 
     return arrange
 
@@ -60,23 +68,26 @@ def whole(tmp_path_factory):
 
 def told(folder):
     """The records of metrics.jsonl without their times, which must not decrease."""
-    records = RunFolder.of_run(folder).read_metrics()
-    seconds = [record.pop("seconds") for record in records if record["kind"] == "step"]
+    records = RunFolder.of_run(folder).read_records()
+    seconds = [record.seconds for record in records if isinstance(record, Step)]
     assert seconds == sorted(seconds)
-    return [{key: v for key, v in record.items() if key != "step_seconds"} for record in records]
+    return [
+        replace(record, seconds=0.0, step_seconds=0.0) if isinstance(record, Step) else record
+        for record in records
+    ]
 
 
 def assert_same_end(folder, summary, whole):
     expected_folder, expected = whole
     assert told(folder) == told(expected_folder)
-    for name in ("parameters.npz", "prediction.npz"):
+    for name in ("model/weights.npz", "prediction.npz"):
         with np.load(folder / name) as here, np.load(expected_folder / name) as there:
             assert set(here) == set(there)
             for key in there:
                 assert here[key].tobytes() == there[key].tobytes()
     for key in ("losses_first_steps", "final_loss", "test_loss", "best_step", "confusion_matrix"):
-        assert summary[key] == expected[key]
-    assert (summary["steps"], summary["interrupted"]) == (STEPS, False)
+        assert getattr(summary, key) == getattr(expected, key)
+    assert (summary.steps, summary.interrupted) == (STEPS, False)
 
 
 def steps_of(folder):
@@ -97,14 +108,14 @@ def test_sigterm_ends_after_the_step_and_the_run_goes_on_with_other_devices(
     assert not (tmp_path / "summary.json").exists()
     summary = run(Config(**BASE, profile="5:1", workdir=str(tmp_path), resume=True))
     assert_same_end(tmp_path, summary, whole)
-    assert summary["timed_steps"] == STEPS - 17
+    assert summary.timed_steps == STEPS - 17
     assert json.loads((tmp_path / "config.json").read_text())["profile"] == "5:1"
 
 
 def test_ctrl_c_evaluates_and_the_run_goes_on(at_step, whole, tmp_path, capsys):
     at_step(7, lambda: signal.raise_signal(signal.SIGINT))
     summary = run(Config(**BASE, profile="1", workdir=str(tmp_path)))
-    assert (summary["steps"], summary["interrupted"]) == (8, True)
+    assert (summary.steps, summary.interrupted) == (8, True)
     assert "--resume --workdir=" in capsys.readouterr().out
     summary = run(Config(**BASE, profile="1:1:1:1", workdir=str(tmp_path), resume=True))
     assert_same_end(tmp_path, summary, whole)
@@ -128,7 +139,7 @@ def test_a_crash_repeats_no_step_before_the_newest_sound_checkpoint(
     summary = run(Config(**BASE, profile="1:1", workdir=str(tmp_path), resume=True))
     assert "The checkpoint of step 15 is damaged" in caplog.text
     assert (tmp_path / "checkpoints" / "00000015.damaged").is_dir()
-    assert summary["timed_steps"] == STEPS - 10
+    assert summary.timed_steps == STEPS - 10
     assert_same_end(tmp_path, summary, whole)
 
 
@@ -144,10 +155,10 @@ def test_without_a_checkpoint_the_run_starts_again(at_step, whole, tmp_path, cap
 def test_a_finished_run_is_only_evaluated_again(whole, tmp_path):
     config = Config(**BASE, profile="2:1:1", workdir=str(tmp_path))
     run(config)
-    (tmp_path / "parameters.npz").unlink()
+    shutil.rmtree(tmp_path / "model")
     summary = run(dataclasses.replace(config, resume=True, profile="1"))
-    assert summary["timed_steps"] == 0
-    assert summary["step_time_ms_median"] is None
+    assert summary.timed_steps == 0
+    assert summary.step_time_ms_median is None
     assert_same_end(tmp_path, summary, whole)
 
 
@@ -226,7 +237,7 @@ def test_other_devices_are_refused_where_the_result_depends_on_them(at_step, tmp
         run(other)
     assert (tmp_path / "profile.json").read_bytes() == profile
     same = dataclasses.replace(config, resume=True)
-    assert run(same)["steps"] == STEPS
+    assert run(same).steps == STEPS
 
 
 def test_other_data_are_refused(tmp_path):
@@ -255,7 +266,7 @@ def test_other_data_are_refused(tmp_path):
 
 def test_nothing_to_resume_is_told(tmp_path):
     config = Config(**BASE, profile="1", workdir=str(tmp_path / "none"), resume=True)
-    with pytest.raises(InputError, match="holds no run to go on with"):
+    with pytest.raises(InputError, match=r"no config\.json"):
         run(config)
     assert not (tmp_path / "none").exists()
     with pytest.raises(InputError, match="--resume needs --workdir"):
@@ -280,13 +291,12 @@ def test_results_that_find_no_room_cost_no_training(whole, tmp_path, monkeypatch
     config = Config(**BASE, profile="2:1:1", workdir=str(tmp_path))
     with monkeypatch.context() as patch:
         patch.setattr(np, "savez_compressed", full)
-        message = r"parameters.npz cannot be written: .*No space left on device; .* --resume"
-        with pytest.raises(InputError, match=message):
+        with pytest.raises(StorageError, match=r"model.*No space left on device"):
             run(config)
-    assert not list(tmp_path.glob("*param*"))
+    assert not list(tmp_path.glob("model*"))
     assert not list(tmp_path.glob(".*partial"))
     summary = run(dataclasses.replace(config, resume=True))
-    assert summary["timed_steps"] == 0
+    assert summary.timed_steps == 0
     assert_same_end(tmp_path, summary, whole)
 
 
@@ -294,8 +304,16 @@ def test_checkpoints_that_fail_are_told_again_at_the_end(whole, tmp_path, monkey
     def full(folder):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("hsi_jax.train.checkpoint.write_manifest", full)
+    monkeypatch.setattr("hsi_jax.run.checkpoint.write_manifest", full)
     summary = run(Config(**BASE, profile="2:1:1", workdir=str(tmp_path)))
-    assert len(summary["failed_checkpoints"]) == 5  # of steps 5, 10, 15, 20 and 24
+    assert len(summary.failed_checkpoints) == 5  # of steps 5, 10, 15, 20 and 24
     assert "WARNING: 5 checkpoints could not be saved" in capsys.readouterr().out
     assert_same_end(tmp_path, summary, whole)
+
+
+def test_where_there_is_no_checkpoint_nobody_is_told_to_go_on_from_one(tmp_path):
+    with Checkpoints(tmp_path / "run" / "checkpoints", 1) as checkpoints:
+        text = describe_checkpoints(checkpoints, "Ctrl-C")
+    assert "no checkpoint" in text
+    assert "step 0" in text
+    assert "Go on" not in text

@@ -3,24 +3,30 @@ import math
 import re
 import shutil
 import signal
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import scipy.io
+from matplotlib.figure import Figure
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.metrics import cohen_kappa_score
 from sklearn.metrics import confusion_matrix as count_confusions
 
-from experiments import pictures, report, setup
+from experiments import results, setup
 from experiments.config import Config
+from experiments.load_data import open_scene
 from experiments.run import run
-from experiments.scene import scene_dataset
+from experiments.summarise import model_times
 from hsi_jax.data.synthetic import synthetic_scene
-from hsi_jax.errors import InputError
+from hsi_jax.errors import DivergenceError, InputError
 from hsi_jax.hetero import make_plan, parse_profile
-from hsi_jax.train import RunFolder
-from hsi_jax.train.folder import RESULTS
+from hsi_jax.run import RunFolder
+from hsi_jax.run.folder import RESULTS
+from hsi_jax.run.records import Step
+from hsi_jax.run.summary import Leakage, read_summary
+from hsi_jax.train import TrainedModel
+
+pytestmark = pytest.mark.slow
 
 SCENE_RESULTS = tuple(name for name in RESULTS if name != "gallery.png")
 STEPS = 22  # more than losses_first_steps holds
@@ -67,7 +73,8 @@ def earlier(base, tmp_path):
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Leaves out the pictures, which take as long as a short run."""
-    monkeypatch.setattr(pictures, "draw_training", lambda *arguments: None)
+    for name in ("draw_curves", "draw_confusion", "draw_shares"):
+        monkeypatch.setattr(results, name, lambda *arguments: Figure())
 
 
 def read_json(path):
@@ -101,7 +108,7 @@ def contents(folder):
 
 def test_the_folder_holds_every_result_and_nothing_else(base):
     _, _, folder = base
-    assert {path.name for path in folder.iterdir()} == {*SCENE_RESULTS, "checkpoints"}
+    assert {path.name for path in folder.iterdir()} == {*SCENE_RESULTS, "checkpoints", "model"}
     for name in SCENE_RESULTS:
         assert (folder / name).stat().st_size > 0
         if name.endswith(".png"):
@@ -115,38 +122,38 @@ def test_config_json_is_the_config(base):
 
 def test_summary_json_is_what_run_returns(base):
     _, summary, folder = base
-    assert read_json(folder / "summary.json") == json.loads(json.dumps(summary))
+    assert read_summary(folder / "summary.json") == summary
 
 
 def test_the_summary_tells_how_the_run_was_made(base):
     _, summary, _ = base
     shares = (2, 1, 1)  # of four microbatches; the last one has 12 of the 60 samples
-    assert summary["scheme"] == "balanced"
-    assert summary["profile"] == "2:1:1"
-    assert summary["speeds"] == (2, 1, 1)
-    assert summary["shares"] == shares
-    assert summary["weights"] == pytest.approx((32 / 60, 16 / 60, 12 / 60))
-    assert (summary["num_devices"], len(summary["device_names"])) == (3, 3)
-    assert (summary["batch_size"], summary["microbatch_size"]) == (60, 16)
-    assert (summary["steps"], summary["interrupted"]) == (STEPS, False)
-    assert summary["input_shape"] == (PATCH_SIZE, PATCH_SIZE, 6)
+    assert summary.scheme == "balanced"
+    assert summary.profile == "2:1:1"
+    assert summary.speeds == (2, 1, 1)
+    assert summary.shares == shares
+    assert summary.weights == pytest.approx((32 / 60, 16 / 60, 12 / 60))
+    assert (summary.num_devices, len(summary.device_names)) == (3, 3)
+    assert (summary.batch_size, summary.microbatch_size) == (60, 16)
+    assert (summary.steps, summary.interrupted) == (STEPS, False)
+    assert summary.input_shape == (PATCH_SIZE, PATCH_SIZE, 6)
     inputs, classes = PATCH_SIZE**2 * 6, 9
-    assert summary["parameters"] == (inputs + 1) * 16 + (16 + 1) * 8 + (8 + 1) * classes
-    assert {"python", "hsi_jax", "jax", "jaxlib", "flax", "optax"} <= set(summary["versions"])
-    assert summary["note"] == synthetic_scene().note
-    assert len(summary["class_names"]) == len(summary["class_ids"]) == classes
+    assert summary.parameters == (inputs + 1) * 16 + (16 + 1) * 8 + (8 + 1) * classes
+    assert {"python", "hsi_jax", "jax", "jaxlib", "flax", "optax"} <= set(summary.versions)
+    assert summary.note == synthetic_scene().note
+    assert len(summary.class_names) == len(summary.class_ids) == classes
 
 
 def test_the_summary_keeps_measured_and_modelled_times_apart(base):
     _, summary, _ = base
-    assert summary["modelled_device_times"] == (1, 1, 1)
-    assert summary["modelled_step_time"] == 1
+    assert summary.modelled_device_times == (1, 1, 1)
+    assert summary.modelled_step_time == 1
     # Even shares are 2, 1 and 1 as well: there are four microbatches for three devices.
-    assert summary["modelled_speedup_over_even"] == 1
-    assert summary["compile_seconds"] > 0
-    assert summary["step_time_ms_median"] > 0
-    per_second = 60 / (summary["step_time_ms_median"] / 1e3)
-    assert summary["samples_per_second"] == pytest.approx(per_second)
+    assert summary.modelled_speedup_over_even == 1
+    assert summary.compile_seconds > 0
+    assert summary.step_time_ms_median > 0
+    per_second = 60 / (summary.step_time_ms_median / 1e3)
+    assert summary.samples_per_second == pytest.approx(per_second)
 
 
 def test_the_modelled_gain_over_even_shares_is_that_of_the_slowest_device(tmp_path):
@@ -157,9 +164,9 @@ def test_the_modelled_gain_over_even_shares_is_that_of_the_slowest_device(tmp_pa
     for profile, gain in (("4:1", 2), (str(capped), None)):
         devices = parse_profile(profile)
         plan = make_plan("balanced", devices, batch_size=64, microbatch_size=16)
-        modelled = report.model_times(SimpleNamespace(profile=devices, plan=plan))
-        assert modelled["modelled_step_time"] == 1
-        assert modelled["modelled_speedup_over_even"] == gain
+        modelled = model_times(devices, plan)
+        assert modelled.modelled_step_time == 1
+        assert modelled.modelled_speedup_over_even == gain
 
 
 def without_times(records):
@@ -174,12 +181,12 @@ def test_the_metrics_have_one_line_per_step(base):
     seconds = [record["step_seconds"] for record in steps]
     assert min(seconds) > 0
     assert [record["seconds"] for record in steps] == pytest.approx(np.cumsum(seconds))
-    assert summary["step_time_ms_median"] == pytest.approx(1e3 * np.median(seconds))
+    assert summary.step_time_ms_median == pytest.approx(1e3 * np.median(seconds))
     assert [record["step"] for record in steps] == list(range(STEPS))
     losses = [record["loss"] for record in steps]
-    assert summary["losses_first_steps"] == losses[:20]
-    assert len(summary["losses_first_steps"]) == 20
-    assert summary["final_loss"] == losses[-1]
+    assert summary.losses_first_steps == losses[:20]
+    assert len(summary.losses_first_steps) == 20
+    assert summary.final_loss == losses[-1]
     cosine = [
         config.learning_rate * 0.5 * (1 + math.cos(math.pi * step / STEPS)) for step in range(STEPS)
     ]
@@ -190,30 +197,30 @@ def test_the_metrics_tell_of_each_epoch_and_of_one_test(base):
     _, summary, folder = base
     records = [record for record in read_metrics(folder) if record["kind"] == "evaluation"]
     validations = [record for record in records if record["set"] == "validation"]
-    epoch = math.ceil(summary["split"]["counts"]["train"] / 60)
+    epoch = math.ceil(summary.split.counts["train"] / 60)
     expected = sorted({*range(epoch, STEPS + 1, epoch), STEPS})
     assert [record["step"] for record in validations] == expected
-    assert summary["best_step"] == best_validated(records)["step"]
+    assert summary.best_step == best_validated(records)["step"]
     (test,) = (record for record in records if record["set"] == "test")
     assert records[-1] == test
-    assert (test["step"], test["loss"]) == (summary["best_step"], summary["test_loss"])
+    assert (test["step"], test["loss"]) == (summary.best_step, summary.test_loss)
     for key in ("overall_accuracy", "average_accuracy", "kappa"):
-        assert test[key] == summary[key]
+        assert test[key] == getattr(summary, key)
 
 
 def test_the_accuracies_are_those_of_the_saved_map(base):
     _, summary, folder = base
     arrays = read_arrays(folder / "prediction.npz")
     truth, predicted = (arrays[key][arrays["test"]] for key in ("truth", "prediction"))
-    confusion = np.array(summary["confusion_matrix"])
-    assert confusion.sum() == summary["split"]["counts"]["test"] == arrays["test"].sum()
-    ids = list(summary["class_ids"])
+    confusion = np.array(summary.confusion_matrix)
+    assert confusion.sum() == summary.split.counts["test"] == arrays["test"].sum()
+    ids = list(summary.class_ids)
     np.testing.assert_array_equal(confusion, count_confusions(truth, predicted, labels=ids))
-    assert summary["overall_accuracy"] == np.mean(truth == predicted)
+    assert summary.overall_accuracy == np.mean(truth == predicted)
     per_class = [np.mean(predicted[truth == label] == label) for label in ids]
-    assert summary["per_class_accuracy"] == pytest.approx(per_class)
-    assert summary["average_accuracy"] == pytest.approx(np.mean(per_class))
-    assert summary["kappa"] == pytest.approx(cohen_kappa_score(truth, predicted))
+    assert summary.per_class_accuracy == pytest.approx(per_class)
+    assert summary.average_accuracy == pytest.approx(np.mean(per_class))
+    assert summary.kappa == pytest.approx(cohen_kappa_score(truth, predicted))
 
 
 def test_the_saved_map_covers_the_scene(base):
@@ -226,36 +233,45 @@ def test_the_saved_map_covers_the_scene(base):
     np.testing.assert_array_equal(sets, scene.labels >= 0)
 
 
+def test_the_saved_spectra_are_those_of_the_labelled_pixels(base):
+    _, _, folder = base
+    scene, arrays = synthetic_scene(), read_arrays(folder / "spectra.npz")
+    for index in range(scene.num_classes):
+        pixels = scene.cube[scene.labels == index].astype(np.float64)
+        np.testing.assert_allclose(arrays["mean"][index], pixels.mean(0), rtol=1e-5)
+        np.testing.assert_allclose(arrays["deviation"][index], pixels.std(0), rtol=1e-4)
+
+
 def test_the_split_is_reported_with_its_leakage(base):
     _, summary, folder = base
-    arrays, split = read_arrays(folder / "prediction.npz"), summary["split"]
-    assert split["kind"] == "random"
-    assert split["counts"] == {
+    arrays, split = read_arrays(folder / "prediction.npz"), summary.split
+    assert split.kind == "random"
+    assert split.counts == {
         name: int(arrays[name].sum()) for name in ("train", "validation", "test")
     }
-    for name, counts in split["counts_per_class"].items():
-        expected = [np.sum(arrays[name] & (arrays["truth"] == k)) for k in summary["class_ids"]]
+    for name, counts in split.counts_per_class.items():
+        expected = [np.sum(arrays[name] & (arrays["truth"] == k)) for k in summary.class_ids]
         assert counts == expected
     seen = np.pad(arrays["train"] | arrays["validation"], PATCH_SIZE // 2)
     near = sliding_window_view(seen, (PATCH_SIZE, PATCH_SIZE)).any(axis=(2, 3))
     leaking = int(near[arrays["test"]].sum())
-    assert 0 < leaking < split["counts"]["test"]
-    assert split["leakage"] == {
-        "test_pixels_with_training_pixel_in_patch": leaking,
-        "fraction_of_test_pixels": leaking / split["counts"]["test"],
-        "patch_size": PATCH_SIZE,
-    }
+    assert 0 < leaking < split.counts["test"]
+    assert split.leakage == Leakage(
+        test_pixels_with_training_pixel_in_patch=leaking,
+        fraction_of_test_pixels=leaking / split.counts["test"],
+        patch_size=PATCH_SIZE,
+    )
 
 
 @pytest.mark.parametrize("profile", ["1", "5:1"])
 def test_another_profile_gives_the_same_bits(base, profile, no_pictures, tmp_path):
     _, expected, folder = base
     summary = run(Config(**BASE, profile=profile, workdir=str(tmp_path)))
-    assert summary["shares"] != expected["shares"]
+    assert summary.shares != expected.shares
     for key in ("losses_first_steps", "final_loss", "test_loss", "best_step", "confusion_matrix"):
-        assert summary[key] == expected[key]
+        assert getattr(summary, key) == getattr(expected, key)
     assert without_times(read_metrics(tmp_path)) == without_times(read_metrics(folder))
-    for name in ("parameters.npz", "prediction.npz"):
+    for name in ("model/weights.npz", "prediction.npz"):
         here, there = read_arrays(tmp_path / name), read_arrays(folder / name)
         assert here.keys() == there.keys()
         for key, array in here.items():
@@ -267,23 +283,36 @@ def test_even_weights_give_another_training(base, no_pictures, tmp_path):
     _, balanced, _ = base
     config = Config(**BASE, profile="2:1:1", scheme="even", workdir=str(tmp_path))
     summary = run(config)
-    assert summary["shares"] == balanced["shares"]
-    assert summary["weights"] == pytest.approx((1 / 3, 1 / 3, 1 / 3))
-    pairs = zip(summary["losses_first_steps"], balanced["losses_first_steps"], strict=True)
+    assert summary.shares == balanced.shares
+    assert summary.weights == pytest.approx((1 / 3, 1 / 3, 1 / 3))
+    pairs = zip(summary.losses_first_steps, balanced.losses_first_steps, strict=True)
     assert all(one != other for one, other in pairs)
 
 
 def test_the_saved_parameters_are_named_by_layer(base):
     _, summary, folder = base
-    arrays = read_arrays(folder / "parameters.npz")
+    arrays = read_arrays(folder / "model" / "weights.npz")
     layers = {f"params/Dense_{i}/{name}" for i in range(3) for name in ("kernel", "bias")}
-    assert set(arrays) == layers
-    assert sum(array.size for array in arrays.values()) == summary["parameters"]
+    assert {name for name in arrays if name.startswith("params/")} == layers
+    assert sum(arrays[name].size for name in layers) == summary.parameters
+
+
+def test_the_saved_model_gives_the_map_of_the_run(base):
+    _, summary, folder = base
+    model = TrainedModel.load(folder / "model")
+    classes = model.predict(synthetic_scene().cube)
+    np.testing.assert_array_equal(
+        model.label_ids(classes), read_arrays(folder / "prediction.npz")["prediction"]
+    )
+    provenance = model.description.provenance
+    assert provenance.steps == summary.best_step
+    assert provenance.test["overall_accuracy"] == summary.overall_accuracy
+    assert (provenance.split, provenance.counts) == (summary.split.kind, summary.split.counts)
 
 
 def test_a_folder_that_holds_something_is_refused(base, earlier):
     before = contents(earlier)
-    with pytest.raises(InputError, match=r"already holds config.json; .*--overwrite"):
+    with pytest.raises(InputError, match=r"config\.json.*overwrite"):
         run(Config(**CHEAP, workdir=str(earlier)))
     assert contents(earlier) == before
 
@@ -302,18 +331,18 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     below = tmp_path / "file" / "run"
     with pytest.raises(InputError, match=r"cannot be written.*; choose another folder") as caught:
         run(Config(**CHEAP, workdir=str(below)))
-    assert f"--workdir={below}" in str(caught.value)
+    assert f"`workdir`={below}" in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [
-        ({"train_per_class": 100_000}, "100000 training samples per class leave no test samples"),
+        ({"train_per_class": 100_000}, "100000"),
         ({"dataset": "file", "cube": "nope.npy", "labels": "nope.npy"}, r"no file nope\.npy"),
         ({"dataset": "ksc", "data_dir": "/nope"}, "no data folder /nope"),
-        ({"split": "disjoint", "block_size": 200}, "give a smaller block size"),
-        ({"components": 65}, "--components 65 is not possible with 64 bands"),
-        ({"model": "cnn1d", "model_options": "", "patch_size": 3}, "--patch_size=3: cnn1d takes"),
+        ({"split": "disjoint", "block_size": 200}, "block_size"),
+        ({"components": 65}, "components"),
+        ({"model": "cnn1d", "model_options": "", "patch_size": 3}, "patch_size"),
         ({"model": "cnn2d", "model_options": "", "patch_size": 97}, "larger than the scene"),
         ({"profile": "1:1:1:1:1"}, "the profile has 5 devices but JAX has 4"),
     ],
@@ -364,7 +393,7 @@ def write_scene(folder, kind):
 
 @pytest.mark.parametrize("kind", [".npy", ".npz", ".mat"])
 def test_a_users_scene_is_read_from_any_format(tmp_path, kind):
-    scene = scene_dataset(Config(dataset="file", **write_scene(tmp_path, kind))).scene
+    scene = open_scene(Config(dataset="file", **write_scene(tmp_path, kind)))
     cube, labels = user_scene()
     np.testing.assert_array_equal(scene.cube, cube)
     np.testing.assert_array_equal(scene.original_labels(scene.labels), labels)
@@ -399,36 +428,36 @@ def test_a_users_scene_and_split_replace_an_earlier_run(earlier, tmp_path):
     assert len([r for r in records if r["kind"] == "step"]) == 30
     perfect = [r for r in records if r.get("set") == "validation" and r["overall_accuracy"] == 1]
     assert len(perfect) > 1  # so the loss decides
-    assert summary["best_step"] == best_validated(records)["step"]
+    assert summary.best_step == best_validated(records)["step"]
 
-    assert summary["split"]["kind"] == "file"
-    assert summary["split"]["counts"]["test"] == test.sum()
-    assert summary["class_ids"] == CLASS_IDS
-    assert summary["class_names"] == ("class 3", "class 7", "class 250")
+    assert summary.split.kind == "file"
+    assert summary.split.counts["test"] == test.sum()
+    assert summary.class_ids == CLASS_IDS
+    assert summary.class_names == ("class 3", "class 7", "class 250")
     arrays = read_arrays(earlier / "prediction.npz")
     np.testing.assert_array_equal(arrays["truth"], labels)
     np.testing.assert_array_equal(arrays["train"] | arrays["validation"], train)
     np.testing.assert_array_equal(arrays["test"], test)
     # The classes are far apart, so a map in the wrong order or with the wrong ids would show.
-    assert summary["overall_accuracy"] == 1
+    assert summary.overall_accuracy == 1
     np.testing.assert_array_equal(arrays["prediction"][labels > 0], labels[labels > 0])
 
 
 def test_a_disjoint_split_leaks_nothing_and_needs_no_validation(no_pictures, tmp_path):
     options = CHEAP | {"split": "disjoint", "patch_size": 7, "steps": None, "epochs": 2}
     summary = run(Config(**options, validation_fraction=0.0, workdir=str(tmp_path)))
-    assert summary["steps"] == math.ceil(2 * summary["split"]["counts"]["train"] / 64)
-    assert summary["split"]["kind"] == "disjoint"
-    assert summary["split"]["leakage"]["test_pixels_with_training_pixel_in_patch"] == 0
-    assert summary["split"]["counts"]["validation"] == 0
-    assert summary["best_step"] == summary["steps"]
+    assert summary.steps == math.ceil(2 * summary.split.counts["train"] / 64)
+    assert summary.split.kind == "disjoint"
+    assert summary.split.leakage.test_pixels_with_training_pixel_in_patch == 0
+    assert summary.split.counts["validation"] == 0
+    assert summary.best_step == summary.steps
     evaluated = [r["set"] for r in read_metrics(tmp_path) if r["kind"] == "evaluation"]
     assert evaluated == ["test"]
 
 
 def test_training_that_diverges_says_so(earlier):
     options = CHEAP | {"optimizer": "sgd", "learning_rate": 1e30}
-    with pytest.raises(InputError, match=r"loss of step 1 is nan, .* lower --learning_rate"):
+    with pytest.raises(DivergenceError, match=r"loss of step 1 is nan, .*learning_rate"):
         run(Config(**options, workdir=str(earlier), overwrite=True))
     # What is left does not pass for the results of this run.
     left = {path.name for path in earlier.iterdir()}
@@ -439,7 +468,7 @@ def test_training_that_diverges_says_so(earlier):
 
 def test_a_last_update_that_diverges_says_so(tmp_path):
     options = CHEAP | {"optimizer": "sgd", "learning_rate": 1e30, "steps": 1}
-    with pytest.raises(InputError, match=r"samples is nan: .* lower --learning_rate"):
+    with pytest.raises(DivergenceError, match=r"samples is nan: .*learning_rate"):
         run(Config(**options, workdir=str(tmp_path)))
 
 
@@ -456,34 +485,34 @@ def test_the_microbatch_size_is_chosen_by_what_is_measured(
     options = CHEAP | {"batch_size": 128, "microbatch_size": "auto", "profile": "1:1"}
     summary = run(Config(**options, workdir=str(tmp_path)))
     # 128 samples on 2 devices leave 4 microbatches each of up to 16 samples.
-    assert summary["microbatch_size"] == 16
+    assert summary.microbatch_size == 16
     assert read_json(tmp_path / "config.json")["microbatch_size"] == 16
-    assert sum(summary["shares"]) == 8
+    assert sum(summary.shares) == 8
     assert re.search(r"^ +16 +900 +chosen$", capsys.readouterr().out, re.MULTILINE)
     expected = run(Config(**options | {"microbatch_size": 16}, workdir=str(tmp_path / "given")))
-    assert summary["losses_first_steps"] == expected["losses_first_steps"]
+    assert summary.losses_first_steps == expected.losses_first_steps
 
 
 def test_ctrl_c_keeps_what_was_trained(base, monkeypatch, tmp_path):
-    append = RunFolder.append_metrics
+    append = RunFolder.append_record
 
     def append_and_press(folder, record):
         append(folder, record)
-        if (record["kind"], record.get("step")) == ("step", 2):
+        if isinstance(record, Step) and record.step == 2:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(RunFolder, "append_metrics", append_and_press)
+    monkeypatch.setattr(RunFolder, "append_record", append_and_press)
     before = signal.getsignal(signal.SIGINT)
     summary = run(Config(**CHEAP | {"steps": 1000}, workdir=str(tmp_path)))
     assert signal.getsignal(signal.SIGINT) is before
-    assert (summary["interrupted"], summary["steps"]) == (True, 3)
-    assert {path.name for path in tmp_path.iterdir()} == {*SCENE_RESULTS, "checkpoints"}
+    assert (summary.interrupted, summary.steps) == (True, 3)
+    assert {path.name for path in tmp_path.iterdir()} == {*SCENE_RESULTS, "checkpoints", "model"}
     assert read_json(tmp_path / "summary.json")["interrupted"] is True
     steps = [r["step"] for r in read_metrics(tmp_path) if r["kind"] == "step"]
     assert steps == [0, 1, 2]
 
 
 def test_a_scene_of_the_catalogue_is_read_from_its_folder(real_data):
-    scene = scene_dataset(Config(dataset="salinas_a", data_dir=str(real_data))).scene
+    scene = open_scene(Config(dataset="salinas_a", data_dir=str(real_data)))
     assert scene.shape == (83, 86, 204)
     assert scene.num_classes == 6

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from hsi_jax.errors import InputError
 from hsi_jax.hetero.controller import Controller
-from hsi_jax.hetero.partition import partition
+from hsi_jax.hetero.partitioning import partition
 from hsi_jax.hetero.profile import Device, Profile, parse_profile
+from hsi_jax.hetero.scheme import SCHEMES
 
 PROFILES = ("1:1:1", "4:2:1:1", "16:1:1:1", "1:1", "8:4:2:1:1")
 DEAD_BAND = 0.05
@@ -62,7 +63,7 @@ class Platform:
             seconds = [time * noise() if share else 0.0 for time, share in busy]
             plan = self.controller.observe(self.shares, seconds)
             if plan is not None:
-                assert plan.scheme == "adaptive"
+                assert plan.scheme is SCHEMES["adaptive"]
                 assert plan.shares != self.shares
                 self.shares = plan.shares
                 changes += 1
@@ -317,6 +318,7 @@ def test_the_estimate_keeps_names_caps_and_absent_devices():
 
 def test_plans_weigh_by_counts():
     plan = Controller(parse_profile("1:1"), 150, 16).observe((5, 5), (5.0, 20.0))
+    assert plan is not None
     assert plan.shares == (8, 2)
     assert plan.counts == (128, 22)
     assert plan.weights == pytest.approx((128 / 150, 22 / 150))
@@ -395,20 +397,20 @@ def test_a_state_is_a_copy_of_plain_numbers():
 
 def test_a_state_of_other_devices_is_refused():
     state = Controller(parse_profile("2:1"), 12, 1).state()
-    with pytest.raises(InputError, match="of 2 devices but profile '1:1:1' has 3"):
+    with pytest.raises(InputError, match=r"2 devices.* 3"):
         Controller.from_state(state, parse_profile("1:1:1"), 12, 1)
 
 
 @pytest.mark.parametrize(
     ("settings", "names_it"),
     [
-        ({"smoothing": 0}, "smoothing is 0"),
-        ({"smoothing": 1.01}, "smoothing is 1.01"),
-        ({"smoothing": np.nan}, "smoothing is nan"),
-        ({"dead_band": -0.01}, "dead_band is -0.01"),
-        ({"hysteresis": 0}, "hysteresis is 0"),
-        ({"dead_band": 1.0}, "dead_band is 1.0"),
-        ({"batch_size": 0}, "batch_size is 0"),
+        ({"smoothing": 0}, "`smoothing`=0"),
+        ({"smoothing": 1.01}, "`smoothing`=1.01"),
+        ({"smoothing": np.nan}, "`smoothing`=nan"),
+        ({"dead_band": -0.01}, "`dead_band`=-0.01"),
+        ({"hysteresis": 0}, "`hysteresis`=0"),
+        ({"dead_band": 1.0}, "`dead_band`=1.0"),
+        ({"batch_size": 0}, "`batch_size`=0"),
     ],
 )
 def test_settings_out_of_range_are_named(settings, names_it):

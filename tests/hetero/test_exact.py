@@ -37,7 +37,7 @@ def exact_reference(terms):
 @cache
 def compiled(devices):
     def total(terms, count):
-        return exact_sum(lambda index: terms[index], count, most=TERMS, axis_name="d")
+        return exact_sum(lambda index: terms[index], count, max_terms=TERMS, axis_name="d")
 
     return jax.pmap(total, axis_name="d", devices=jax.devices()[:devices])
 
@@ -82,7 +82,7 @@ def test_the_sum_is_the_true_one_within_the_stated_resolution(terms):
 
 
 def test_float32_sums_do_depend_on_the_order():
-    terms = np.tile(np.float32([[1e5], [1e-3], [-1e5]]), (2, WIDTH))
+    terms = np.tile(np.array([[1e5], [1e-3], [-1e5]], np.float32), (2, WIDTH))
     plain = [np.add.accumulate(terms[order])[-1] for order in (np.arange(6), [0, 2, 3, 5, 1, 4])]
     assert (plain[0] != plain[1]).all()
     np.testing.assert_array_equal(sum_over([6], terms), sum_over([6], terms[[0, 2, 3, 5, 1, 4]]))
@@ -91,7 +91,9 @@ def test_float32_sums_do_depend_on_the_order():
 
 def test_one_device_without_an_axis_has_the_same_bits():
     terms = np.random.default_rng(0).normal(size=(TERMS, WIDTH)).astype(np.float32)
-    alone = jax.jit(lambda count: exact_sum(lambda i: jnp.asarray(terms)[i], count, most=TERMS))
+    alone = jax.jit(
+        lambda count: exact_sum(lambda i: jnp.asarray(terms)[i], count, max_terms=TERMS)
+    )
     np.testing.assert_array_equal(bits(alone(TERMS)), bits(exact_reference(terms)))
     np.testing.assert_array_equal(bits(alone(2)), bits(exact_reference(terms[:2])))
     np.testing.assert_array_equal(alone(0), np.zeros(WIDTH))
@@ -113,11 +115,11 @@ def test_a_value_that_cannot_be_added_spoils_the_sum_on_every_device(bad, device
     assert np.isnan(compiled(4)(terms, counts)).all()
 
 
-@pytest.mark.parametrize("most", [1, 3, 4, 1000])
+@pytest.mark.parametrize("count", [1, 3, 4, 1000])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_as_many_terms_as_allowed_at_the_limit_do_not_overflow(most, sign):
-    largest = np.float32(2.0**22 / most)
-    total = jax.jit(lambda term: exact_sum(lambda _: term, jnp.int32(most), most))
+def test_as_many_terms_as_allowed_at_the_limit_do_not_overflow(count, sign):
+    largest = np.float32(2.0**22 / count)
+    total = jax.jit(lambda term: exact_sum(lambda _: term, jnp.int32(count), count))
     np.testing.assert_allclose(total(sign * largest), sign * 2.0**22, rtol=1e-7)
     assert np.isnan(total(sign * np.nextafter(largest, np.float32(np.inf))))
 
@@ -127,7 +129,7 @@ def test_a_tree_comes_back_in_its_shape_and_type():
         scale = jnp.float32(index)
         return {"a": scale, "b": (scale * jnp.ones((2, 3)), {}), "c": scale * jnp.arange(4.0)}
 
-    total = jax.jit(lambda: exact_sum(term, jnp.int32(4), most=4))()
+    total = jax.jit(lambda: exact_sum(term, jnp.int32(4), max_terms=4))()
     assert jax.tree.map(lambda x: (x.shape, x.dtype), total) == jax.tree.map(
         lambda x: (x.shape, jnp.dtype("float32")), term(0)
     )
@@ -141,10 +143,10 @@ def test_64_bit_types_stay_inside():
         seen.append((index.dtype, jnp.arange(2.0).dtype, jnp.arange(2).dtype))
         return jnp.arange(2.0)
 
-    total = jax.jit(lambda: exact_sum(term, jnp.int32(1), most=1))()
+    total = jax.jit(lambda: exact_sum(term, jnp.int32(1), max_terms=1))()
     assert set(seen) == {(jnp.dtype("int32"), jnp.dtype("float32"), jnp.dtype("int32"))}
     assert total.dtype == jnp.float32
-    assert not jax.config.jax_enable_x64
+    assert not jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue] (dynamic)
     assert jnp.arange(2).dtype == jnp.int32
 
 
@@ -158,7 +160,7 @@ def test_fixed_point_is_the_nearest_multiple_of_the_resolution(vector):
 
 
 def test_fixed_point_counts_what_it_cannot_hold():
-    vector = np.float32([1, np.nan, 2.5, -2.5, 2, -np.inf])
+    vector = np.array([1, np.nan, 2.5, -2.5, 2, -np.inf], np.float32)
     with jax.enable_x64(True):
         fixed = to_fixed(jnp.asarray(vector), 2.0)
         back = from_fixed(fixed)

@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsi_jax.errors import InputError
-from hsi_jax.hetero.plan import SCHEMES, make_plan
+from hsi_jax.hetero.plan import make_plan
 from hsi_jax.hetero.profile import Device, Profile, parse_profile
+from hsi_jax.hetero.scheme import SCHEMES
 
 PROFILES = ("1", "1:1:1:1", "4:2:1:1", "7:0.5:0.5:0", "16:1:1:1", "0:3:1")
 
@@ -29,7 +30,7 @@ def test_weights_by_the_formula_of_each_scheme(scheme, counts, weights):
 
 
 @given(
-    scheme=st.sampled_from(SCHEMES),
+    scheme=st.sampled_from(list(SCHEMES)),
     text=st.sampled_from(PROFILES),
     batch_size=st.integers(1, 200),
     microbatch_size=st.integers(1, 40),
@@ -70,9 +71,16 @@ def test_a_partial_microbatch_may_be_followed_by_devices_without_any():
     assert plan.counts == (64, 26, 0, 0)
 
 
-@given(st.sampled_from(PROFILES), st.integers(1, 2000), st.integers(1, 40))
-def test_balanced_weighs_every_sample_the_same_to_the_last_bit(text, batch_size, microbatch_size):
-    plan = make_plan("balanced", parse_profile(text), batch_size, microbatch_size)
+@given(
+    st.sampled_from([scheme for scheme in SCHEMES.values() if scheme.exact]),
+    st.sampled_from(PROFILES),
+    st.integers(1, 2000),
+    st.integers(1, 40),
+)
+def test_an_exact_scheme_weighs_every_sample_the_same_to_the_last_bit(
+    scheme, text, batch_size, microbatch_size
+):
+    plan = make_plan(scheme, parse_profile(text), batch_size, microbatch_size)
     assert set(plan.sample_weights.tolist()) == {float(np.float32(1 / batch_size))}
 
 
@@ -83,6 +91,13 @@ def test_speed_is_balanced_where_shares_are_exact():
     assert plans[0].shares == plans[1].shares == (8, 4, 2, 2)
     assert plans[0].weights == plans[1].weights == (0.5, 0.25, 0.125, 0.125)
     np.testing.assert_array_equal(plans[0].sample_weights, plans[1].sample_weights)
+
+
+def test_speeds_that_are_no_64_bit_numbers_are_weighed():
+    profile = Profile((Device("a", 3 * 10**25), Device("b", 10**25)))
+    plan = make_plan("speed", profile, 64, 16)
+    assert plan.shares == (3, 1)
+    assert plan.weights == (0.75, 0.25)
 
 
 def test_speed_differs_from_balanced_where_shares_are_rounded():
@@ -116,10 +131,10 @@ def test_caps_are_kept():
 @pytest.mark.parametrize(
     ("arguments", "names_it"),
     [
-        (("fair", 64, 16), "scheme 'fair' is unknown; choose one of balanced"),
-        (("balanced", 0, 16), "batch_size is 0"),
-        (("balanced", 64, 0), "microbatch_size is 0"),
-        (("even", 64, -1), "microbatch_size is -1"),
+        (("fair", 64, 16), "`scheme`=fair"),
+        (("balanced", 0, 16), "`batch_size`=0"),
+        (("balanced", 64, 0), "`microbatch_size`=0"),
+        (("even", 64, -1), "`microbatch_size`=-1"),
     ],
 )
 def test_bad_arguments_are_named(arguments, names_it):

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from benchmarks.fuzz import damage
 from hsi_jax.errors import InputError
-from hsi_jax.hetero.plan import SCHEMES, make_plan
+from hsi_jax.hetero.plan import make_plan
 from hsi_jax.hetero.profile import Profile, read_profile
+from hsi_jax.hetero.scheme import SCHEMES
 
 SOUND = json.dumps(
     {
@@ -40,12 +41,12 @@ contents = st.fixed_dictionaries(
 
 def check(path):
     """Reads it; what can be read can be used and told."""
-    message = ""
+    profile, message = None, ""
     try:
         profile = read_profile(path)
     except InputError as error:
         message = str(error)
-    if message:
+    if profile is None:
         assert str(path) in message
         assert message.isprintable()
         return

@@ -3,13 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsi_jax.hetero.plan import SCHEMES, make_plan
+from hsi_jax.hetero.plan import make_plan
 from hsi_jax.hetero.profile import parse_profile
+from hsi_jax.hetero.scheme import SCHEMES
 from hsi_jax.hetero.work import deal
 
 
 @given(
-    scheme=st.sampled_from(SCHEMES),
+    scheme=st.sampled_from(list(SCHEMES)),
     text=st.sampled_from(["1", "4:2:1:1", "0:3:1", "16:1:1:1", "7:0.5:0.5:0"]),
     batch_size=st.integers(1, 100),
     microbatch_size=st.integers(1, 20),

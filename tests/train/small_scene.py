@@ -1,19 +1,41 @@
 """Sizes of the small scene of these tests, and what several of them do with it."""
 
+from dataclasses import dataclass
+
 import jax
 import numpy as np
 
-from hsi_jax.hetero import Plan, deal
-from hsi_jax.train import Replicas, TrainState
+from hsi_jax.hetero import Plan, Profile, deal
+from hsi_jax.train import Fit, Replicas, TrainState, fit, predict
 from hsi_jax.train.replicas import fetch
 from hsi_jax.train.step import train_step
 
 ROWS, COLUMNS, BANDS, CLASSES = 12, 13, 16, 5
 
 
+@dataclass(frozen=True)
+class Machine:
+    """Replicas, with the profile and the plan that a test gives them."""
+
+    replicas: Replicas
+    profile: Profile
+    plan: Plan
+
+    def fit(self, state: TrainState, ids: np.ndarray, num_steps: int, seed: int, **options) -> Fit:
+        options = {"plan": self.plan, "num_steps": num_steps, "seed": seed, **options}
+        return fit(self.replicas, state, ids, **options)
+
+    def predict(self, state: TrainState, ids: np.ndarray, **options):
+        division = {"profile": self.profile, "plan": self.plan}
+        return predict(self.replicas, state, ids, **division, **options)
+
+    def ready(self, ids: np.ndarray):
+        return self.replicas.ready(deal(np.asarray(ids, np.int32), self.plan))
+
+
 def one_step(replicas: Replicas, state: TrainState, ids: np.ndarray, plan: Plan):
     ready = replicas.ready(deal(np.asarray(ids, np.int32), plan))
-    step = replicas.pmap(train_step)
+    step = replicas.parallel(train_step)
     live, loss = step(replicas.replicate(state), *ready)
     return fetch(live), float(fetch(loss))
 

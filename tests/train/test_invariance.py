@@ -7,10 +7,11 @@ import pytest
 from hsi_jax.data.sampler import batch_ids
 from hsi_jax.hetero import deal
 from hsi_jax.models import find_model
-from hsi_jax.train import fit, predict
 from hsi_jax.train.replicas import fetch
 from hsi_jax.train.step import train_step
 from tests.train.small_scene import CLASSES, COLUMNS, ROWS, assert_same_bits
+
+pytestmark = pytest.mark.slow
 
 STEPS = 20
 BATCH_SIZE = 42
@@ -27,20 +28,22 @@ TRIED = [*((model, "sgd") for model in MODELS), ("cnn1d", "adam"), ("cnn2d", "ad
 
 
 @pytest.mark.parametrize(("model", "optimizer"), TRIED)
-def test_every_split_gives_the_same_bits(model, optimizer, replicas_of, state_of):
+def test_every_split_gives_the_same_bits(model, optimizer, machine_of, state_of):
     patch_size, sizes = MODELS[model]
     state = state_of(find_model(model)(CLASSES, **sizes), patch_size, OPTIMIZERS[optimizer])
     pixels = np.arange(ROWS * COLUMNS, dtype=np.int32)
 
     def train(profile):
         # 42 samples in microbatches of 4: the eleventh is half padding.
-        replicas = replicas_of(profile, BATCH_SIZE, patch_size=patch_size)
-        live, losses = replicas.replicate(state), []
+        machine = machine_of(profile, BATCH_SIZE, patch_size=patch_size)
+        live, losses = machine.replicas.replicate(state), []
         for step in range(STEPS):  # as `fit` does, but compiled once for each number of devices
-            work = deal(batch_ids(pixels[:100], BATCH_SIZE, 5, step), replicas.plan)
-            live, loss = replicas.pmap(train_step, donate=(0,))(live, *replicas.ready(work))
+            work = deal(batch_ids(pixels[:100], BATCH_SIZE, 5, step), machine.plan)
+            live, loss = machine.replicas.parallel(train_step, donate=(0,))(
+                live, *machine.replicas.ready(work)
+            )
             losses.append(float(fetch(loss)))
-        return losses, fetch(live), predict(replicas, fetch(live), pixels)
+        return losses, fetch(live), machine.predict(fetch(live), pixels)
 
     losses, trained, predicted = train("1")
     assert len(losses) == STEPS
@@ -54,34 +57,34 @@ def test_every_split_gives_the_same_bits(model, optimizer, replicas_of, state_of
         assert_same_bits(other_predicted, predicted)
 
 
-def test_one_device_is_compiled_like_several(replicas_of, state_of):
+def test_one_device_is_compiled_like_several(machine_of, state_of):
     """Where XLA's way of compiling for one device was seen to round differently."""
     state = state_of(find_model("cnn2d")(CLASSES, features=(8, 8, 8), hidden=16), 3)
     pixels = np.arange(150, dtype=np.int32)
     results = []
     for profile in ("1", "2:1", "1:0"):
-        replicas = replicas_of(profile, 60, microbatch_size=8, patch_size=3)
-        fitted = fit(replicas, state, pixels, 3, seed=0)
+        machine = machine_of(profile, 60, microbatch_size=8, patch_size=3)
+        fitted = machine.fit(state, pixels, 3, seed=0)
         results.append((fitted.losses, fitted.state))
     for result in results[1:]:
         assert_same_bits(result, results[0])
 
 
-def test_the_test_can_fail(replicas_of, state_of):
+def test_the_test_can_fail(machine_of, state_of):
     """Equal weights of unequal shares are another training, and the comparison shows it."""
     state = state_of(find_model("cnn1d")(CLASSES), 1)
     pixels = np.arange(100, dtype=np.int32)
-    balanced = fit(replicas_of("5:1", 42), state, pixels, 3, seed=5)
-    uniform = fit(replicas_of("5:1", 42, scheme="uniform"), state, pixels, 3, seed=5)
+    balanced = machine_of("5:1", 42).fit(state, pixels, 3, seed=5)
+    uniform = machine_of("5:1", 42, scheme="uniform").fit(state, pixels, 3, seed=5)
     assert balanced.losses != uniform.losses
 
 
-def test_the_seed_decides_batches_and_dropout(replicas_of, state_of):
+def test_the_seed_decides_batches_and_dropout(machine_of, state_of):
     module = find_model("mlp")(CLASSES, dropout=0.5)
     pixels = np.arange(100, dtype=np.int32)
     state = state_of(module, 1)
-    first = fit(replicas_of("2:1"), state, pixels, 3, seed=0).losses
-    assert fit(replicas_of("2:1"), state, pixels, 3, seed=0).losses == first
-    assert fit(replicas_of("2:1"), state, pixels, 3, seed=1).losses != first
+    first = machine_of("2:1").fit(state, pixels, 3, seed=0).losses
+    assert machine_of("2:1").fit(state, pixels, 3, seed=0).losses == first
+    assert machine_of("2:1").fit(state, pixels, 3, seed=1).losses != first
     other_dropout = state.replace(seed=state.seed + 1)
-    assert fit(replicas_of("2:1"), other_dropout, pixels, 3, seed=0).losses != first
+    assert machine_of("2:1").fit(other_dropout, pixels, 3, seed=0).losses != first

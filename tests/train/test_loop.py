@@ -5,9 +5,8 @@ import optax
 import pytest
 
 from hsi_jax.data.sampler import batch_ids
-from hsi_jax.errors import InputError
+from hsi_jax.errors import DivergenceError
 from hsi_jax.models import find_model
-from hsi_jax.train import fit
 from tests.train.small_scene import CLASSES, assert_same_bits, one_step
 
 TRAIN = np.arange(0, 150, 2, dtype=np.int32)
@@ -18,12 +17,12 @@ def state(state_of):
     return state_of(find_model("mlp")(CLASSES, hidden=(8, 8)), 1)
 
 
-def test_steps_follow_the_sampler_one_by_one(replicas_of, state):
-    replicas = replicas_of("2:1")
-    fitted = fit(replicas, state, TRAIN, 3, seed=9)
+def test_steps_follow_the_sampler_one_by_one(machine_of, state):
+    machine = machine_of("2:1")
+    fitted = machine.fit(state, TRAIN, 3, seed=9)
     losses = []
     for step in range(3):
-        state, loss = one_step(replicas, state, batch_ids(TRAIN, 40, 9, step), replicas.plan)
+        state, loss = one_step(machine.replicas, state, batch_ids(TRAIN, 40, 9, step), machine.plan)
         losses.append(loss)
     assert fitted.losses == losses
     assert_same_bits(fitted.state, state)
@@ -33,7 +32,7 @@ def test_steps_follow_the_sampler_one_by_one(replicas_of, state):
     assert fitted.best_step == 3
 
 
-def test_the_first_of_the_highest_rank_is_kept(replicas_of, state):
+def test_the_first_of_the_highest_rank_is_kept(machine_of, state):
     ranks = {2: 0.5, 4: 0.9, 6: 0.9, 7: 0.1}
     seen = {}
 
@@ -41,43 +40,43 @@ def test_the_first_of_the_highest_rank_is_kept(replicas_of, state):
         seen[step] = current
         return (ranks[step],)
 
-    fitted = fit(replicas_of("1"), state, TRAIN, 7, 0, validate, validate_every=2)
+    fitted = machine_of("1").fit(state, TRAIN, 7, 0, validate=validate, validate_every=2)
     assert list(seen) == list(ranks)
     assert fitted.best_step == 4
     assert int(fitted.state.step) == 4
     assert_same_bits(fitted.state, seen[4])
 
 
-def test_training_learns(replicas_of, state, labels, cube):
-    losses = fit(replicas_of("4:2:1:1"), state, TRAIN, 200, seed=0).losses
+def test_training_learns(machine_of, state, labels, cube):
+    losses = machine_of("4:2:1:1").fit(state, TRAIN, 200, seed=0).losses
     assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
 
 
-def test_divergence_is_told_with_its_step(replicas_of, state_of):
+def test_divergence_is_told_with_its_step(machine_of, state_of):
     state = state_of(find_model("mlp")(CLASSES), 1, optax.sgd(1e30))
     told = []
-    with pytest.raises(InputError, match=r"the loss of step [1-9] is nan.*lower --learning_rate"):
-        fit(replicas_of("2:1"), state, TRAIN, 20, 0, on_step=lambda step, *_: told.append(step))
+    with pytest.raises(DivergenceError, match=r"the loss of step [1-9] is nan.*learning_rate"):
+        machine_of("2:1").fit(state, TRAIN, 20, 0, on_step=lambda step, *_: told.append(step))
     assert told == list(range(len(told)))
 
 
-def test_interrupt_ends_after_the_step_and_keeps_the_state(replicas_of, state):
+def test_interrupt_ends_after_the_step_and_keeps_the_state(machine_of, state):
     def interrupt(step, loss, seconds):
         if step == 4:
             signal.raise_signal(signal.SIGINT)
 
     before = signal.getsignal(signal.SIGINT)
-    fitted = fit(replicas_of("2:1"), state, TRAIN, 50, 0, on_step=interrupt)
+    fitted = machine_of("2:1").fit(state, TRAIN, 50, 0, on_step=interrupt)
     assert fitted.interrupted
     assert len(fitted.losses) == 5
     assert int(fitted.state.step) == 5
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_second_interrupt_acts_as_always(replicas_of, state):
+def test_a_second_interrupt_acts_as_always(machine_of, state):
     def interrupt(step, loss, seconds):
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        fit(replicas_of("1"), state, TRAIN, 50, 0, on_step=interrupt)
+        machine_of("1").fit(state, TRAIN, 50, 0, on_step=interrupt)

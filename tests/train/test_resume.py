@@ -8,8 +8,11 @@ import pytest
 from flax import linen as nn
 
 from hsi_jax.hetero.controller import Controller
-from hsi_jax.train import Checkpoints, Rebalancing, fit
+from hsi_jax.run import Checkpoints
+from hsi_jax.train import Progress, Rebalancing
 from tests.train.small_scene import CLASSES, assert_same_bits
+
+pytestmark = pytest.mark.slow
 
 TRAIN = np.arange(0, 150, 2, dtype=np.int32)
 STEPS = 12
@@ -32,8 +35,8 @@ def state(state_of):
 
 
 @pytest.fixture
-def replicas_for(replicas_of):
-    return lambda profile, **options: replicas_of(profile, 42, patch_size=3, **options)
+def machine_for(machine_of):
+    return lambda profile, **options: machine_of(profile, 42, patch_size=3, **options)
 
 
 class Course:
@@ -54,20 +57,20 @@ class Course:
         self.validations[step] = rank
         return rank
 
-    def fit(self, replicas, state, **options):
+    def fit(self, machine, state, **options):
         options = {
             "validate": self.validate,
             "validate_every": 4,
             "on_step": self.on_step,
             **options,
         }
-        return fit(replicas, state, TRAIN, STEPS, 5, **options)
+        return machine.fit(state, TRAIN, STEPS, 5, **options)
 
 
 @pytest.fixture
-def undisturbed(replicas_for, state):
+def undisturbed(machine_for, state):
     course = Course()
-    return course, course.fit(replicas_for("2:1:1"), state)
+    return course, course.fit(machine_for("2:1:1"), state)
 
 
 def assert_same_end(fitted, expected):
@@ -80,15 +83,15 @@ def assert_same_end(fitted, expected):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize(("stop", "profile"), [(1, "1"), (7, "5:1"), (8, "1:1:1:1"), (11, "2:1:1")])
 def test_the_rest_of_a_stopped_training_is_as_if_it_had_not_stopped(
-    number, stop, profile, replicas_for, state, undisturbed, tmp_path
+    number, stop, profile, machine_for, state, undisturbed, tmp_path
 ):
     whole, expected = undisturbed
     first, rest = Course(send={stop: number}), Course()
     with Checkpoints(tmp_path) as checkpoints:
-        stopped = first.fit(replicas_for("2:1:1"), state, save=checkpoints.save)
+        stopped = first.fit(machine_for("2:1:1"), state, save=checkpoints.save)
         assert (stopped.stopped_by, len(stopped.losses)) == (number, stop)
-    start = checkpoints.newest().progress(state)
-    fitted = rest.fit(replicas_for(profile), state, start=start)
+    start = Progress.of_checkpoint(checkpoints.newest(), state)
+    fitted = rest.fit(machine_for(profile), state, start=start)
 
     assert_same_end(fitted, expected)
     assert rest.losses == {step: whole.losses[step] for step in range(stop, STEPS)}
@@ -98,7 +101,7 @@ def test_the_rest_of_a_stopped_training_is_as_if_it_had_not_stopped(
     assert set(first.validations) - set(whole.validations) == extra
 
 
-def test_every_checkpoint_leads_to_the_same_end(replicas_for, state, undisturbed, tmp_path):
+def test_every_checkpoint_leads_to_the_same_end(machine_for, state, undisturbed, tmp_path):
     _, expected = undisturbed
     seen = []
     with Checkpoints(tmp_path, keep=STEPS) as checkpoints:
@@ -107,45 +110,45 @@ def test_every_checkpoint_leads_to_the_same_end(replicas_for, state, undisturbed
             seen.append(progress.step)
             checkpoints.save(progress)
 
-        Course().fit(replicas_for("2:1:1"), state, save=save, save_every=5)
+        Course().fit(machine_for("2:1:1"), state, save=save, save_every=5)
     assert seen == checkpoints.steps() == [5, 10, 12]
     for newest in (12, 10, 5):
         course = Course()
-        start = checkpoints.newest().progress(state)
+        start = Progress.of_checkpoint(checkpoints.newest(), state)
         assert start.step == newest
-        assert_same_end(course.fit(replicas_for("3:1"), state, start=start), expected)
+        assert_same_end(course.fit(machine_for("3:1"), state, start=start), expected)
         assert set(course.losses) == set(range(newest, STEPS))
         (tmp_path / f"{newest:08d}" / "manifest.json").unlink()
 
 
-def test_the_comparison_can_fail(replicas_for, state, undisturbed, tmp_path):
+def test_the_comparison_can_fail(machine_for, state, undisturbed, tmp_path):
     _, expected = undisturbed
     with Checkpoints(tmp_path) as checkpoints:
-        Course(send={6: signal.SIGTERM}).fit(replicas_for("1"), state, save=checkpoints.save)
-    start = checkpoints.newest().progress(state)
+        Course(send={6: signal.SIGTERM}).fit(machine_for("1"), state, save=checkpoints.save)
+    start = Progress.of_checkpoint(checkpoints.newest(), state)
     moved = start.state.replace(opt_state=state.opt_state)  # the optimiser forgets
     start = type(start)(moved, start.losses, start.best)
-    assert Course().fit(replicas_for("1"), state, start=start).losses != expected.losses
+    assert Course().fit(machine_for("1"), state, start=start).losses != expected.losses
 
 
-def test_a_controller_goes_on_with_the_same_guess_alone(replicas_for):
-    replicas = replicas_for("1:1")
+def test_a_controller_goes_on_with_the_same_guess_alone(machine_for):
+    machine = machine_for("1:1")
 
     def rebalancing_of(guess):
         return Rebalancing(Controller(guess, 42, 4), 2)
 
-    first = rebalancing_of(replicas.profile)
-    plan = first.observe(1, replicas.plan, np.array([10.0, 1.0]))
-    assert plan.shares != replicas.plan.shares
+    first = rebalancing_of(machine.profile)
+    plan = first.observe(1, machine.plan, np.array([10.0, 1.0]))
+    assert plan.shares != machine.plan.shares
     saved = first.state(plan)
 
-    same = rebalancing_of(replicas.profile)
-    resumed = same.resume(saved, replicas.plan)
+    same = rebalancing_of(machine.profile)
+    resumed = same.resume(saved, machine.plan)
     assert (resumed.shares, resumed.counts) == (plan.shares, plan.counts)
     assert same.records == first.records
     assert same.controller.state() == first.controller.state()
 
-    other = rebalancing_of(replicas_for("2:1").profile)
+    other = rebalancing_of(machine_for("2:1").profile)
     untouched = other.controller.state()
-    assert other.resume(saved, replicas.plan) is replicas.plan
+    assert other.resume(saved, machine.plan) is machine.plan
     assert (other.records, other.controller.state()) == ([], untouched)

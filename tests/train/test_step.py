@@ -7,10 +7,12 @@ import pytest
 from flax import linen as nn
 from jax import lax
 
-from hsi_jax.hetero import deal, make_plan, parse_profile
+from hsi_jax.hetero import make_plan, parse_profile
 from hsi_jax.models import find_model
 from hsi_jax.train.step import train_step
 from tests.train.small_scene import BANDS, CLASSES, COLUMNS, assert_same_bits, one_step
+
+pytestmark = pytest.mark.slow
 
 IDS = np.random.default_rng(4).permutation(150)[:42].astype(np.int32)
 PLAIN = {  # models without batch normalisation, with dropout off: the batch's gradient is one sum
@@ -198,25 +200,25 @@ def count_compilations():
     jax.monitoring.register_event_duration_secs_listener(listen)
 
 
-def test_new_shares_do_not_compile_again(replicas_of, state_of):
-    replicas = replicas_of("1:1:1:1")
+def test_new_shares_do_not_compile_again(machine_of, state_of):
+    machine = machine_of("1:1:1:1")
     state = state_of(Softmax(), 1)
     before = len(COMPILATIONS)
-    even = one_step(replicas, state, IDS[:40], replicas.plan)
+    even = one_step(machine.replicas, state, IDS[:40], machine.plan)
     compiled = len(COMPILATIONS)
     assert compiled > before
     for profile in ("4:2:1:1", "1:0:0:0", "0:1:1:1"):
         plan = make_plan("balanced", parse_profile(profile), 40, 4)
-        assert plan.shares != replicas.plan.shares
-        assert_same_bits(one_step(replicas, state, IDS[:40], plan), even)
+        assert plan.shares != machine.plan.shares
+        assert_same_bits(one_step(machine.replicas, state, IDS[:40], plan), even)
     assert len(COMPILATIONS) == compiled
 
 
-def test_all_replicas_stay_alike(replicas_of, state_of):
-    replicas = replicas_of("7:0.5:0.5:0")
-    state, _ = replicas.pmap(train_step)(
-        replicas.replicate(state_of(find_model("cnn1d")(CLASSES), 1)),
-        *replicas.ready(deal(IDS[:40], replicas.plan)),
+def test_all_replicas_stay_alike(machine_of, state_of):
+    machine = machine_of("7:0.5:0.5:0")
+    state, _ = machine.replicas.parallel(train_step)(
+        machine.replicas.replicate(state_of(find_model("cnn1d")(CLASSES), 1)),
+        *machine.ready(IDS[:40]),
     )
     for leaf in jax.tree.leaves(state.params):
         first, *others = (np.asarray(shard.data) for shard in leaf.addressable_shards)

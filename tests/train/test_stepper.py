@@ -5,9 +5,8 @@ import pytest
 
 from hsi_jax.hetero import deal, make_plan, parse_profile
 from hsi_jax.models import find_model
-from hsi_jax.train import fit
-from hsi_jax.train.rebalancing import Rebalancing
 from hsi_jax.train.replicas import fetch
+from hsi_jax.train.speeds import Rebalancing
 from hsi_jax.train.stepper import Stepper
 from tests.train.small_scene import CLASSES, assert_same_bits
 
@@ -21,11 +20,11 @@ def state(state_of):
     return state_of(module, 3, optax.adam(0.1))
 
 
-def test_a_timed_step_gives_the_same_bits_and_a_time_for_each_device(replicas_of, state):
-    replicas = replicas_of("2:1:1", 42, patch_size=3)
-    ready = replicas.ready(deal(IDS, replicas.plan))
-    stepper = Stepper(replicas, replicas.replicate(state), ready, timed=True)
-    whole, parts = replicas.replicate(state), replicas.replicate(state)
+def test_a_timed_step_gives_the_same_bits_and_a_time_for_each_device(machine_of, state):
+    machine = machine_of("2:1:1", 42, patch_size=3)
+    ready = machine.ready(IDS)
+    stepper = Stepper(machine.replicas, machine.replicas.replicate(state), ready, timed=True)
+    whole, parts = machine.replicas.replicate(state), machine.replicas.replicate(state)
     for _ in range(3):
         whole, loss = stepper.step(whole, ready)
         parts, same_loss, seconds = stepper.timed_step(parts, ready)
@@ -38,26 +37,26 @@ def test_a_timed_step_gives_the_same_bits_and_a_time_for_each_device(replicas_of
     assert_same_bits(fetch(parts), fetch(whole))
 
 
-def test_shares_may_change_between_compiled_steps(replicas_of, state):
-    replicas = replicas_of("1:1:1", 42, patch_size=3)
-    ready = replicas.ready(deal(IDS, replicas.plan))
-    stepper = Stepper(replicas, replicas.replicate(state), ready, timed=True)
+def test_shares_may_change_between_compiled_steps(machine_of, state):
+    machine = machine_of("1:1:1", 42, patch_size=3)
+    ready = machine.ready(IDS)
+    stepper = Stepper(machine.replicas, machine.replicas.replicate(state), ready, timed=True)
     results = []
     for profile in ("1:1:1", "5:1:1", "0:0:1"):
         plan = make_plan("balanced", parse_profile(profile), 42, 4)
-        ready = replicas.ready(deal(IDS, plan))
-        live, loss = stepper.step(replicas.replicate(state), ready)
-        timed, timed_loss, _ = stepper.timed_step(replicas.replicate(state), ready)
+        ready = machine.replicas.ready(deal(IDS, plan))
+        live, loss = stepper.step(machine.replicas.replicate(state), ready)
+        timed, timed_loss, _ = stepper.timed_step(machine.replicas.replicate(state), ready)
         results.append((fetch(live), loss))
         results.append((fetch(timed), timed_loss))
     for result in results[1:]:
         assert_same_bits(result, results[0])
 
 
-def test_the_state_that_was_given_is_not_changed(replicas_of, state):
+def test_the_state_that_was_given_is_not_changed(machine_of, state):
     before = jax.tree.map(np.array, state.params)
-    replicas = replicas_of("1:1", 42, patch_size=3)
-    fit(replicas, state, TRAIN, 2, seed=0)
+    machine = machine_of("1:1", 42, patch_size=3)
+    machine.fit(state, TRAIN, 2, seed=0)
     assert_same_bits(state.params, before)
 
 
@@ -78,18 +77,18 @@ class Seesaw:
         return make_plan("adaptive", profile, 42, 4)
 
 
-def test_forced_changes_of_shares_give_the_bits_of_fixed_shares(replicas_of, state):
-    fixed = fit(replicas_of("1:1:1", 42, patch_size=3), state, TRAIN, 9, seed=1)
+def test_forced_changes_of_shares_give_the_bits_of_fixed_shares(machine_of, state):
+    fixed = machine_of("1:1:1", 42, patch_size=3).fit(state, TRAIN, 9, seed=1)
     controller = Seesaw()
     rebalancing = Rebalancing(controller, every=2)
-    replicas = replicas_of("1:1:1", 42, scheme="adaptive", patch_size=3)
-    moved = fit(replicas, state, TRAIN, 9, seed=1, rebalancing=rebalancing)
+    machine = machine_of("1:1:1", 42, scheme="adaptive", patch_size=3)
+    moved = machine.fit(state, TRAIN, 9, seed=1, rebalancing=rebalancing)
     assert moved.losses == fixed.losses
     assert_same_bits(moved.state, fixed.state)
-    assert [record["step"] for record in rebalancing.records] == [1, 3, 5, 7]
+    assert [record.step for record in rebalancing.records] == [1, 3, 5, 7]
     assert moved.timeline.shape == (4, 1, 3)
     assert (np.diff(moved.timeline.ravel()) > 0).all()
     assert fixed.timeline.shape[0] == 0
     assert [shares for shares, _ in controller.seen] == SEESAW
-    assert rebalancing.records[-1]["shares"] == [0, 2, 9]
-    assert replicas.plan.shares == (0, 2, 9)
+    assert rebalancing.records[-1].shares == [0, 2, 9]
+    assert moved.plan.shares == (0, 2, 9)

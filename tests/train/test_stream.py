@@ -17,11 +17,11 @@ from hsi_jax.train import (
     Stream,
     create_loss_state,
     create_state,
-    fit,
-    predict,
 )
 from hsi_jax.train.feed import Feed
-from tests.train.small_scene import assert_same_bits
+from tests.train.small_scene import Machine, assert_same_bits
+
+pytestmark = pytest.mark.slow
 
 COUNT, SHAPE, CLASSES = 50, (4, 4, 3), 3
 IMAGES = np.arange(COUNT * 48, dtype=np.uint8).reshape(COUNT, *SHAPE)  # wraps round at 256
@@ -49,36 +49,38 @@ def read(ids):
     return IMAGES[ids], LABELS[ids]
 
 
-def replicas_of(samples, profile, batch_size=21, microbatch_size=4, scheme="balanced"):
+def machine_of(samples, profile, batch_size=21, microbatch_size=4, scheme="balanced"):
     profile = parse_profile(profile)
-    return Replicas(profile, make_plan(scheme, profile, batch_size, microbatch_size), samples)
+    plan = make_plan(scheme, profile, batch_size, microbatch_size)
+    return Machine(Replicas(len(profile), samples), profile, plan)
 
 
 @pytest.fixture(scope="module")
 def state():
-    return create_state(Network(), optax.adam(0.01), SHAPE, 0, scale_and_flip)
+    return create_state(Network(), optax.adam(0.01), SHAPE, seed=0, prepare=scale_and_flip)
 
 
 @pytest.fixture(scope="module")
 def resident(state):
-    fitted = fit(replicas_of(Samples((IMAGES, LABELS)), "1"), state, TRAIN, 5, seed=3)
-    return fitted, predict(replicas_of(Samples((IMAGES, LABELS)), "1"), fitted.state, TRAIN)
+    machine = machine_of(Samples((IMAGES, LABELS)), "1")
+    fitted = machine.fit(state, TRAIN, 5, seed=3)
+    return fitted, machine.predict(fitted.state, TRAIN)
 
 
 @pytest.mark.parametrize("profile", ["1", "2:1:1", "7:1", "0:1"])
 def test_streamed_samples_train_and_predict_to_the_bits_of_resident_ones(profile, state, resident):
-    replicas = replicas_of(Stream(read), profile)
-    fitted = fit(replicas, state, TRAIN, 5, seed=3)
+    machine = machine_of(Stream(read), profile)
+    fitted = machine.fit(state, TRAIN, 5, seed=3)
     assert fitted.losses == resident[0].losses
     assert len(fitted.wait_seconds) == 5
     assert_same_bits(fitted.state, resident[0].state)
-    assert_same_bits(predict(replicas, fitted.state, TRAIN), resident[1])
+    assert_same_bits(machine.predict(fitted.state, TRAIN), resident[1])
 
 
 def test_the_keys_of_samples_matter(state, resident):
     """The invariance above says something about augmentation."""
     steady = state.replace(task=state.task.__class__(Network(), lambda x, _: x / np.float32(255)))
-    fitted = fit(replicas_of(Samples((IMAGES, LABELS)), "1"), steady, TRAIN, 5, seed=3)
+    fitted = machine_of(Samples((IMAGES, LABELS)), "1").fit(steady, TRAIN, 5, seed=3)
     assert fitted.losses != resident[0].losses
 
 
@@ -96,19 +98,19 @@ class Alternating:
 
 
 def test_what_was_read_for_other_shares_is_read_again(state, resident):
-    replicas = replicas_of(Stream(read), "1:1", scheme="adaptive")
+    machine = machine_of(Stream(read), "1:1", scheme="adaptive")
     rebalancing = Rebalancing(Alternating(), every=1)
-    fitted = fit(replicas, state, TRAIN, 5, seed=3, rebalancing=rebalancing)
+    fitted = machine.fit(state, TRAIN, 5, seed=3, rebalancing=rebalancing)
     assert fitted.losses == resident[0].losses
     assert_same_bits(fitted.state, resident[0].state)
 
 
 def test_each_device_is_sent_its_own_samples_and_zeros():
-    replicas = replicas_of(Stream(read), "3:1:0", batch_size=13)
-    plan = replicas.plan
+    machine = machine_of(Stream(read), "3:1:0", batch_size=13)
+    plan = machine.plan
     assert plan.shares == (3, 1, 0)
     asked = batch_ids(TRAIN, 13, 0, 0)
-    rows, _ = replicas.ready(deal(asked, plan))
+    rows, _ = machine.replicas.ready(deal(asked, plan))
     images, labels = (np.asarray(array) for array in rows.arrays)
     assert images.shape == (3, 4, 4, *SHAPE)
     assert images.dtype == np.uint8
@@ -128,13 +130,13 @@ def test_the_feed_reads_ahead_and_not_past_the_end():
             seen.extend(ids.tolist())
         return IMAGES[ids], LABELS[ids]
 
-    replicas = replicas_of(Stream(tell), "1", batch_size=4)
+    machine = machine_of(Stream(tell), "1", batch_size=4)
     seen.clear()
 
     def work_of(step):
-        return deal(np.arange(4 * step, 4 * step + 4, dtype=np.int32), replicas.plan)
+        return deal(np.arange(4 * step, 4 * step + 4, dtype=np.int32), machine.plan)
 
-    with Feed(replicas, work_of, 4) as feed:
+    with Feed(machine.replicas, work_of, 4) as feed:
         for step in range(4):
             rows, _ = feed.take(step)
             images = np.asarray(rows.arrays[0])
@@ -149,7 +151,7 @@ def test_an_error_while_reading_reaches_the_training(state):
         return IMAGES[ids], LABELS[ids]
 
     with pytest.raises(OSError, match="the disk is gone"):
-        fit(replicas_of(Stream(fail), "1"), state, TRAIN, 3, seed=0)
+        machine_of(Stream(fail), "1").fit(state, TRAIN, 3, seed=0)
 
 
 X = np.random.default_rng(0).normal(size=(COUNT, 4)).astype(np.float32)
@@ -168,8 +170,8 @@ def linear_state(optimizer):
 
 @pytest.mark.parametrize("profile", ["1", "5:1:1"])
 def test_the_gradient_of_ones_own_loss_is_the_closed_form(profile):
-    replicas = replicas_of(Samples({"x": X, "y": Y}), profile, batch_size=25)
-    fitted = fit(replicas, linear_state(optax.sgd(1.0)), TRAIN, 1, seed=0)
+    machine = machine_of(Samples({"x": X, "y": Y}), profile, batch_size=25)
+    fitted = machine.fit(linear_state(optax.sgd(1.0)), TRAIN, 1, seed=0)
     x, y = X[TRAIN], Y[TRAIN]  # one epoch is one batch
     assert fitted.losses[0] == pytest.approx(np.mean(y**2), rel=1e-6)
     np.testing.assert_allclose(fitted.state.params["w"], 2 * (x.T @ y) / len(y), rtol=1e-5)
@@ -178,8 +180,8 @@ def test_the_gradient_of_ones_own_loss_is_the_closed_form(profile):
 
 def test_ones_own_loss_trains_to_the_same_bits_on_any_profile():
     def train(profile):
-        replicas = replicas_of(Samples({"x": X, "y": Y}), profile)
-        fitted = fit(replicas, linear_state(optax.adam(0.1)), TRAIN, 30, seed=0)
+        machine = machine_of(Samples({"x": X, "y": Y}), profile)
+        fitted = machine.fit(linear_state(optax.adam(0.1)), TRAIN, 30, seed=0)
         return fitted.losses, fitted.state.params
 
     losses, params = train("1")
