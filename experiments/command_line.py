@@ -118,8 +118,12 @@ _DEFINE: dict[type, Callable] = {
 }
 
 
+_defined: set[str] = set()  # names of all flags of this program, which messages tell
+
+
 def define_flags(options: type, values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines a flag for each field of an options class."""
+    _defined.update(field.name for field in dataclasses.fields(options))
     for field in dataclasses.fields(options):
         default = field.default
         if isinstance(default, tuple):  # absl takes lists alone
@@ -210,6 +214,21 @@ def _read_flag_files(argv: Sequence[str], values: flags.FlagValues) -> list[str]
     return arguments
 
 
+def parse_options(
+    argv: Sequence[str], options: type[Options], help_text: Callable[[], str]
+) -> Options:
+    """The options of a command that takes no other arguments.
+
+    Raises:
+        InputError: on a value that cannot be used.
+        SystemExit: after --help; or, with one line on stderr, on a flag that is unknown.
+    """
+    values = flags.FlagValues()
+    define_flags(options, values)
+    parse_flags(argv, help_text, values)
+    return options_from_flags(options, values)
+
+
 def parse_command(
     argv: Sequence[str], options: type[Options], help_text: Callable[[], str]
 ) -> tuple[Options, list[str]]:
@@ -241,7 +260,7 @@ def message_of(error: object) -> str:
 
 def with_flags(text: str) -> str:
     """A text of the library in which arguments are called by their flags."""
-    return name_flags(text, {name: name for name in flags.FLAGS} | OTHER_NAMES)
+    return name_flags(text, {name: name for name in (*flags.FLAGS, *_defined)} | OTHER_NAMES)
 
 
 def help_text(usage: str, *options: type, end: str = "") -> str:

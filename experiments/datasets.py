@@ -8,17 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from absl import flags
-
-from experiments.command_line import (
-    check_options,
-    define_flags,
-    fail,
-    help_text,
-    option,
-    options_from_flags,
-    parse_flags,
-)
+from experiments.command_line import check_options, fail, help_text, option, parse_options
 from experiments.text_table import text_table
 from hsi_jax.data.catalogue import CATALOGUE, SceneInfo
 from hsi_jax.data.image_catalogue import IMAGE_CATALOGUE, ImageSetInfo
@@ -181,11 +171,8 @@ def datasets_help() -> str:
 
 def main(argv: Sequence[str]) -> None:
     """Prints what the flags ask for."""
-    values = flags.FlagValues()
-    define_flags(DatasetsOptions, values)
-    parse_flags(argv, datasets_help, values)
     try:
-        options = options_from_flags(DatasetsOptions, values)
+        options = parse_options(argv, DatasetsOptions, datasets_help)
     except HsiJaxError as error:
         fail(error)
         return

@@ -7,17 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from absl import flags
-
-from experiments.command_line import (
-    check_options,
-    define_flags,
-    fail,
-    help_text,
-    option,
-    options_from_flags,
-    parse_flags,
-)
+from experiments.command_line import check_options, fail, help_text, option, parse_options
 from experiments.text_table import text_table
 from hsi_jax.errors import HsiJaxError, InputError
 from hsi_jax.models import MODELS, build_model, check_input, find_model, find_trait
@@ -141,11 +131,8 @@ def models_help() -> str:
 
 def main(argv: Sequence[str]) -> None:
     """Prints what the flags ask for."""
-    values = flags.FlagValues()
-    define_flags(ModelsOptions, values)
-    parse_flags(argv, models_help, values)
     try:
-        options = options_from_flags(ModelsOptions, values)
+        options = parse_options(argv, ModelsOptions, models_help)
     except HsiJaxError as error:
         fail(error)
         return

@@ -6,22 +6,12 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from absl import flags
-
-from experiments.command_line import (
-    check_options,
-    define_flags,
-    fail,
-    help_text,
-    option,
-    options_from_flags,
-    parse_flags,
-)
+from experiments.command_line import check_options, fail, help_text, option, parse_options
 from experiments.config import Config
 from experiments.load_data import open_scene
 from experiments.map_writing import CONFIDENCES, PROBABILITY_TYPES, Request, make_map
 from hsi_jax.data.raster import open_raster
-from hsi_jax.errors import HsiJaxError, InputError, name_flags
+from hsi_jax.errors import HsiJaxError, InputError
 from hsi_jax.evaluate.map_grid import Grid
 from hsi_jax.hetero import parse_profile
 from hsi_jax.json_file import read_json
@@ -181,14 +171,11 @@ def _show_warning(message, category, filename, lineno, file=None, line=None) -> 
 
 def main(argv: list[str]) -> None:
     """Does what the flags say."""
-    values = flags.FlagValues()
-    define_flags(PredictOptions, values)
-    parse_flags(argv, predict_help, values)
     warnings.showwarning = _show_warning
     try:
-        predict(options_from_flags(PredictOptions, values))
+        predict(parse_options(argv, PredictOptions, predict_help))
     except HsiJaxError as error:
-        fail(name_flags(str(error), {name: name for name in values}))
+        fail(error)
     except KeyboardInterrupt:
         print("\nCtrl-C: what is predicted is kept; the same command goes on", file=sys.stderr)
         sys.exit(INTERRUPTED)

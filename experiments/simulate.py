@@ -9,18 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from absl import flags
-
 from experiments import simulation_check
-from experiments.command_line import (
-    check_options,
-    define_flags,
-    fail,
-    help_text,
-    option,
-    options_from_flags,
-    parse_flags,
-)
+from experiments.command_line import check_options, fail, help_text, option, parse_options
 from experiments.sweep import Sweep, simulate
 from hsi_jax.errors import HsiJaxError, InputError, LostWorkerError
 from hsi_jax.evaluate.scaling import draw_scaling
@@ -279,23 +269,10 @@ def simulate_help() -> str:
     return help_text(USAGE, SimulateOptions)
 
 
-def parse(argv: Sequence[str]) -> SimulateOptions:
-    """The options that a command line asks for.
-
-    Raises:
-        InputError: on a value that cannot be used.
-        SystemExit: after --help; or, with one line on stderr, on a flag that is unknown.
-    """
-    values = flags.FlagValues()
-    define_flags(SimulateOptions, values)
-    parse_flags(argv, simulate_help, values)
-    return options_from_flags(SimulateOptions, values)
-
-
 def main(argv: Sequence[str]) -> None:
     """Simulates what the flags say."""
     try:
-        options = parse(argv)
+        options = parse_options(argv, SimulateOptions, simulate_help)
         if options.check:
             simulation_check.check()
             return

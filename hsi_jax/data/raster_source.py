@@ -1,11 +1,11 @@
 """A raster in memory, or one of which windows are read, and what its file says of its numbers."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
 
+from hsi_jax.data.nodata import holds
 from hsi_jax.errors import InputError
 
 
@@ -117,6 +117,6 @@ def nodata_mask(array: np.ndarray, nodata_values: tuple[float, ...]) -> np.ndarr
     layers = array if array.ndim == 3 else array[:, :, np.newaxis]
     missing = np.zeros(array.shape[:2], bool)
     for value in nodata_values:
-        held = np.isnan(layers) if math.isnan(value) else layers == value
+        held = holds(layers, value)
         missing |= held.all(2) if value == 0 else held.any(2)
     return missing
