@@ -22,7 +22,7 @@ from hsi_jax.evaluate.map_files import (
     write_classes,
     write_numbers,
 )
-from hsi_jax.evaluate.map_grid import Grid, written_whole
+from hsi_jax.evaluate.map_grid import Grid, import_rasterio, written_whole
 from hsi_jax.evaluate.palette import rgb_colours
 from hsi_jax.hetero import Profile
 from hsi_jax.run.tile_store import TileStore
@@ -45,6 +45,7 @@ class Request:
         source: of the scene.
         grid: of the scene.
         scene: name or path of the scene.
+        files: of the scene, where it is read from files.
         output: file of the classes.
         probabilities: file of the probabilities, or None.
         probability_type: of `PROBABILITY_TYPES`.
@@ -59,6 +60,7 @@ class Request:
     source: CubeSource
     grid: Grid
     scene: str
+    files: tuple[Path, ...] = ()
     output: Path
     probabilities: Path | None = None
     probability_type: str = "float32"
@@ -128,17 +130,17 @@ def _check_files(request: Request) -> None:
     for path in files:
         if path.exists() and not request.overwrite:
             raise InputError(f"{path} exists already; choose another name, or give `overwrite`")
-    _ = request.grid.hectares_per_pixel  # needs rasterio
+    if request.grid.crs is not None:
+        import_rasterio("the area of a pixel of a scene with a reference system")
 
 
 def _facts(request: Request, method: str) -> dict:
     """What decides the bytes of the map."""
-    path = Path(request.scene)
-    stat = path.stat() if path.is_file() else None
+    stats = [path.stat() for path in request.files]
     return {
         "model": _digest(request.model),
         "scene": request.scene,
-        "scene's file": [stat.st_size, stat.st_mtime_ns] if stat else [],
+        "scene's files": [[stat.st_size, stat.st_mtime_ns] for stat in stats],
         "shape": list(request.source.shape),
         "method": method,
         "tile": SIDE,

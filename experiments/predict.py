@@ -10,7 +10,8 @@ from experiments.command_line import check_options, fail, help_text, option, par
 from experiments.config import Config
 from experiments.load_data import open_scene
 from experiments.map_writing import CONFIDENCES, PROBABILITY_TYPES, Request, make_map
-from hsi_jax.data.raster import open_raster
+from hsi_jax.data.envi import data_file
+from hsi_jax.data.raster import open_raster, raster_files
 from hsi_jax.errors import HsiJaxError, InputError
 from hsi_jax.evaluate.map_grid import Grid
 from hsi_jax.hetero import parse_profile
@@ -110,13 +111,14 @@ def predict(options: PredictOptions) -> None:
         KeyboardInterrupt: on Ctrl-C; the same options go on from there.
     """
     model = _load_model(options)
-    source, grid, name = _open_source(options)
+    source, grid, name, files = _open_source(options)
     make_map(
         Request(
             model=model,
             source=source,
             grid=grid,
             scene=name,
+            files=files,
             output=Path(options.output),
             probabilities=Path(options.probabilities) if options.probabilities else None,
             probability_type=options.probability_type,
@@ -137,14 +139,19 @@ def _load_model(options: PredictOptions) -> TrainedModel:
     return TrainedModel.of_run(options.run)
 
 
-def _open_source(options: PredictOptions) -> tuple[CubeSource, Grid, str]:
-    """The scene, its grid, and what tells it from others."""
+def _open_source(
+    options: PredictOptions,
+) -> tuple[CubeSource, Grid, str, tuple[Path, ...]]:
+    """The scene, its grid, its name and its files."""
     if options.cube:
         source = open_raster(options.cube, options.cube_variable or None, argument="cube_variable")
         grid = Grid(*source.shape[:2], source.crs, source.transform)
-        return source, grid, options.cube
+        files = raster_files(options.cube)
+        files += [data_file(path) for path in files if path.suffix.lower() == ".hdr"]
+        return source, grid, options.cube, tuple(files)
     scene = open_scene(_config_of_run(Path(options.run)))
-    return SceneSource(scene), Grid(*scene.shape[:2], scene.crs, scene.transform), scene.name
+    grid = Grid(*scene.shape[:2], scene.crs, scene.transform)
+    return SceneSource(scene), grid, scene.name, ()
 
 
 def _config_of_run(folder: Path) -> Config:

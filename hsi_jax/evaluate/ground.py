@@ -1,7 +1,6 @@
 """What a pixel of a map is on the ground: its size in metres and the direction of north."""
 
 import math
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +10,10 @@ from matplotlib.transforms import Affine2D, ScaledTranslation
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
 from hsi_jax.errors import InputError
+from hsi_jax.evaluate.map_grid import metres_per_unit
 from hsi_jax.evaluate.page import SMALL
 
 _BAR_FRACTION = 0.4  # the scale bar is at most this part of the map's width
-# A metre of such a map is a metre on the ground at one latitude alone.
-_MERCATOR = re.compile(r'(?:METHOD|PROJECTION)\["(?:Mercator|Popular Visualisation)')
-_UNITS = re.compile(r'\b(?:LENGTH)?UNIT\["([^"]+)",\s*([0-9.eE+-]+)')
 
 
 @dataclass(frozen=True)
@@ -43,13 +40,12 @@ class Ground:
 
         Returns:
             None if there is no georeference, or the system is not projected (or is a Mercator map,
-            whose scale changes with latitude), or its unit is not known. Codes are understood only
-            where pyproj is installed.
+            whose scale changes with latitude), or rasterio, which knows systems, is missing.
 
         Raises:
             InputError: if the transform has no area.
         """
-        unit = None if crs is None else _metres_per_unit(crs)
+        unit = None if crs is None else metres_per_unit(crs)
         if transform is None or unit is None:
             return None
         a, b, _, d, e, _ = transform
@@ -111,28 +107,3 @@ def nice_length(longest: float) -> float:
     """The greatest of 1, 2 or 5 times a power of ten that is not longer."""
     power = 10.0 ** math.floor(math.log10(longest))
     return max(step * power for step in (1, 2, 5) if step * power <= longest * (1 + 1e-9))
-
-
-def _metres_per_unit(crs: str) -> float | None:
-    """Metres on the ground in a unit of a projected system; None where there is no such number."""
-    try:
-        from pyproj import CRS
-        from pyproj.exceptions import CRSError
-    except ImportError:
-        return None if _MERCATOR.search(crs) else _metres_by_text(crs)
-    try:
-        system = CRS.from_user_input(crs)
-    except CRSError:
-        return None
-    if not system.is_projected or _MERCATOR.search(system.to_wkt()):
-        return None
-    return system.axis_info[0].unit_conversion_factor
-
-
-def _metres_by_text(wkt: str) -> float | None:
-    """1 for a projected WKT whose last unit of length is the metre; else None."""
-    if not re.match(r"\s*PROJC(?:S|RS)\[", wkt):
-        return None
-    units = _UNITS.findall(wkt)
-    is_metre = bool(units) and units[-1][0].lower() in ("metre", "meter", "m")
-    return 1.0 if is_metre and float(units[-1][1]) == 1 else None

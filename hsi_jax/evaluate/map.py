@@ -53,7 +53,7 @@ def draw_map(
         title: a line above the panels.
         colours: of the classes, float [C, 3] in 0..1; those of `class_colours` by default.
         transform: from pixels to coordinates, as of `Scene`.
-        crs: of these coordinates, WKT or, where pyproj is installed, a code.
+        crs: of these coordinates, WKT or a code such as "EPSG:32616".
 
     Returns:
         The figure.

@@ -1,5 +1,6 @@
 """The pixels of a map, and what all writers of maps have in common."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hsi_jax.errors import InputError, StorageError
+
+_MERCATOR = re.compile(r'(?:METHOD|PROJECTION)\["(?:Mercator|Popular Visualisation)')
 
 
 @dataclass(frozen=True)
@@ -27,20 +30,36 @@ class Grid:
 
     @property
     def hectares_per_pixel(self) -> float | None:
-        """The area of a pixel, or None unless the reference system is projected.
-
-        Raises:
-            InputError: if rasterio, which knows reference systems, is missing.
-        """
-        if self.crs is None or self.transform is None:
-            return None
-        rasterio = import_rasterio("a map with a reference system")
-        crs = rasterio.crs.CRS.from_user_input(self.crs)
-        if not crs.is_projected:
+        """The area of a pixel, or None where `metres_per_unit` is."""
+        metres = None if self.crs is None else metres_per_unit(self.crs)
+        if metres is None or self.transform is None:
             return None
         a, b, _, d, e, _ = self.transform
-        metres = crs.linear_units_factor[1]
         return abs(a * e - b * d) * metres**2 / 1e4
+
+
+def metres_per_unit(crs: str) -> float | None:
+    """Metres on the ground in a unit of a projected coordinate reference system.
+
+    Args:
+        crs: WKT or a code such as "EPSG:32616".
+
+    Returns:
+        None if the system is not projected, or not understood, or a Mercator map, where a metre of
+        the map is a metre on the ground at one latitude alone; or if rasterio is missing.
+    """
+    try:
+        import rasterio.crs
+        import rasterio.errors
+    except ImportError:
+        return None
+    try:
+        system = rasterio.crs.CRS.from_user_input(crs)
+        if not system.is_projected or _MERCATOR.search(system.to_wkt()):
+            return None
+        return system.linear_units_factor[1]
+    except rasterio.errors.CRSError:
+        return None
 
 
 @contextmanager

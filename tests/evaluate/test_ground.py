@@ -1,7 +1,7 @@
-"""Independent references: pyproj's units, and rasterio's affine where a pixel goes."""
+"""Independent references: the units' own definitions, and rasterio's affine where a pixel goes."""
 
-import builtins
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from hsi_jax.errors import InputError
 from hsi_jax.evaluate.ground import Ground, nice_length
 from hsi_jax.evaluate.map import draw_map
 
-# As GDAL and pyproj write them, without authorities.
+# As GDAL writes them, without authorities.
 UTM = (
     'PROJCS["WGS 84 / UTM zone 16N",GEOGCS["WGS 84",DATUM["WGS_1984",'
     'SPHEROID["WGS 84",6378137,298.257223563]],PRIMEM["Greenwich",0],'
@@ -41,41 +41,21 @@ WEB = UTM.replace("Transverse_Mercator", "Mercator_1SP")
 NORTH_UP = (30.0, 0.0, 500_000.0, 0.0, -20.0, 4_000_000.0)
 
 
-@pytest.fixture(params=[True, False], ids=["pyproj", "text"])
-def reader(request, monkeypatch):
-    """Reads systems by pyproj, where it is installed, and by their text."""
-    if request.param:
-        pytest.importorskip("pyproj")
-        return "pyproj"
-    real = builtins.__import__
-
-    def without(name, *arguments, **others):
-        if name.split(".")[0] == "pyproj":
-            raise ImportError(name)
-        return real(name, *arguments, **others)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    return "text"
-
-
-def test_a_metric_system_gives_the_size_of_a_pixel(reader):
+def test_a_metric_system_gives_the_size_of_a_pixel():
     ground = Ground.of(NORTH_UP, UTM)
     assert ground is not None
     assert (ground.column_m, ground.row_m) == (30, 20)
     assert ground.north == pytest.approx((0, -1))  # up
 
 
-def test_feet_are_metres_by_their_factor_or_not_known(reader):
+def test_feet_are_metres_by_their_factor():
     for wkt in (FEET, FEET_2):
         ground = Ground.of(NORTH_UP, wkt)
-        if reader == "pyproj":
-            assert ground is not None
-            assert ground.column_m == pytest.approx(30 * 1200 / 3937)
-        else:
-            assert ground is None
+        assert ground is not None
+        assert ground.column_m == pytest.approx(30 * 1200 / 3937)
 
 
-def test_no_metres_are_made_up(reader):
+def test_no_metres_are_made_up():
     assert Ground.of(NORTH_UP, DEGREES) is None
     assert Ground.of(NORTH_UP, WEB) is None
     assert Ground.of(NORTH_UP, "nonsense") is None
@@ -83,10 +63,15 @@ def test_no_metres_are_made_up(reader):
     assert Ground.of(None, UTM) is None
 
 
-def test_codes_are_read_where_pyproj_is_there(reader):
-    ground = Ground.of(NORTH_UP, "EPSG:32616")
-    assert (ground is not None) == (reader == "pyproj")
+def test_codes_are_read():
+    assert Ground.of(NORTH_UP, "EPSG:32616") == Ground.of(NORTH_UP, UTM)
+    assert Ground.of(NORTH_UP, "EPSG:3857") is None
     assert Ground.of(NORTH_UP, "EPSG:4326") is None
+
+
+def test_without_rasterio_nothing_is_known(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rasterio.crs", None)
+    assert Ground.of(NORTH_UP, UTM) is None
 
 
 def test_a_transform_without_area_is_refused():

@@ -142,7 +142,12 @@ def test_areas(tmp_path):
 
 @pytest.mark.parametrize(
     ("crs", "hectares"),
-    [("EPSG:32616", 0.06), ("EPSG:2225", 0.06 * 0.3048006096**2), ("EPSG:4326", None)],
+    [
+        ("EPSG:32616", 0.06),
+        ("EPSG:2225", 0.06 * 0.3048006096**2),
+        ("EPSG:4326", None),
+        ("EPSG:3857", None),
+    ],
 )
 def test_hectares_need_a_projection(tmp_path, crs, hectares):
     pytest.importorskip("rasterio")

@@ -172,6 +172,20 @@ def test_stopped_and_gone_on_with_the_bytes_are_the_same(folder, tmp_path, monke
     assert files_in(tmp_path / "stopped") == files_in(tmp_path / "whole")
 
 
+def test_a_scene_that_has_changed_is_not_gone_on_with(folder, scene, tmp_path, monkeypatch):
+    def stop(store, *args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(map_writing.TileStore, "write", stop)
+    options = options_of(folder, tmp_path, cube=str(tmp_path / "scene.npy"))
+    np.save(tmp_path / "scene.npy", scene.cube)
+    with pytest.raises(KeyboardInterrupt):
+        predict(options)
+    np.save(tmp_path / "scene.npy", scene.cube + 1)
+    with pytest.raises(InputError, match="scene's files"):
+        predict(options)
+
+
 @pytest.mark.slow
 def test_killed_and_gone_on_with_the_bytes_are_the_same(folder, scene, tmp_path):
     """Several tiles, by real processes; the second one is killed once a tile is done."""
