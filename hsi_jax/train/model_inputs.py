@@ -74,7 +74,7 @@ def _bands_of(description: Description, scene: Scene) -> np.ndarray:
     if _has_whole_file(description, scene):
         cube = cube[..., list(description.kept_bands or ())]
     else:
-        _check_dropped(description, scene)
+        _check_bands(description, scene)
         bands = match_bands(
             description.wavelengths,
             description.num_bands,
@@ -101,13 +101,26 @@ def _has_whole_file(description: Description, scene: Scene) -> bool:
     )
 
 
-def _check_dropped(description: Description, scene: Scene) -> None:
-    """Checks that a scene of which bands were left out has those of the model."""
+def _check_bands(description: Description, scene: Scene) -> None:
+    """Checks that a scene has the bands of the model, as far as their number tells."""
     if scene.kept_bands not in (None, description.kept_bands):
         raise InputError(
             f"scene {scene.name} has other bands of its file than the model takes; read it without "
             f"`drop_bands`"
         )
+    *others, bands = scene.cube.shape
+    known = description.wavelengths is not None and scene.wavelengths is not None
+    if known or bands == description.num_bands:  # by wavelength, any number may do
+        return
+    of_file = f" of {description.file_bands}" if description.kept_bands else ""
+    needed = f"scene {scene.name} has {bands} bands, but the model takes {description.num_bands}"
+    for axis, size in enumerate(others):
+        if size in (description.num_bands, description.file_bands):
+            raise InputError(
+                f"{needed}{of_file}; its axis {axis} has {size}: if those are the bands, read it "
+                f"with `band_axis`={axis}"
+            )
+    raise InputError(f"{needed}{of_file}; give a scene with the same bands")
 
 
 def _image_inputs(description: Description, data: Data) -> Inputs:

@@ -9,6 +9,7 @@ from jax import lax
 
 from hsi_jax.hetero import make_plan, parse_profile
 from hsi_jax.models import find_model
+from hsi_jax.models.patch_layers import PatchLayers
 from hsi_jax.train.step import train_step
 from tests.train.small_scene import BANDS, CLASSES, COLUMNS, assert_same_bits, one_step
 
@@ -41,13 +42,11 @@ def lax_convolutions(monkeypatch):
     """Puts lax's own convolution back, for a reference that shares no kernel with us."""
 
     def restore():
-        for name in ("cnn1d", "cnn2d", "cnn3d", "hybridsn"):
-            monkeypatch.setattr(
-                f"hsi_jax.models.{name}.convolve",
-                lambda lhs, rhs, *args, **kwargs: lax.conv_general_dilated(
-                    lhs, rhs, *args, **kwargs
-                ),
-            )
+        def convolve(lhs, rhs, *args, **kwargs):
+            return lax.conv_general_dilated(lhs, rhs, *args, **kwargs)
+
+        monkeypatch.setattr("hsi_jax.models.cnn1d.convolve", convolve)
+        monkeypatch.setattr(PatchLayers, "convolve", staticmethod(convolve))
 
     return restore
 
