@@ -3,6 +3,10 @@
 Float32 sums depend on the order of their terms, and training amplifies the difference. Here every
 term is scaled by a power of two and rounded to int64; integers add associatively, within a device's
 loop and across devices; only the total becomes float32 again.
+
+Between devices most numbers travel as 32 bits. The low halves of 64-bit integers add up to the low
+half of their sum, and a small sum is its low half. Terms that might add up to more are counted with
+the sum; if there is one, all 64 bits are sent after all. So the result is the same.
 """
 
 from collections.abc import Callable
@@ -13,7 +17,9 @@ import jax.numpy as jnp
 from jax import lax
 from jax.flatten_util import ravel_pytree
 
-FRACTION_BITS = 40  # resolution 2**-40 = 9e-13; sums up to 2**22 = 4e6
+FRACTION_BITS = 32  # resolution 2**-32 = 2.3e-10; sums up to 2**30 = 1e9, within 32 bits up to 0.5
+LARGE = 4096  # numbers of an array from which on it is sent as 32 bits
+_COUNTS = 2  # at the start of the sums: unsound values, and values too large for 32 bits
 
 Tree = TypeVar("Tree")
 
@@ -37,7 +43,7 @@ def exact_sum(
 
     Returns:
         A tree like term's, float32, the same on every device. All NaN if any term had a value that
-        is not finite or exceeds 2**22 / max_terms, where the integers could overflow.
+        is not finite or exceeds 2**30 / max_terms, where the integers could overflow.
     """
     return combine(accumulate(term, count, max_terms), term, axis_name)
 
@@ -46,18 +52,19 @@ def accumulate(term: Callable[[jax.Array], Tree], count: jax.Array, max_terms: i
     """The first half of `exact_sum`, without communication: this device's own sum.
 
     Returns:
-        Fixed-point sums, int64 [n + 1] (see `to_fixed`).
+        Fixed-point sums, int64 [2 + n] (see `to_fixed`).
     """
-    limit = term_limit(max_terms)
-    zeros, _ = ravel_pytree(_zeros_like(term))
+    small, large = _by_size(_zeros_like(term))
+    num_small, num_large = ravel_pytree(small)[0].size, ravel_pytree(large)[0].size
 
     def add(index, sums):
         with jax.enable_x64(False):
-            vector, _ = ravel_pytree(term(index))
-        return sums + to_fixed(vector, limit)
+            vector, _ = ravel_pytree(_by_size(term(index)))
+        return sums + to_fixed(vector, max_terms, num_small)
 
     with jax.enable_x64(True):
-        return lax.fori_loop(jnp.int32(0), count, add, jnp.zeros(zeros.size + 1, jnp.int64))
+        zeros = jnp.zeros(_COUNTS + num_small + num_large, jnp.int64)
+        return lax.fori_loop(jnp.int32(0), count, add, zeros)
 
 
 def term_limit(max_terms: int) -> float:
@@ -69,17 +76,21 @@ def combine(sums: jax.Array, term: Callable[[jax.Array], Tree], axis_name: str |
     """The second half of `exact_sum`: adds up what the devices have accumulated.
 
     Args:
-        sums: this device's own, int64 [n + 1], from `accumulate`.
+        sums: this device's own, int64 [2 + n], from `accumulate`.
         term: as for `exact_sum`; only the shapes of its tree count.
         axis_name: as for `exact_sum`.
     """
-    _, restore = ravel_pytree(_zeros_like(term))
+    parts = _by_size(_zeros_like(term))
+    _, restore = ravel_pytree(parts)
     with jax.enable_x64(True):
         if axis_name is not None:
-            sums = lax.psum(sums, axis_name)
+            sums = sum_over_devices(sums, ravel_pytree(parts[0])[0].size, axis_name)
         total = from_fixed(sums)
     # Keeps what follows in its own kernels: they must not depend on whether a psum stood here.
-    return restore(lax.optimization_barrier(total))
+    small, large = restore(lax.optimization_barrier(total))
+    return jax.tree.map(
+        lambda a, b: b if a is None else a, small, large, is_leaf=lambda leaf: leaf is None
+    )
 
 
 def _zeros_like(term: Callable[[jax.Array], Tree]) -> Tree:
@@ -87,18 +98,50 @@ def _zeros_like(term: Callable[[jax.Array], Tree]) -> Tree:
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
 
-def to_fixed(vector: jax.Array, limit: float) -> jax.Array:
-    """Float32 [n] to fixed point, int64 [n + 1]; the last entry counts values beyond the limit.
+def _by_size(tree: Tree) -> tuple[Tree, Tree]:
+    """The arrays below `LARGE` numbers, and the others, in trees with None in place of the rest."""
+    small = jax.tree.map(lambda leaf: leaf if leaf.size < LARGE else None, tree)
+    large = jax.tree.map(lambda leaf: leaf if leaf.size >= LARGE else None, tree)
+    return small, large
 
-    Call it, and `from_fixed`, within `jax.enable_x64(True)`.
+
+def to_fixed(vector: jax.Array, max_terms: int, small: int = 0) -> jax.Array:
+    """Float32 [n] to fixed point, int64 [2 + n], the counts first.
+
+    The first entry counts values that cannot be added, the second those after the first `small`
+    whose sum may not fit into 32 bits. Call it, and the functions below, within
+    `jax.enable_x64(True)`.
     """
-    sound = jnp.abs(vector) <= limit
+    sound = jnp.abs(vector) <= term_limit(max_terms)
     scaled = jnp.where(sound, vector, 0).astype(jnp.float64) * 2.0**FRACTION_BITS
-    unsound = jnp.sum(~sound, dtype=jnp.int64)
-    return jnp.append(jnp.round(scaled).astype(jnp.int64), unsound)
+    fixed = jnp.round(scaled).astype(jnp.int64)
+    wide = jnp.abs(fixed[small:]) > (2**31 - 1) // max_terms
+    counts = [jnp.sum(of, dtype=jnp.int64) for of in (~sound, wide)]
+    return jnp.concatenate([jnp.stack(counts), fixed])
+
+
+def sum_over_devices(sums: jax.Array, small: int, axis_name: str) -> jax.Array:
+    """Adds up int64 [2 + n] of all devices, exactly, sending 32 bits of most numbers.
+
+    Args:
+        sums: as of `to_fixed`.
+        small: numbers at their start that are sent whole, besides the counts.
+        axis_name: the pmapped axis, of less than 2**15 devices.
+    """
+    head, tail = sums[: _COUNTS + small], sums[_COUNTS + small :]
+    shifts = jnp.arange(0, 64, 16)
+    quarters = (head[:, None] >> shifts) & 0xFFFF  # of 16 bits, so that no carry is lost
+    low = lax.bitcast_convert_type(tail, jnp.int32)[:, 0]
+    wire = jnp.concatenate([quarters.astype(jnp.int32).ravel(), low])
+    total = lax.psum(wire, axis_name)
+    quarters, low = jnp.split(total, [quarters.size])
+    head = jnp.sum(quarters.reshape(-1, 4).astype(jnp.int64) << shifts, axis=1)
+    fits = head[1] == 0  # the same on every device
+    tail = lax.cond(fits, lambda: low.astype(jnp.int64), lambda: lax.psum(tail, axis_name))
+    return jnp.concatenate([head, tail])
 
 
 def from_fixed(sums: jax.Array) -> jax.Array:
-    """Int64 [n + 1], as `to_fixed` makes them, to float32 [n]; all NaN if any value was unsound."""
-    values = (sums[:-1].astype(jnp.float64) * 2.0**-FRACTION_BITS).astype(jnp.float32)
-    return jnp.where(sums[-1] == 0, values, jnp.nan)
+    """Int64 [2 + n], as `to_fixed` makes them, to float32 [n]; all NaN if a value was unsound."""
+    values = (sums[_COUNTS:].astype(jnp.float64) * 2.0**-FRACTION_BITS).astype(jnp.float32)
+    return jnp.where(sums[0] == 0, values, jnp.nan)

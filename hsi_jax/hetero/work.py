@@ -1,5 +1,7 @@
 """The work of each device in a step: sample ids, and how to weigh them."""
 
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,9 @@ class Work(struct.PyTreeNode):
 def deal(ids: np.ndarray, plan: Plan, room: int | None = None) -> Work:
     """Cuts a batch into microbatches and gives them to the devices in order, as the plan says.
 
+    All but the ids are the same arrays for every batch of a plan, and read-only; so a call takes as
+    long for many devices as for one.
+
     Args:
         ids: sample ids, int32 [B] with B = plan.batch_size.
         plan: shares and weights.
@@ -46,25 +51,55 @@ def deal(ids: np.ndarray, plan: Plan, room: int | None = None) -> Work:
     """
     if len(ids) != plan.batch_size:
         raise ValueError(f"{len(ids)} ids for a plan of {plan.batch_size}")
-    shape = (room or plan.microbatches, plan.microbatch_size)
-    padded = np.zeros(shape, np.int32)
-    padded.flat[: len(ids)] = ids
-    filled = np.zeros(shape, np.float32)
-    filled.flat[: len(ids)] = 1
-
-    devices = len(plan.shares)
-    count = np.array(plan.shares, np.int32)
-    first = (np.cumsum(count) - count).astype(np.int32)
-    own = np.zeros((devices, *shape), np.int32)
-    mask = np.zeros((devices, *shape), np.float32)
-    for device, (start, share) in enumerate(zip(first, count, strict=True)):
-        own[device, :share] = padded[start : start + share]
-        mask[device, :share] = filled[start : start + share]
+    room = room or plan.microbatches
+    layout = _layout(plan.shares, plan.batch_size, plan.microbatch_size, room)
     return Work(
-        ids=own,
-        mask=mask,
-        first=first,
-        count=count,
+        ids=layout.spread(np.asarray(ids, np.int32)),
+        mask=layout.mask,
+        first=layout.first,
+        count=layout.count,
         sample_weight=plan.sample_weights,
-        sample_fraction=np.full(devices, 1 / plan.batch_size, np.float32),
+        sample_fraction=layout.sample_fraction,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Layout:
+    """Where the microbatches of a batch go, whatever is in them; for the rest see `Work`.
+
+    Attributes:
+        shape: [devices, U, m].
+        devices: to which each microbatch goes, int [U].
+        rows: and to which of its rows, int [U].
+    """
+
+    shape: tuple[int, int, int]
+    devices: np.ndarray
+    rows: np.ndarray
+    mask: np.ndarray
+    first: np.ndarray
+    count: np.ndarray
+    sample_fraction: np.ndarray
+
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """One value for each sample, [B], as [devices, U, m]; padding is 0."""
+        padded = np.zeros((len(self.rows), self.shape[2]), values.dtype)
+        padded.flat[: len(values)] = values
+        spread = np.zeros(self.shape, values.dtype)
+        spread[self.devices, self.rows] = padded
+        return spread
+
+
+@lru_cache(maxsize=8)  # plans, and the batches of evaluation beside them
+def _layout(shares: tuple[int, ...], batch_size: int, microbatch_size: int, room: int) -> _Layout:
+    count = np.array(shares, np.int32)
+    first = (np.cumsum(count) - count).astype(np.int32)
+    devices = np.repeat(np.arange(len(shares)), count)
+    shape = (len(shares), room, microbatch_size)
+    fraction = np.full(len(shares), 1 / batch_size, np.float32)
+    rows = np.arange(len(devices)) - first[devices]
+    layout = _Layout(shape, devices, rows, np.empty(0), first, count, fraction)
+    layout = replace(layout, mask=layout.spread(np.ones(batch_size, np.float32)))
+    for array in (layout.mask, first, count, fraction):
+        array.flags.writeable = False  # many steps have it
+    return layout

@@ -240,7 +240,8 @@ def test_shares_come_to_within_the_dead_band_of_the_best(paces, text, cost, micr
     platform.run(truth, 20)
     best = least_step_time(truth, microbatches)
     assert step_time(truth, platform.shares) <= 1.001 * NOISE * best
-    assert platform.run(truth, 20) == 0
+    if 0 not in platform.shares:  # a device without work is tried again now and then
+        assert platform.run(truth, 20) == 0
 
 
 def test_a_change_that_is_not_drastic_needs_two_measurements_in_a_row():

@@ -179,8 +179,8 @@ def test_two_kinds_are_as_many_as_asked_for_and_mixed(devices, slow_fraction, ra
 
 
 def test_a_message_has_a_sum_for_each_value_and_one_more():
-    assert message_bytes(0) == 8
-    assert message_bytes(1000) == 8008
+    assert message_bytes(0) == 4
+    assert message_bytes(1000) == 4004
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hsi_jax.hetero.plan import make_plan
-from hsi_jax.hetero.profile import parse_profile
+from hsi_jax.hetero.profile import Device, Profile, parse_profile
 from hsi_jax.hetero.scheme import SCHEMES
 from hsi_jax.hetero.work import deal
 
@@ -59,3 +61,41 @@ def test_a_batch_of_another_size_than_planned_is_refused(number):
     plan = make_plan("balanced", parse_profile("3:1"), 64, microbatch_size=16)
     with pytest.raises(ValueError, match=f"{number} ids for a plan of 64"):
         deal(np.zeros(number, np.int32), plan)
+
+
+def steps_of_python(call):
+    """How many lines of Python a call executes."""
+    lines = 0
+
+    def count(frame, event, argument):
+        nonlocal lines
+        lines += event == "line"
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+def test_another_batch_costs_as_much_for_many_devices_as_for_one():
+    ids = np.arange(1024, dtype=np.int32)
+    lines = set()
+    for devices in (1, 4, 256):
+        profile = Profile(tuple(Device(f"device {d}", 1.0 + d % 4) for d in range(devices)))
+        plan = make_plan("balanced", profile, 1024, microbatch_size=16)
+        first, second = deal(ids, plan), deal(ids[::-1], plan)
+        for name in ("mask", "first", "count", "sample_weight", "sample_fraction"):
+            assert getattr(first, name) is getattr(second, name)
+        lines.add(steps_of_python(lambda plan=plan: deal(ids, plan)))
+    assert len(lines) == 1
+    assert lines.pop() > 5  # lines have been counted
+
+
+def test_what_batches_share_cannot_be_changed():
+    work = deal(np.arange(64), make_plan("balanced", parse_profile("3:1"), 64, 16))
+    with pytest.raises(ValueError, match="read-only"):
+        work.mask[0] = 0
