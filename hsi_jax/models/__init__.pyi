@@ -3,6 +3,7 @@ from .options import options_to_text as options_to_text
 from .options import parse_options as parse_options
 from .patch_layers import PATCH_LAYERS as PATCH_LAYERS
 from .patch_layers import Layers as Layers
+from .published import published_variables as published_variables
 from .registry import MODELS as MODELS
 from .registry import build_model as build_model
 from .registry import check_input as check_input

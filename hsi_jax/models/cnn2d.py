@@ -7,6 +7,7 @@ import jax
 from einops import rearrange
 from flax import linen as nn
 
+from hsi_jax.models.normalization import BatchNorm
 from hsi_jax.models.patch_layers import PATCH_LAYERS, Layers
 
 
@@ -43,7 +44,7 @@ class CNN2D(nn.Module):
         pixel_mask = None if mask is None else rearrange(mask, "n -> n 1 1 1")
         for layer, width in enumerate(self.features):
             x = nn.Conv(width, (3, 3), use_bias=False, conv_general_dilated=layers.convolve)(x)
-            x = nn.BatchNorm(use_running_average=not train, momentum=0.9)(x, mask=pixel_mask)
+            x = BatchNorm(use_running_average=not train)(x, mask=pixel_mask)
             x = nn.relu(x)
             if layer == 1:
                 x = layers.max_pool(x, (2, 2))

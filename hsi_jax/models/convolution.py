@@ -7,8 +7,15 @@ slower (``python -m benchmarks.convolution``). So every convolution here, forwar
 written in the fast layout (NHWC x HWIO -> NHWC) by hand. A 3-D convolution becomes a 2-D one: the
 taps of its kernel along the depth become channels, and positions along the depth become part of the
 batch. A 1x1 kernel becomes a matrix product over the pixels.
+
+The sizes are chosen for the fast kernels too (JAX 0.10.2, one core with 2 MB of second-level cache;
+`python -m benchmarks.throughput`). They are slow where a kernel is larger than the cache, as in the
+gradient of the kernel, where the output's gradient is the kernel: it is added up over parts of the
+batch. And XLA has no fast kernel for few channels: two neighbouring pixels are computed as one of
+twice the features.
 """
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -17,6 +24,8 @@ import jax.numpy as jnp
 from jax import lax
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
+FEW_CHANNELS = 16  # XLA:CPU has its fast kernel where input or output have more
+KERNEL_BYTES = 2**18  # of a part of the output's gradient
 
 
 def convolve(
@@ -86,6 +95,8 @@ def _convolve_1d(lhs, rhs, strides, padding, dilation, precision):
 def _convolve_2d(lhs, rhs, strides, padding, dilation, precision) -> jax.Array:
     if rhs.shape[:2] == (1, 1) and padding == ((0, 0), (0, 0)):
         return _multiply(lhs, rhs, strides, precision)
+    if rhs.shape[:2] == lhs.shape[1:3] and padding == ((0, 0), (0, 0)) and dilation == (1, 1):
+        return jnp.einsum("nhwi,hwio->no", lhs, rhs, precision=precision)[:, None, None]
     return _convolve_window(lhs, rhs, strides, padding, dilation, precision)
 
 
@@ -98,9 +109,30 @@ def _multiply(lhs, rhs, strides, precision):
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
 def _convolve_window(lhs, rhs, strides, padding, dilation, precision) -> jax.Array:
+    if strides == dilation == (1, 1):
+        return _slide(lhs, rhs, padding, precision)
     return lax.conv_general_dilated(
         lhs, rhs, strides, padding, None, dilation, LAYOUT, precision=precision
     )
+
+
+def _slide(lhs, rhs, padding, precision):
+    """The convolution without strides and dilation."""
+    _, width, channels, features = rhs.shape
+    columns = lhs.shape[2] + sum(padding[1]) - width + 1
+    if max(channels, features) > FEW_CHANNELS and not any(map(any, padding)) and columns >= 8:
+        # XLA's kernel is up to eight times faster where there is some padding.
+        return _slide(lhs, rhs, ((0, 0), (0, 1)), precision)[:, :, :columns]
+    if max(channels, features) > FEW_CHANNELS or columns % 2:
+        return lax.conv_general_dilated(
+            lhs, rhs, (1, 1), padding, None, None, LAYOUT, precision=precision
+        )
+    # A window that is one pixel wider gives the features of two neighbouring pixels.
+    pair = [jnp.pad(rhs, ((0, 0), sides, (0, 0), (0, 0))) for sides in ((0, 1), (1, 0))]
+    out = lax.conv_general_dilated(
+        lhs, jnp.concatenate(pair, 3), (1, 2), padding, None, None, LAYOUT, precision=precision
+    )
+    return out.reshape(*out.shape[:2], columns, features)
 
 
 def _convolve_window_forward(lhs, rhs, strides, padding, dilation, precision):
@@ -124,30 +156,63 @@ def _lhs_gradient(lhs_shape, rhs, grad, strides, padding, dilation, precision):
         low = reach - padding[axis][0]
         pads.append((low, lhs_shape[1 + axis] + reach - low - spread))
     flipped = jnp.swapaxes(jnp.flip(rhs, (0, 1)), 2, 3)
+    if strides == dilation == (1, 1):
+        return _slide(grad, flipped, pads, precision)
     return lax.conv_general_dilated(
         grad, flipped, (1, 1), pads, strides, dilation, LAYOUT, precision=precision
     )
 
 
 def _rhs_gradient(lhs, rhs_shape, grad, strides, padding, dilation, precision):
-    """The input convolved with the output's gradient, with channels and batch exchanged."""
+    """The input convolved with the output's gradient, with channels and batch exchanged.
+
+    It is added up over parts of the batch, whose gradients the cache holds.
+    """
     pads = []
     for axis in (0, 1):
         reach = dilation[axis] * (rhs_shape[axis] - 1)
         spread = (grad.shape[1 + axis] - 1) * strides[axis] + 1
         low = padding[axis][0]
         pads.append((low, reach + spread - lhs.shape[1 + axis] - low))
-    out = lax.conv_general_dilated(
-        jnp.transpose(lhs, (3, 1, 2, 0)),
-        jnp.transpose(grad, (1, 2, 0, 3)),
-        dilation,
-        pads,
-        None,
-        strides,
-        LAYOUT,
-        precision=precision,
-    )
-    return jnp.transpose(out, (1, 2, 0, 3))
+    batch, features = grad.shape[0], grad.shape[-1]
+    part = _part_size(batch, grad.size // max(batch, 1) * grad.dtype.itemsize)
+
+    def gradient(lhs, grad):
+        sides = pads
+        if max(part, features) <= FEW_CHANNELS:  # XLA's kernel for them is slow to pad
+            zero = jnp.zeros((), lhs.dtype)
+            lhs = lax.pad(lhs, zero, [(0, 0, 0), *((*pad, 0) for pad in pads), (0, 0, 0)])
+            sides = [(0, 0), (0, 0)]
+        return lax.conv_general_dilated(
+            jnp.transpose(lhs, (3, 1, 2, 0)),
+            jnp.transpose(grad, (1, 2, 0, 3)),
+            dilation,
+            sides,
+            None,
+            strides,
+            LAYOUT,
+            precision=precision,
+        )
+
+    if part == batch:
+        return jnp.transpose(gradient(lhs, grad), (1, 2, 0, 3))
+    zeros = ((0, -batch % part), (0, 0), (0, 0), (0, 0))
+    lhs, grad = jnp.pad(lhs, zeros), jnp.pad(grad, zeros)
+
+    def add(index, total):
+        parts = (lax.dynamic_slice_in_dim(x, index * part, part) for x in (lhs, grad))
+        return total + gradient(*parts)
+
+    total = jnp.zeros((lhs.shape[-1], *rhs_shape[:2], features), lhs.dtype)
+    return jnp.transpose(lax.fori_loop(0, len(lhs) // part, add, total), (1, 2, 0, 3))
+
+
+def _part_size(batch: int, sample_bytes: int) -> int:
+    """The whole batch, or a power of two of samples that takes at most `KERNEL_BYTES`, if any."""
+    if batch * sample_bytes <= KERNEL_BYTES:
+        return batch
+    most = max(KERNEL_BYTES // max(sample_bytes, 1), 1)
+    return 2 ** (most.bit_length() - 1)
 
 
 _convolve_window.defvjp(_convolve_window_forward, _convolve_window_backward)
@@ -157,6 +222,9 @@ def _convolve_3d(lhs, rhs, strides, padding, dilation, precision):
     """A 2-D convolution; depth, the first spatial dimension, goes into channels and batch."""
     batch, _, height, width, channels = lhs.shape
     taps, *window, _, features = rhs.shape
+    plain = strides[1:] == dilation[1:] == (1, 1) and padding[1:] == ((0, 0), (0, 0))
+    if plain and height * width <= 3 * math.prod(window):
+        return _convolve_depth(lhs, rhs, strides, padding, dilation, precision)
     lhs = jnp.pad(lhs, ((0, 0), padding[0], (0, 0), (0, 0), (0, 0)))
     depth = (lhs.shape[1] - dilation[0] * (taps - 1) - 1) // strides[0] + 1
     reach = (depth - 1) * strides[0] + 1
@@ -166,6 +234,21 @@ def _convolve_3d(lhs, rhs, strides, padding, dilation, precision):
     kernel = jnp.moveaxis(rhs, 0, 2).reshape(*window, taps * channels, features)
     out = _convolve_2d(folded, kernel, strides[1:], padding[1:], dilation[1:], precision)
     return out.reshape(batch, depth, *out.shape[1:])
+
+
+def _convolve_depth(lhs, rhs, strides, padding, dilation, precision):
+    """A 1-D convolution along the depth; all pixels of a small map go into channels."""
+    height, width = lhs.shape[2:4]
+    rows, columns = height - rhs.shape[1] + 1, width - rhs.shape[2] + 1
+    places = [
+        jnp.pad(rhs, ((0, 0), (i, rows - 1 - i), (j, columns - 1 - j), (0, 0), (0, 0)))
+        for i in range(rows)
+        for j in range(columns)
+    ]
+    kernel = jnp.stack(places, 4).reshape(rhs.shape[0], -1, len(places) * rhs.shape[-1])
+    lhs = lhs.reshape(*lhs.shape[:2], -1)
+    out = _convolve_1d(lhs, kernel, strides[:1], padding[:1], dilation[:1], precision)
+    return out.reshape(*out.shape[:2], rows, columns, rhs.shape[-1])
 
 
 _CONVOLVE = {1: _convolve_1d, 2: _convolve_2d, 3: _convolve_3d}

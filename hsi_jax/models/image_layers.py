@@ -6,6 +6,7 @@ import jax
 from flax import linen as nn
 
 from hsi_jax.models.convolution import convolve
+from hsi_jax.models.normalization import BatchNorm
 from hsi_jax.models.pooling import max_pool
 
 # The type of activations; parameters, statistics and logits are float32 in any case.
@@ -31,11 +32,9 @@ def conv(features: int, window: int, stride: int = 1, dtype: DType = "float32") 
     )
 
 
-def norm(train: bool, dtype: DType, scale_init=nn.initializers.ones) -> nn.BatchNorm:
+def norm(train: bool, dtype: DType, scale_init=nn.initializers.ones) -> BatchNorm:
     """Batch normalisation; call it with the mask of samples, [batch, 1, 1, 1]."""
-    return nn.BatchNorm(
-        use_running_average=not train, momentum=0.9, dtype=dtype, scale_init=scale_init
-    )
+    return BatchNorm(not train, dtype=dtype, scale_init=scale_init)
 
 
 class Stem(nn.Module):

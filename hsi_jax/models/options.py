@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from hsi_jax.errors import InputError
-from hsi_jax.models.registry import MODELS, find_model
+from hsi_jax.models.registry import MODELS, find_model, find_trait
 
 _NO_OPTIONS = {"num_classes", "parent", "name"}  # fields that every module has
 _NOT_LITERAL = (SyntaxError, TypeError, ValueError, RecursionError, MemoryError)
@@ -39,8 +39,9 @@ def parse_options(name: str, text: str) -> dict[str, Any]:
 
 
 def default_options(name: str) -> dict[str, Any]:
-    """The options of a model of `MODELS` with their defaults."""
-    return {f.name: f.default for f in _fields(name) if f.name not in _NO_OPTIONS}
+    """The options of a model of `MODELS` with their defaults, without those that its fit finds."""
+    hidden = {*_NO_OPTIONS, *find_trait(name, "found_by_fit")}
+    return {f.name: f.default for f in _fields(name) if f.name not in hidden}
 
 
 def options_to_text(options: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Pooling with fast gradients: XLA:CPU's gradient of ``nn.max_pool`` is slow."""
 
-from collections.abc import Callable
 from functools import reduce
+from itertools import chain, product
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from hsi_jax.errors import InputError
 
 
+@jax.named_scope("max_pool")
 def max_pool(
     x: jax.Array,
     window: tuple[int, ...],
@@ -33,7 +34,7 @@ def max_pool(
     """
     strides = strides or window
     if strides == window and padding == 0:
-        return _reduce_windows(x, window, jnp.max)
+        return _max_windows(_split_windows(x, window))
     if padding:
         spatial = ((padding, padding),) * len(window)
         x = jnp.pad(x, ((0, 0), *spatial, (0, 0)), constant_values=-jnp.inf)
@@ -58,22 +59,48 @@ def mean_pool(x: jax.Array, window: tuple[int, ...]) -> jax.Array:
     Raises:
         InputError: if there is no whole window.
     """
-    return _reduce_windows(x, window, jnp.mean)
+    return jnp.mean(_split_windows(x, window), axis=tuple(range(2, 2 + 2 * len(window), 2)))
 
 
-def _reduce_windows(
-    x: jax.Array, window: tuple[int, ...], reduction: Callable[..., jax.Array]
-) -> jax.Array:
-    """Splits each spatial dimension into windows and reduces each window."""
+def _split_windows(x: jax.Array, window: tuple[int, ...]) -> jax.Array:
+    """Splits each spatial dimension in two, [..., whole windows, size of the window, ...]."""
     shape = [x.shape[0]]
-    reduced = []
     for axis, size in enumerate(window, start=1):
         whole = x.shape[axis] // size
         _check_size(x.shape[axis], size)
         x = jax.lax.slice_in_dim(x, 0, whole * size, axis=axis)
         shape += [whole, size]
-        reduced.append(len(shape) - 1)
-    return reduction(x.reshape(*shape, x.shape[-1]), axis=tuple(reduced))
+    return x.reshape(*shape, x.shape[-1])
+
+
+@jax.custom_vjp
+def _max_windows(x: jax.Array) -> jax.Array:
+    """The maxima of what `_split_windows` returns."""
+    return reduce(jnp.maximum, _entries(x))
+
+
+def _max_windows_forward(x):
+    maxima = _max_windows(x)
+    return maxima, (x, maxima)
+
+
+def _max_windows_backward(residuals, grad):
+    x, maxima = residuals
+    # Compared entry by entry: XLA:CPU is slow to reduce the windows of a comparison.
+    share = grad / reduce(jnp.add, [(entry == maxima).astype(x.dtype) for entry in _entries(x)])
+    sizes = tuple(range(2, x.ndim - 1, 2))
+    maxima, share = (jnp.expand_dims(array, sizes) for array in (maxima, share))
+    return (jnp.where(x == maxima, share, 0),)
+
+
+_max_windows.defvjp(_max_windows_forward, _max_windows_backward)
+
+
+def _entries(x: jax.Array) -> list[jax.Array]:
+    """The first entry of every window, the second of every window, and so on."""
+    every = slice(None)
+    places = product(*(range(size) for size in x.shape[2:-1:2]))
+    return [x[(every, *chain(*((every, at) for at in place)))] for place in places]
 
 
 def _check_size(size: int, window: int) -> None:

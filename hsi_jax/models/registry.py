@@ -16,6 +16,14 @@ MODELS = {
     "cnn2d": "hsi_jax.models.cnn2d:CNN2D",
     "cnn3d": "hsi_jax.models.cnn3d:CNN3D",
     "hybridsn": "hsi_jax.models.hybridsn:HybridSN",
+    "ssrn": "hsi_jax.models.ssrn:SSRN",
+    "dbda": "hsi_jax.models.dbda:DBDA",
+    "spectralformer": "hsi_jax.models.spectralformer:SpectralFormer",
+    "ssftt": "hsi_jax.models.ssftt:SSFTT",
+    "gaht": "hsi_jax.models.gaht:GAHT",
+    "mamba": "hsi_jax.models.mamba:PatchMamba",
+    "svm": "hsi_jax.models.svm:SVM",
+    "random_forest": "hsi_jax.models.random_forest:RandomForest",
     "resnet18": "hsi_jax.models.resnet:ResNet18",
     "resnet20": "hsi_jax.models.resnet:ResNet20",
     "resnet34": "hsi_jax.models.resnet:ResNet34",
@@ -34,6 +42,8 @@ TRAITS = {
     "default_patch_size": 11,
     "default_components": 0,  # principal components; 0 is all bands
     "one_pass": False,  # whether it can be called with the layers of whole tiles
+    "by_steps": True,  # whether it is trained by steps, not fitted by scikit-learn
+    "found_by_fit": (),  # options that such a fit finds
 }
 
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
 
+from hsi_jax.models import convolution
 from hsi_jax.models.convolution import convolve
 
 LAYOUTS = {1: ("NHC", "HIO", "NHC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NDHWC", "DHWIO", "NDHWC")}
@@ -37,11 +38,11 @@ def assert_close(actual, expected):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5 * scale)
 
 
-def check(size, kernel, strides, padding, dilation):
+def check(size, kernel, strides, padding, dilation, *, batch=2, channels=3, features=4):
     dims = len(size)
     rng = np.random.default_rng(0)
-    lhs = rng.normal(size=(2, *size, 3)).astype(np.float32)
-    rhs = rng.normal(size=(*kernel, 3, 4)).astype(np.float32)
+    lhs = rng.normal(size=(batch, *size, channels)).astype(np.float32)
+    rhs = rng.normal(size=(*kernel, channels, features)).astype(np.float32)
 
     def ours(lhs, rhs):
         return convolve(lhs, rhs, strides, padding, rhs_dilation=dilation)
@@ -118,6 +119,26 @@ def convolutions(draw):
 @settings(max_examples=10)
 def test_any_convolution(convolution):
     check(*convolution)
+
+
+@pytest.mark.parametrize("batch", [3, 4, 5])
+@pytest.mark.parametrize("strides", [(1, 1), (2, 1)])
+def test_the_kernels_gradient_in_parts_of_the_batch(batch, strides, monkeypatch):
+    monkeypatch.setattr(convolution, "KERNEL_BYTES", 2 * 4 * 6 * 5 * 4)  # at most two samples
+    check((6, 5), (3, 2), strides, "SAME", (1, 1), batch=batch)
+
+
+@pytest.mark.parametrize("channels", [15, 16, 17])
+@pytest.mark.parametrize("columns", [9, 10, 11])
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+def test_few_and_many_channels(channels, columns, padding):
+    check((5, columns), (3, 3), (1, 1), padding, (1, 1), channels=channels)
+
+
+@pytest.mark.parametrize("rows", [3, 4, 5])
+@pytest.mark.parametrize("strides", [(1, 1, 1), (2, 1, 1), (1, 2, 1)])
+def test_small_maps_in_three_dimensions(rows, strides):
+    check((7, rows, 3), (3, 3, 3), strides, ((1, 1), (0, 0), (0, 0)), (1, 1, 1))
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])

@@ -14,18 +14,35 @@ from hsi_jax.models import (
     find_model,
     find_trait,
 )
+from tests.models.narrow import NARROW
 
 NUM_CLASSES = 5
 KINDS = ("patch", "image")
+BASELINES = ("svm", "random_forest")
 MIN_SIZES = {  # patch size and bands; the networks for images are in test_image_networks.py
     "mlp": (1, 1),
     "cnn1d": (1, 1),
     "cnn2d": (3, 1),
     "cnn3d": (5, 3),
     "hybridsn": (9, 13),
+    "ssrn": (3, 7),
+    "dbda": (1, 7),
+    "spectralformer": (1, 1),
+    "ssftt": (5, 3),
+    "gaht": (1, 1),
+    "mamba": (1, 1),
 }
-SMALL = MIN_SIZES | {"mlp": (3, 4), "cnn1d": (1, 20), "cnn2d": (5, 3)}
-WITH_DROPOUT = {"mlp", "hybridsn"}
+SMALL = MIN_SIZES | {
+    "mlp": (3, 4),
+    "cnn1d": (1, 20),
+    "cnn2d": (5, 3),
+    "ssrn": (5, 9),
+    "dbda": (3, 9),
+    "spectralformer": (3, 6),
+    "gaht": (3, 6),
+    "mamba": (3, 6),
+}
+WITH_DROPOUT = {"mlp", "hybridsn", "ssrn", "dbda", "spectralformer", "ssftt", "mamba"}
 
 
 @pytest.fixture(params=MIN_SIZES)
@@ -35,7 +52,7 @@ def name(request):
 
 @cache
 def initialized(name, patch_size, bands):
-    module = find_model(name)(num_classes=NUM_CLASSES)
+    module = find_model(name)(num_classes=NUM_CLASSES, **NARROW.get(name, {}))
     zeros = jnp.zeros((1, patch_size, patch_size, bands))
     # This generator compiles several times faster than the default one.
     key = jax.random.key(0, impl="rbg")
@@ -192,12 +209,14 @@ def test_an_unknown_model_is_answered_with_those_there_are():
 
 def test_the_models_say_what_they_take():
     takes = {kind: {n for n in MODELS if kind in find_trait(n, "kinds")} for kind in KINDS}
-    assert takes["patch"] == set(MIN_SIZES)
-    assert takes["image"] == (set(MODELS) - set(MIN_SIZES)) | {"cnn2d"}
+    assert takes["patch"] == {*MIN_SIZES, *BASELINES}
+    assert takes["image"] == (set(MODELS) - {*MIN_SIZES, *BASELINES}) | {"cnn2d"}
 
 
 def test_a_model_for_the_other_kind_is_refused_with_those_that_fit():
-    with pytest.raises(InputError, match=r"`model`=vgg16 .* mlp, cnn1d, cnn2d, cnn3d, hybridsn$"):
+    with pytest.raises(
+        InputError, match=f"`model`=vgg16 .* {', '.join([*MIN_SIZES, *BASELINES])}$"
+    ):
         check_kind("vgg16", "patch")
     with pytest.raises(InputError, match="`model`=vgg16"):
         check_input("vgg16", 64, 3)
