@@ -35,9 +35,10 @@ def orient(
 ) -> Oriented:
     """Brings the axes of a cube and of its labels into order.
 
-    A cube of two axes is a list of pixels, [pixels, bands], whose labels are a list as well. Labels
-    may have an axis of length 1 too many, or be one-hot: one layer of 0 and 1 for each class, of
-    which the first becomes the id 1; a pixel without a 1 becomes 0.
+    A cube of two axes is a list of pixels, [pixels, bands], whose labels are a list as well. Of
+    four axes the first or the last has the length 1, and is left out. Labels may have an axis of
+    length 1 too many, or be one-hot: one layer of 0 and 1 for each class, of which the first
+    becomes the id 1; a pixel without a 1 becomes 0.
 
     Args:
         cube: real numbers, of three axes or two.
@@ -50,10 +51,17 @@ def orient(
         InputError: if they are no such arrays, or do not fit each other.
     """
     _check_numbers("cube", cube, "iuf", source)
+    cube = _of_three_axes(cube)
     if label_ids is not None:
         _check_numbers("label map", label_ids, "biuf", source)
+        label_ids = _of_three_axes(label_ids)
     if cube.ndim == 2 and (label_ids is None or _is_list(label_ids)):
         return _orient_list(cube, label_ids, band_axis, source)
+    if cube.ndim == 2 and label_ids is not None and label_ids.ndim == 3:
+        raise InputError(
+            f"The cube of {source} has shape {cube.shape}, and the label map has shape "
+            f"{label_ids.shape}; if they are swapped, give each for the other."
+        )
     if cube.ndim != 3 or 0 in cube.shape:
         raise InputError(
             f"The cube of {source} has shape {cube.shape}; give [rows, columns, bands], or a list "
@@ -72,6 +80,11 @@ def orient(
         remarks = [
             f"The labels {label_ids.shape} are one-hot; their layers are the classes 1 to {layers}."
         ]
+        if chosen[0].read(label_ids).all():
+            remarks.append(
+                "Every pixel has a class; if the first layer means that it has none, "
+                "`unlabelled`=1."
+            )
     if band_axis is None and axis != 2:
         remarks.append(
             f"The axes of the cube {cube.shape} are {_NAMES[axis]} (`band_axis`={axis})."
@@ -123,6 +136,13 @@ def _from_one_hot(labels: np.ndarray, axis: int) -> np.ndarray:
     return np.where(labels.any(axis), layer + 1, 0)
 
 
+def _of_three_axes(array: np.ndarray) -> np.ndarray:
+    """An array without a fourth axis of length 1, which batches of one scene have."""
+    if array.ndim == 4 and array.shape[0] == 1:
+        return array[0]
+    return array[..., 0] if array.ndim == 4 and array.shape[3] == 1 else array
+
+
 def _is_list(labels: np.ndarray) -> bool:
     return labels.size == max(labels.shape, default=0)
 
@@ -150,6 +170,7 @@ def _orient_list(
 def _check_numbers(what: str, array: np.ndarray, kinds: str, source: str) -> None:
     if array.dtype.kind not in kinds:
         names = {"O": "Python objects", "U": "text", "S": "text", "c": "complex numbers"}
+        names["b"] = "true and false"
         held = names.get(array.dtype.kind, "something else")
         raise InputError(
             f"The {what} of {source} holds {held} (dtype {array.dtype}); give real numbers."
@@ -181,6 +202,11 @@ def _misfit(
     if labels.size == rows * columns:
         return (
             f"{start}: the labels are a list, whose order of pixels is not known; give a map of "
+            f"{rows} rows and {columns} columns."
+        )
+    if labels.shape in ((rows, columns, 3), (rows, columns, 4)) and labels.dtype == np.uint8:
+        return (
+            f"{start}, which looks like a picture in colours; give one class id for each pixel, "
             f"{rows} rows and {columns} columns."
         )
     layers = [

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from hsi_jax.data.bands import check_some_left, constant_bands, dropped_bands
-from hsi_jax.data.nodata import check_finite, find_fill_values, find_nodata, format_value
+from hsi_jax.data.nodata import (
+    check_finite,
+    find_fill_values,
+    find_nodata,
+    format_value,
+    nodata_text,
+)
+from hsi_jax.data.precision import check_precision
 from hsi_jax.data.reading import CONSTANT, Reading, bands_to_text
 from hsi_jax.errors import InputError
 
@@ -58,7 +65,7 @@ class SoundCube:
         if bad:
             remarks.append(
                 f"The file declares the bands {bands_to_text(bad)} (counted from 0) as bad; "
-                f"`drop_bands`=bad leaves them out."
+                f"`drop_bands`={reading.dropping(['bad'])} leaves them out."
             )
         nodata, sentences = _mask(numbers, reading.nodata, nodata, source)
         has_data = np.ones(numbers.shape[:2], bool) if nodata is None else ~nodata
@@ -69,30 +76,38 @@ class SoundCube:
         elif constant:
             sentences.append(
                 f"The bands {bands_to_text(kept[constant].tolist())} (counted from 0) have one "
-                f"value in all pixels; `drop_bands`={CONSTANT} leaves them out."
+                f"value in all pixels; `drop_bands`={reading.dropping([CONSTANT])} leaves them out."
             )
-        check_finite(numbers, has_data, source, kept)
+        check_finite(numbers, has_data, source, kept, reading)
+        sentences += check_precision(numbers, has_data, source, kept)
         return cls(numbers, nodata, tuple(kept.tolist()), (*remarks, *sentences))
 
     def look_for_fill_values(
-        self, labelled: np.ndarray | None, keep: bool, source: str
+        self, labelled: np.ndarray | None, reading: Reading, source: str
     ) -> tuple[str, ...]:
         """Says which values look like "no data", a sentence each.
 
         Args:
             labelled: bool [rows, columns], or None.
-            keep: whether to go on even where they would spoil the scaling.
+            reading: which values are declared, and whether to go on even where others would spoil
+                the scaling.
             source: where the cube comes from, for messages.
 
         Raises:
-            InputError: if they would spoil the scaling.
+            InputError: if they would spoil the scaling, or if there are labels but one value alone.
         """
         has_data = np.ones(self.numbers.shape[:2], bool) if self.nodata is None else ~self.nodata
         ignored = constant_bands(self.numbers, has_data)
+        if labelled is not None and len(ignored) == self.numbers.shape[2]:
+            example = format_value(float(self.numbers[has_data][0, 0]))
+            raise InputError(
+                f"All pixels of the cube of {source} have one and the same spectrum, from which no "
+                f"class can be learnt (the first value is {example}); check the file."
+            )
         found = find_fill_values(self.numbers, has_data, labelled, ignored)
         spoiling = [fill for fill in found if fill.spoils]
-        if spoiling and not keep:
-            values = ",".join(format_value(fill.value) for fill in spoiling)
+        if spoiling and not reading.keep_fill_values:
+            values = nodata_text(reading, [fill.value for fill in spoiling])
             raise InputError(
                 f"The cube of {source} has {', '.join(map(str, spoiling))} "
                 f"({sum(fill.labelled for fill in spoiling)} of them labelled), far outside its "
@@ -102,7 +117,7 @@ class SoundCube:
             )
         return tuple(
             f"The cube has {fill} ({fill.labelled} of them labelled), which are taken as data; "
-            f"`nodata`={format_value(fill.value)} leaves them out."
+            f"`nodata`={nodata_text(reading, [fill.value])} leaves them out."
             for fill in found
         )
 

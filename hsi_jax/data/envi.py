@@ -52,8 +52,9 @@ def data_file(path: Path) -> Path:
         headers = (f"{path.name}{HEADER_SUFFIX}".lower(), f"{path.stem}{HEADER_SUFFIX}".lower())
         if not any(entry.name.lower() in headers for entry in path.parent.iterdir()):
             raise InputError(
-                f"{path} is no .mat, .npy, .npz or GeoTIFF file (.tif), and there is no header "
-                f"{path.stem}{HEADER_SUFFIX} beside it, as ENVI files have; give a file of these."
+                f"{path} is no .mat, .npy, .npz, .h5 or GeoTIFF file (.tif), and there is no "
+                f"header {path.stem}{HEADER_SUFFIX} beside it, as ENVI files have; give a file of "
+                f"these."
             )
         return path
     names = [f"{path.stem}{suffix}".lower() for suffix in _DATA_SUFFIXES]

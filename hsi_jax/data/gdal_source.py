@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from hsi_jax.data import envi
+from hsi_jax.data.content import remedy
 from hsi_jax.data.grid import corners, shift_in_pixels
 from hsi_jax.data.raster_source import RasterSource
 from hsi_jax.data.wavelengths import to_nanometres
@@ -21,6 +22,7 @@ from hsi_jax.errors import InputError
 
 _TIFF_SUFFIXES = (".tif", ".tiff")
 _CACHE_BYTES = 64 * 2**20  # GDAL would take a twentieth of the memory
+_MAX_BANDS = 10_000  # each takes GDAL's time and memory, even where it has no pixels
 _MAX_SHIFT = 0.01  # pixels by which grids may differ
 
 
@@ -129,12 +131,17 @@ def _open(path: Path) -> _Part:
         dataset = rasterio.open(path, driver=driver)
         if driver == "ENVI":
             header = envi.read_header(path, dataset)
+    if dataset.count > _MAX_BANDS:
+        raise InputError(
+            f"{path} claims {dataset.count} bands, more than {_MAX_BANDS}; if it is damaged, copy "
+            f"or download it again, and else divide it."
+        )
     if dataset.transform.is_degenerate:
         raise InputError(f"{path} has a georeference in which pixels have no area; correct it.")
     if dataset.subdatasets:
         raise InputError(
-            f"{path} holds {len(dataset.subdatasets)} images one after the other; save them as "
-            f"bands of one image, or each in its own file."
+            f"{path} holds {len(dataset.subdatasets)} images one after the other; save each in its "
+            f"own file, or all as one array of a .npy (tifffile reads them so)."
         )
     for dtype in dataset.dtypes:
         if np.dtype(_plain(dtype)).kind not in "iuf":
@@ -164,8 +171,7 @@ def _explained(path: Path):
     except Exception as error:
         cause = error.__cause__ or error
         raise InputError(
-            f"{path} cannot be read ({type(error).__name__}: {cause}); if it is damaged, copy or "
-            f"download it again."
+            f"{path} cannot be read ({type(error).__name__}: {cause}); {remedy(path)}."
         ) from error
 
 

@@ -1,6 +1,7 @@
 """Arrays of HDF5 files: of MATLAB 7.3, with its structs and cells, or written by other programs."""
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from hsi_jax.data.stored_array import MAX_DEPTH, MAX_PARTS, StoredArray, dense, indexed
 
 _WORDS = {"char": "text", "string": "text", "function_handle": "function"}  # classes of MATLAB
+_NUMBERS = re.compile(r"|double|single|logical|u?int(8|16|32|64)")  # "" where there is no class
 
 
 def list_arrays(file: Any) -> Iterator[StoredArray]:
@@ -39,7 +41,12 @@ def _own(group: Any, name: str) -> Any:
     import h5py
 
     link = group.get(name, getlink=True)
-    return None if isinstance(link, h5py.ExternalLink) else group.get(name)
+    if isinstance(link, h5py.ExternalLink):
+        return None
+    try:
+        return group.get(name)
+    except RuntimeError:  # links that lead to each other in a circle
+        return None
 
 
 def _matlab_class(item: Any) -> str:
@@ -51,13 +58,17 @@ class _Walk:
     def __init__(self, file: Any, reverse: bool):
         self._file, self._reverse = file, reverse
         self._room = MAX_PARTS
+        self._within: list[Any] = []  # groups, each in the one before
 
     def list(self, item: Any, path: str, depth: int) -> Iterator[StoredArray]:
         import h5py
 
         self._room -= 1
         if isinstance(item, h5py.Group):
-            yield from self._list_group(item, path, depth)
+            if item not in self._within:  # else it holds itself
+                self._within.append(item)
+                yield from self._list_group(item, path, depth)
+                self._within.pop()
         elif isinstance(item, h5py.Dataset) and _holds_references(item):
             yield from self._list_cell(item, path, depth)
         elif isinstance(item, h5py.Dataset):
@@ -101,8 +112,8 @@ class _Walk:
         shape, dtype = self._shape(item), item.dtype
         if item.external or item.is_virtual:
             return StoredArray(path, "in another file", shape)
-        if kind in _WORDS or "MATLAB_object_decode" in item.attrs:
-            return StoredArray(path, _WORDS.get(kind, kind), shape)
+        if not _NUMBERS.fullmatch(kind) or "MATLAB_object_decode" in item.attrs:
+            return StoredArray(path, _WORDS.get(kind, kind or "object"), shape)
         if dtype.kind not in "biuf":
             return StoredArray(path, _kind_of(dtype), shape)
         logical = kind == "logical" or dtype.kind == "b"
@@ -133,6 +144,8 @@ def _is_struct_array(dataset: Any) -> bool:
 def _kind_of(dtype: np.dtype) -> str:
     if dtype.names == ("real", "imag") or dtype.kind == "c":
         return "complex"
+    if dtype.kind == "O" and _h5py().check_string_dtype(dtype) is None:
+        return "lists"
     return "text" if dtype.kind in "SUO" else "table" if dtype.names else "other"
 
 

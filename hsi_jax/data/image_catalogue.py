@@ -6,6 +6,10 @@ from pathlib import Path
 
 from hsi_jax.errors import InputError
 
+# Names of sets that are not in the catalogue.
+TFDS_PREFIX = "tfds:"  # before the name of any set of TFDS
+FOLDER = "folder"  # of pictures
+
 AITLAS = "AiTLAS Benchmark Arena, doi:10.1016/j.isprsjprs.2023.01.014: 60/20/20, stratified"
 
 

@@ -5,15 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from hsi_jax.data.image_archive import ImageArchive
-from hsi_jax.data.image_catalogue import IMAGE_CATALOGUE, ImageSetInfo
+from hsi_jax.data.image_catalogue import FOLDER, IMAGE_CATALOGUE, TFDS_PREFIX, ImageSetInfo
 from hsi_jax.data.image_folder import folder_image_set
 from hsi_jax.data.image_set import ImageSet
 from hsi_jax.data.tfds_images import tfds_image_set
 from hsi_jax.data.tfds_store import find_builder, prepare
 from hsi_jax.errors import InputError
-
-TFDS_PREFIX = "tfds:"
-FOLDER = "folder"
 
 
 def load_image_set(
@@ -39,6 +36,8 @@ def load_image_set(
         raise InputError(f"`image_size`={image_size}: give 1 or more pixels")
     size = None if image_size is None else (image_size, image_size)
     folder = None if data_dir is None else Path(data_dir)
+    if folder is not None and folder.is_file() and name == FOLDER:
+        raise InputError(f"`data_dir`={folder} is a file; give the folder of the classes.")
     if folder is not None and not folder.is_dir():
         raise InputError(f"There is no data folder {folder}; create it or give another `data_dir`.")
     if name == FOLDER:

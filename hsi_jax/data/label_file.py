@@ -1,6 +1,6 @@
 """Labels of a scene from a file: a map of class ids, or polygons and points."""
 
-import contextlib
+import itertools
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,25 +75,20 @@ def read_labels(
         raise InputError(
             f"`{name}` goes with polygons or points, and {path} has none; leave it out"
         )
-    labels = _read_map(path, variable, cube.array.shape)
+    shape = cube.array.shape
+    is_list = len(shape) == 2
+    labels = read_raster(
+        path,
+        variable,
+        ndim=(1, 2, 3, 4) if is_list else (2, 3, 1, 4),  # one-hot, or with an axis too many
+        argument="labels_variable",
+        sizes=shape if is_list else [math.prod(pair) for pair in itertools.combinations(shape, 2)],
+    )
     _check_position(labels, cube, str(path))
     names = dict(labels.class_names or {})
     if names.get(0, "").casefold() in _NO_CLASS:
         del names[0]  # else 0 would be a class, because it has a name
     return LabelFile(labels.array, labels.nodata_values, names)
-
-
-def _read_map(path: str | Path, variable: str | None, cube: tuple[int, ...]) -> Raster:
-    """A map, or else an array that may be one with an axis too many, one-hot, or a list."""
-    try:
-        return read_raster(path, variable, ndim=2, argument="labels_variable")
-    except InputError as error:
-        for ndim in (3, 1):
-            with contextlib.suppress(InputError):
-                found = read_raster(path, variable, ndim=ndim, argument="labels_variable")
-                if ndim == 3 or found.array.size in cube or found.array.size == math.prod(cube[:2]):
-                    return found
-        raise error
 
 
 def _check_position(labels: Raster, cube: Raster, source: str) -> None:

@@ -3,8 +3,9 @@
 The rule, where nobody says it: 0 is unlabelled. NaN, ids below 0 and ids that the file declares as
 "no data" are unlabelled as well, and it is said so; where 0 stands beside them, it may be a class,
 so that is asked. Asked about is also an id above 0 that looks like "no data": the largest number of
-an integer type, or 99, 999 and so on where they lie far from the others. Any other id far from the
-others is named, and is a class.
+an integer type; 99, 999 and so on where they lie far from the others; and an id that lies alone far
+from the others where nothing else is unlabelled. Any other id far from the others is named, and is
+a class.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,10 +17,12 @@ from hsi_jax.errors import InputError
 
 UNLABELLED = -1  # class index of a pixel without a class
 
-_LARGEST = (255, 32767, 65535, 2**31 - 1, 2**32 - 1)  # of integer types
+_LARGEST = (255, 32767, 65535, 2**31 - 1, 2**32 - 1, 2**63 - 1, 2**64 - 1)  # of integer types
+_LARGEST_INT8 = 127
 _POWERS_OF_10 = tuple(10**k for k in range(1, 10))
 _MIN_GAP = 64  # between ids that are far from each other
 _NAN = "nan"  # what counts call it
+_FEW_LEFT = 0.1  # part of a class
 _MAX_NAMED = 8  # ids in a message
 
 
@@ -80,7 +83,9 @@ def read_label_map(
     found = {number: int(n) for number, n in zip(numbers, counts, strict=True)}
     without, sentences = _choose(found, unlabelled, declared, named, source)
     class_ids = [n for n in numbers if n is not None and n not in without]
-    _check_classes(class_ids, found, source)
+    lost = _lost(ids[~has_data], class_ids, [*without, *declared], unlabelled is None)
+    _check_classes(class_ids, found, lost, source)
+    sentences += _tell_lost(lost, found)
     position: dict[int | None, int] = {class_id: k for k, class_id in enumerate(class_ids)}
     table = np.array([position.get(number, UNLABELLED) for number in numbers], np.int32)
     labels = np.full(ids.shape, UNLABELLED, np.int32)
@@ -90,7 +95,7 @@ def read_label_map(
         tuple(class_ids),
         _written_ids(without, class_ids),
         {_NAN if n is None else str(n): k for n, k in found.items() if n not in position},
-        int(np.count_nonzero(np.isin(ids[~has_data], class_ids))),
+        sum(lost.values()),
         (*remarks, *sentences),
     )
 
@@ -99,7 +104,12 @@ def _whole(value: float, source: str) -> int | None:
     """The id as a whole number; None for NaN."""
     if value != value:
         return None
-    if value in (np.inf, -np.inf) or value != int(value):
+    if value in (np.inf, -np.inf):
+        raise InputError(
+            f"The label map of {source} has the value {value}, which is no id; write NaN or 0 "
+            f"where there is no class."
+        )
+    if value != int(value):
         raise InputError(
             f"The label map of {source} has the value {value}, which is not a whole number; give "
             f"one class id for each pixel."
@@ -129,6 +139,8 @@ def _choose(
     special = [i for i in ids if i != 0 and i not in named and (i < 0 or i in declared)]
     classes = [i for i in ids if i != 0 and i not in special]
     odd, far = ([i for i in some if i not in named] for some in _suspicious(classes))
+    if len(far) == 1 and not (special or nan or odd or 0 in found):
+        odd, far = far, []
     asks_zero = 0 in found and not named and bool(special or nan)
     if odd or asks_zero:
         raise InputError(_question(found, special, odd, asks_zero, source))
@@ -156,7 +168,7 @@ def _suspicious(ids: list[int]) -> tuple[list[int], list[int]]:
         if gap > max(_MIN_GAP, 3 * classes[k - 1]) and len(classes) - k < k:
             far = classes[k:]
             break
-    nines = [i for i in far if i + 1 in _POWERS_OF_10]
+    nines = [i for i in far if i + 1 in _POWERS_OF_10 or i == _LARGEST_INT8]
     return sorted([*fills, *nines]), [i for i in far if i not in nines]
 
 
@@ -173,7 +185,8 @@ def _question(
     nan = [f"NaN ({found[None]} pixels)"] if None in found else []
     rest = [i for i in sorted(i for i in found if i is not None) if i not in (*special, *odd)]
     all_of_them = _listed([*zero, *special, *odd])
-    ways = [f"`unlabelled`={all_of_them} if these are no classes"]
+    these = "these are no classes" if special or odd else "0 is no class"
+    ways = [f"`unlabelled`={all_of_them} if {these}"]
     if odd:
         word = "is a class" if len(odd) == 1 else "are classes"
         ways.append(f"`unlabelled`={_listed([*zero, *special])} if {_listed(odd)} {word}")
@@ -190,12 +203,51 @@ def _listed(ids: list[int]) -> str:
     return ",".join(map(str, ids)) or "none"
 
 
-def _check_classes(class_ids: list[int], found: Mapping[int | None, int], source: str) -> None:
+def _lost(
+    ids: np.ndarray, class_ids: list[int], without: Sequence[float], by_rule: bool
+) -> dict[int, int]:
+    """The ids of classes among pixels without data, and how many pixels hold each."""
+    known = ids[np.isfinite(ids)] if ids.dtype.kind == "f" else ids
+    values, counts = np.unique(known, return_counts=True)
+    lost = {int(value): int(n) for value, n in zip(values, counts, strict=True)}
+    return {
+        i: n
+        for i, n in lost.items()
+        if i in class_ids or not (i in without or (by_rule and (i <= 0 or i in _LARGEST)))
+    }
+
+
+def _tell_lost(lost: Mapping[int, int], found: Mapping[int | None, int]) -> list[str]:
+    """What is to be said of classes that have lost all, or nearly all, of their pixels."""
+    sentences = []
+    for i, count in lost.items():
+        left = found.get(i, 0)
+        if not left:
+            sentences.append(
+                f"The class of id {i} is left out: none of its {count} pixels has data."
+            )
+        elif left < _FEW_LEFT * (left + count):
+            sentences.append(
+                f"Only {left} of {left + count} pixels of the class of id {i} have data."
+            )
+    return sentences
+
+
+def _check_classes(
+    class_ids: list[int], found: Mapping[int | None, int], lost: Mapping[int, int], source: str
+) -> None:
     large = [i for i in class_ids if not -(2**31) <= i < 2**31]
     if large:
+        without = _listed([*([0] if 0 in found else []), *large])
         raise InputError(
-            f"The label map of {source} has the class id {large[0]}; give ids of 32 bits, or name "
-            f"those without a class in `unlabelled`."
+            f"The label map of {source} has the class id {large[0]}; give ids of 32 bits, or, if "
+            f"it stands for no class, `unlabelled`={without}."
+        )
+    if len(class_ids) < 2 and lost:
+        left = f"of the id {class_ids[0]} alone" if class_ids else "of no class"
+        raise InputError(
+            f"{sum(lost.values())} labelled pixels of {source} have no data, and what is left is "
+            f"{left}; check the values of `nodata`, or label other pixels."
         )
     if not class_ids:
         ids = ", ".join(_NAN if i is None else str(i) for i in found)

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hsi_jax.data.reading import bands_to_text
+from hsi_jax.data.reading import Reading
 from hsi_jax.errors import InputError
 
 # How far a value lies outside, in spans of the other values, before it cannot be a measurement: if
 # it fills whole spectra, which no measurement does, and if it stands anywhere.
 _FAR_IN_SPECTRA, _FAR = 1, 1000
-_MIN_PIXELS = 2  # whole spectra of one value
+_ODD = 3  # spans outside, where most such values are one and the same
+_MIN_PIXELS = 2  # that hold such a value
+_MIN_BANDS = 5  # in fewer, whole spectra of one value are common
+_OFTEN = 0.01  # part of all values
 _SAMPLE = 500_000  # values that tell what is usual
 _MAX_FLOAT32 = float(np.finfo(np.float32).max)
 _MAX_FOUND = 4  # values in one message
@@ -88,7 +91,11 @@ def holds(array: np.ndarray, value: float) -> np.ndarray:
 
 
 def check_finite(
-    cube: np.ndarray, has_data: np.ndarray, source: str, numbers: Sequence[int] | np.ndarray
+    cube: np.ndarray,
+    has_data: np.ndarray,
+    source: str,
+    numbers: Sequence[int] | np.ndarray,
+    reading: Reading,
 ) -> None:
     """Checks that all values are finite in float32 where there are data.
 
@@ -97,6 +104,7 @@ def check_finite(
         has_data: bool [rows, columns].
         source: where the cube comes from, for messages.
         numbers: of its bands in the file.
+        reading: what is left out already, which messages keep.
 
     Raises:
         InputError: naming the bands or the values, and what can be done with them.
@@ -117,11 +125,15 @@ def check_finite(
             pixels += np.count_nonzero(bad.any(2))
     if not pixels:
         return
-    answer = f"`nodata`={format_value(example)} leaves out pixels with such a value"
+    answer = f"`nodata`={nodata_text(reading, [example])} leaves out pixels with such a value"
     numbers = np.asarray(numbers)
     whole = numbers[in_band == np.count_nonzero(has_data)].tolist()
-    if whole:
-        answer = f"`drop_bands`={bands_to_text(whole)} leaves out the bands that hold nothing else"
+    if len(whole) == cube.shape[2]:
+        answer = "no band holds anything else: check the file, or bring it to another unit"
+    elif whole:
+        answer = (
+            f"`drop_bands`={reading.dropping(whole)} leaves out the bands that hold nothing else"
+        )
     raise InputError(
         f"The cube of {source} has NaN or infinite values, or values beyond float32, in {pixels} "
         f"pixel(s), first in band {numbers[in_band > 0][0]} (counted from 0), for example "
@@ -159,6 +171,11 @@ def format_value(value: float) -> str:
     return str(np.float32(value)) if abs(value) <= _MAX_FLOAT32 else f"{value:.9g}"
 
 
+def nodata_text(reading: Reading, more: Sequence[float]) -> str:
+    """The text of `nodata` that declares more values than it does now."""
+    return ",".join(dict.fromkeys(map(format_value, (*reading.nodata, *more))))
+
+
 def find_fill_values(
     cube: np.ndarray,
     has_data: np.ndarray,
@@ -167,8 +184,10 @@ def find_fill_values(
 ) -> list[FillValue]:
     """The values of a cube that look like "no data", the most frequent first.
 
-    Such is a value that fills the whole spectra of some pixels and is 0 or lies outside the other
-    values by more than their own span; and a value that lies outside by a thousand such spans.
+    Such is a value that fills the whole spectra of some pixels and is 0 or lies outside of most
+    other values; it spoils the scaling if it lies outside by more than their own span. Such is also
+    a value that lies outside by a thousand spans, which spoils the scaling, and one that lies
+    outside by three and is the most frequent one of those.
 
     Args:
         cube: finite real numbers, [rows, columns, bands].
@@ -192,7 +211,8 @@ def find_fill_values(
     values, counts = np.unique(cube[flat, counted[0]], return_counts=True)
     for value, count in zip(values.tolist(), counts.tolist(), strict=True):
         far = _is_far(value, low, high, _FAR_IN_SPECTRA)
-        if count >= _MIN_PIXELS and (far or value == 0):
+        outside = not low <= value <= high and len(counted) >= _MIN_BANDS
+        if count >= _MIN_PIXELS and (far or outside or value == 0):
             where = flat & (cube[..., counted[0]] == value)
             inside = int(np.count_nonzero(where & labelled))
             # Zeros around what is labelled are how some scenes are published.
@@ -203,7 +223,10 @@ def find_fill_values(
 
 
 def _usual(cube: np.ndarray, where: np.ndarray, counted: list[int]) -> tuple[float, float]:
-    """The 2nd and the 98th percentile of a sample of the values there, of those that are near."""
+    """The 2nd and the 98th percentile of a sample of the values there, of those that are near.
+
+    The least and the largest value do not count where they stand often: that is how fill values do.
+    """
     rows, columns = np.nonzero(where)
     if not rows.size:
         return 0.0, 0.0
@@ -212,6 +235,11 @@ def _usual(cube: np.ndarray, where: np.ndarray, counted: list[int]) -> tuple[flo
     sample = sample[sample != 0].astype(np.float64)
     if not sample.size:
         return 0.0, 0.0
+    for _ in range(2):
+        often = [x for x in (sample.min(), sample.max()) if np.mean(sample == x) > _OFTEN]
+        if not (kept := ~np.isin(sample, often)).any():
+            break
+        sample = sample[kept]
     away = np.abs(sample - np.median(sample))  # which many odd values do not move
     near = away <= _FAR * np.median(away)
     low, high = np.percentile(sample[near], (2, 98))
@@ -231,21 +259,30 @@ def _far_values(
     low: float,
     high: float,
 ) -> list[FillValue]:
-    """Values so far outside, in any band of pixels whose spectra they do not fill."""
-    margin = _FAR * (high - low)
-    least, most = np.float64(low - margin), np.float64(high + margin)
-    pixels, inside = Counter(), Counter()
+    """Values outside, in any band of pixels whose spectra they do not fill."""
+    least, most = (np.float64(x) for x in (low - _ODD * (high - low), high + _ODD * (high - low)))
+    times, blocks = Counter(), []
     for rows in _blocks(cube):
         block = cube[rows]
         if block.min() >= least and block.max() <= most:
             continue
-        far = (block < least) | (block > most)
-        far &= where[rows, :, np.newaxis] & np.isin(np.arange(cube.shape[2]), counted)
-        for value in np.unique(block[far])[:_MAX_FOUND].tolist():
-            held = (far & (block == value)).any(2)
-            pixels[value] += int(np.count_nonzero(held))
-            inside[value] += int(np.count_nonzero(held & labelled[rows]))
-    return [
-        FillValue(value, count, inside[value], spoils=True, whole=False)
-        for value, count in pixels.most_common(_MAX_FOUND)
-    ]
+        odd = (block < least) | (block > most)
+        odd &= where[rows, :, np.newaxis] & np.isin(np.arange(cube.shape[2]), counted)
+        if not odd.any():
+            continue
+        values, counts = np.unique(block[odd], return_counts=True)
+        times.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+        blocks.append((rows, odd))
+    found = []
+    near = sum(count for value, count in times.items() if not _is_far(value, low, high, _FAR))
+    for value, count in times.most_common():
+        spoils = _is_far(value, low, high, _FAR)
+        if len(found) == _MAX_FOUND or not (spoils or 2 * count > near):
+            continue
+        held = [(odd & (cube[rows] == value)).any(2) for rows, odd in blocks]
+        pixels = sum(int(np.count_nonzero(part)) for part in held)
+        parts = zip(blocks, held, strict=True)
+        inside = sum(int(np.count_nonzero(part & labelled[rows])) for (rows, _), part in parts)
+        if spoils or pixels >= _MIN_PIXELS:
+            found.append(FillValue(value, pixels, inside, spoils, whole=False))
+    return found

@@ -10,6 +10,7 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
+from hsi_jax.data.content import DAMAGED, remedy
 from hsi_jax.data.memory import free_memory
 from hsi_jax.data.opened_picture import OpenedPicture, bands_first_remark, has_bands_first
 from hsi_jax.data.picture_pil import open_by_pil
@@ -74,7 +75,7 @@ def read_picture(
         InputError: if the file is damaged or too large, if it has other bands, if its opacity
             varies, or if it has values that are not finite.
     """
-    with _explaining(source), _open(file, source, bands) as picture:
+    with _explaining(source, file), _open(file, source, bands) as picture:
         pixels = _checked(picture, source).read()
         if pixels.shape != picture.shape:
             raise ValueError(f"pixels of shape {pixels.shape}, not {picture.shape}")
@@ -96,7 +97,7 @@ def picture_facts(file: bytes | Path, source: str, bands: int | None = None) -> 
     Raises:
         InputError: if it is not a picture, or is too large.
     """
-    with _explaining(source), _open(file, source, bands) as picture:
+    with _explaining(source, file), _open(file, source, bands) as picture:
         _checked(picture, source)
         return PictureFacts(picture.shape, _kept_dtype(picture.dtype, source), picture.remark)
 
@@ -207,7 +208,7 @@ def _resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 @contextmanager
-def _explaining(source: str) -> Iterator[None]:
+def _explaining(source: str, file: bytes | Path) -> Iterator[None]:
     try:
         yield
     except InputError:
@@ -217,6 +218,6 @@ def _explaining(source: str) -> Iterator[None]:
         raise _too_large(source, pixels or "too many") from error
     except Exception as error:  # a damaged file may make the decoders raise anything
         raise InputError(
-            f"{source} cannot be read as a picture ({type(error).__name__}: {error}); if it is "
-            f"damaged, copy or download it again."
+            f"{source} cannot be read as a picture ({type(error).__name__}: {error}); "
+            f"{remedy(file) if isinstance(file, Path) else DAMAGED}."
         ) from error

@@ -19,6 +19,7 @@ from hsi_jax.errors import InputError
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _SMALL_BYTES = 2**24
 _MAX_INFLATION = 1032  # of deflate; other codings exceed that only for constant pictures
+_GDAL_NODATA = 42113  # a tag
 _OPACITY = (1, 2)  # associated and unassociated, in the tag ExtraSamples
 
 
@@ -43,6 +44,9 @@ def open_tiff(stream: IO[bytes], source: str) -> Iterator[OpenedPicture | None]:
         order, remarks = _order(series, source)
         if set(getattr(page, "extrasamples", ())) & set(_OPACITY):
             remarks.append("a band that the file calls opacity is kept")
+        if nodata := page.tags.get(_GDAL_NODATA):
+            value = str(nodata.value).strip("\0 ")
+            remarks.append(f"{value}, which the file declares as no data, is taken as a value")
         rows, columns, bands = (*(series.shape[k] for k in order), 1)[:3]
         orientation = int(getattr(page.tags.get("Orientation"), "value", 1))
 
@@ -108,8 +112,8 @@ def _check_claims(series: Any, size: int) -> None:
 def _decode(series: Any, source: str) -> np.ndarray:
     try:
         return series.asarray(maxworkers=1)  # the images are read by several threads already
-    except ValueError as error:
-        if "imagecodecs" not in str(error):
+    except (ValueError, ImportError) as error:  # as tifffile says it, by coding
+        if "imagecodecs" not in str(error) and not isinstance(error, ImportError):
             raise
         raise InputError(
             f"{source} is compressed in a way that needs the package imagecodecs ({error}): "

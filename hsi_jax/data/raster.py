@@ -5,32 +5,40 @@
 
 import glob
 import math
+import os
 import re
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 import psutil
 
+from hsi_jax.data.content import no_such_file, remedy
 from hsi_jax.data.gdal_source import open_gdal
 from hsi_jax.data.raster_source import Raster, RasterSource
-from hsi_jax.data.reader import read_array
+from hsi_jax.data.reader import ARRAY_SUFFIXES, read_array
 from hsi_jax.errors import InputError
-
-_ARRAY_SUFFIXES = (".mat", ".npy", ".npz")
 
 
 def read_raster(
-    path: str | Path, variable: str | None = None, *, ndim: int = 3, argument: str = "variable"
+    path: str | Path,
+    variable: str | None = None,
+    *,
+    ndim: int | Sequence[int] = 3,
+    argument: str = "variable",
+    sizes: Collection[int] = (),
 ) -> Raster:
     """Reads a file of a scene or of labels as a whole.
 
     Args:
-        path: a .mat, .npy or .npz file; a GeoTIFF; an ENVI file or its header (.hdr); or several
-            GeoTIFF files whose bands follow each other: with commas between them, or as a pattern
-            such as "scene/B*.tif".
+        path: a .mat, .npy, .npz or HDF5 file; a GeoTIFF; an ENVI file or its header (.hdr); or
+            several GeoTIFF files whose bands follow each other: with commas between them, or as a
+            pattern such as "scene/B*.tif".
         variable: the array in a .mat or .npz file, where it has several.
-        ndim: axes of the array that is wanted; 2 for a map, which has one band in its file.
+        ndim: axes of the array that is wanted; 2 for a map, which has one band in its file; or
+            several that will do, the best first.
         argument: what messages call `variable`.
+        sizes: as of `read_array`.
 
     Raises:
         InputError: if the file or the array is not there or cannot be read, if several files do
@@ -38,7 +46,7 @@ def read_raster(
     """
     files = raster_files(path)
     if len(files) == 1 and _holds_arrays(files[0]):
-        return Raster(read_array(files[0], variable, ndim, argument=argument))
+        return Raster(read_array(files[0], variable, ndim, argument, sizes=sizes))
     source = open_raster(path, variable, argument=argument)
     num_bytes, free = math.prod(source.shape) * source.dtype.itemsize, _free_memory()
     if num_bytes > free:
@@ -46,11 +54,11 @@ def read_raster(
             f"{path} of shape {source.shape} takes {num_bytes / 1e9:.1f} GB, but {free / 1e9:.1f} "
             f"GB of memory are free; cut the scene or use a machine with more."
         )
-    array = source.read()
-    if ndim == 2:
-        if array.shape[2] != 1:
-            raise InputError(f"{path} has {array.shape[2]} bands; give a map, which has one.")
-        array = array[:, :, 0]
+    array, ndims = source.read(), (ndim,) if isinstance(ndim, int) else tuple(ndim)
+    if ndims[0] == 2 and array.shape[2] == 1:
+        return Raster(array[:, :, 0], **source.facts)
+    if 3 not in ndims:
+        raise InputError(f"{path} has {array.shape[2]} bands; give a map, which has one.")
     return Raster(array, **source.facts)
 
 
@@ -93,20 +101,19 @@ def raster_files(path: str | Path) -> list[Path]:
     Raises:
         InputError: if one is not there, or none fits.
     """
-    if Path(path).is_file():
+    if os.path.isfile(path):  # which takes a name that is too long for a missing one
         return [Path(path)]
     files = []
     for part in str(path).split(","):
         name = part.strip()
         found = (
             [Path(name)]
-            if Path(name).is_file()
+            if os.path.isfile(name)
             else sorted(map(Path, glob.glob(name)), key=_counted)
         )
         files += [file for file in found if file.is_file()]
         if not any(file.is_file() for file in found):
-            kind = "that fits " if glob.has_magic(name) else ""
-            raise InputError(f"There is no file {kind}{name or path}; check the path.")
+            raise no_such_file(name or path, "that fits " if glob.has_magic(name) else "")
     return files
 
 
@@ -117,7 +124,7 @@ def _counted(path: Path) -> list:
 
 
 def _holds_arrays(path: Path) -> bool:
-    return path.suffix.lower() in _ARRAY_SUFFIXES
+    return path.suffix.lower() in ARRAY_SUFFIXES
 
 
 def _free_memory() -> int:
@@ -130,8 +137,7 @@ def _mapped(path: Path) -> RasterSource:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # a damaged file may make the parser raise anything
         raise InputError(
-            f"{path} cannot be read ({type(error).__name__}: {error}); "
-            f"if it is damaged, copy or download it again."
+            f"{path} cannot be read ({type(error).__name__}: {error}); {remedy(path)}."
         ) from error
     if array.ndim != 3 or array.dtype.kind not in "biuf":
         raise InputError(

@@ -1,15 +1,19 @@
-"""Reads one array of a .mat, .npy or .npz file, which may be damaged or made to do harm."""
+"""Reads one array of a .mat, .npy, .npz or HDF5 file, which may be damaged or made to do harm."""
 
 import contextlib
 import io
+import itertools
+import math
+import os
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from hsi_jax.data import hdf5_arrays, matfile, matfile4
+from hsi_jax.data.content import no_such_file, remedy
 from hsi_jax.data.memory import free_memory
 from hsi_jax.data.stored_array import StoredArray
 from hsi_jax.errors import InputError
@@ -24,6 +28,8 @@ def read_array(
     variable: str | None = None,
     ndim: int | Sequence[int] = 3,
     argument: str = "variable",
+    *,
+    sizes: Collection[int] = (),
 ) -> np.ndarray:
     """Reads one array of a file.
 
@@ -34,13 +40,14 @@ def read_array(
     read. Before memory is taken, the size is compared with the file and with free memory.
 
     Args:
-        path: a .mat, .npy or .npz file.
+        path: a .mat, .npy, .npz, .h5 or .hdf5 file.
         variable: path of the array in the file. None takes the only one with `ndim` axes: first of
             those outside of structs and cells, last of logical ones; MATLAB's vectors, which have
             two axes, only where there is nothing else.
         ndim: number of axes of the array, 3 for a cube and 2 for a map; or several that will do,
             the best first.
         argument: what messages call `variable`.
+        sizes: where it is not named, an array of so many numbers is preferred.
 
     Returns:
         The array, C-contiguous, with the dtype of the file.
@@ -51,8 +58,8 @@ def read_array(
             memory.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"There is no file {path}; check the path.")
+    if not os.path.isfile(path):
+        raise no_such_file(path)
     open_file = _READERS.get(path.suffix.lower())
     if open_file is None:
         raise InputError(
@@ -62,7 +69,8 @@ def read_array(
     try:
         with open_file(path) as arrays:
             if variable is None:
-                stored = _only(arrays, path, ndims, argument)
+                fitting = [array for array in arrays if math.prod(array.shape) in sizes]
+                stored = _only(arrays, path, ndims, argument, fitting)
             else:
                 stored = _named(arrays, path, variable, ndims)
             _check_size(stored, path)
@@ -75,8 +83,7 @@ def read_array(
         raise
     except Exception as error:  # a damaged file may make the parsers raise anything
         raise InputError(
-            f"{path} cannot be read ({type(error).__name__}: {error}); "
-            f"if it is damaged, copy or download it again."
+            f"{path} cannot be read ({type(error).__name__}: {error}); {remedy(path)}."
         ) from error
 
 
@@ -147,23 +154,36 @@ _NPY_HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-_READERS = {".mat": _open_mat, ".npy": _open_npy, ".npz": _open_npz}
+_READERS = {
+    ".mat": _open_mat,
+    ".npy": _open_npy,
+    ".npz": _open_npz,
+    ".h5": _open_mat,
+    ".hdf5": _open_mat,
+}
+ARRAY_SUFFIXES = tuple(_READERS)
 
 
 def _only(
-    arrays: list[StoredArray], path: Path, ndims: tuple[int, ...], argument: str
+    arrays: list[StoredArray],
+    path: Path,
+    ndims: tuple[int, ...],
+    argument: str,
+    preferred: list[StoredArray],
 ) -> StoredArray:
-    """The only array with as many axes as wanted."""
-    for ndim in ndims:
-        candidates = _candidates(arrays, ndim)
+    """The only array with as many axes as wanted, of those preferred or else of all."""
+    for some, ndim in itertools.product((preferred, arrays), ndims):
+        candidates = _candidates(some, ndim)
         if len(candidates) == 1:
             return candidates[0]
         if candidates:
             raise InputError(
-                f"{path} has {len(candidates)} arrays of {ndim} dimensions; name the one to read "
-                f"with `{argument}`. {_listing(arrays)}"
+                f"{path} has {len(candidates)} arrays with {ndim} axes; name the one to read with "
+                f"`{argument}`. {_listing(arrays)}"
             )
-    raise InputError(f"{path} has no array of {_words(ndims)} dimensions. {_listing(arrays)}")
+    raise InputError(
+        f"{path} has no array of numbers with {_words(ndims)} axes. {_listing(arrays)}"
+    )
 
 
 def _candidates(arrays: list[StoredArray], ndim: int) -> list[StoredArray]:
@@ -187,13 +207,14 @@ def _named(
     if len(found.shape) not in ndims:
         raise InputError(
             f"'{variable}' of {path} has shape {found.shape}, but it must have {_words(ndims)} "
-            f"dimensions. {_listing(arrays)}"
+            f"axes. {_listing(arrays)}"
         )
     return found
 
 
 def _words(ndims: tuple[int, ...]) -> str:
-    return " or ".join(map(str, ndims))
+    *most, last = map(str, sorted(ndims))
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def _listing(arrays: list[StoredArray]) -> str:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hsi_jax.errors import InputError
@@ -42,6 +42,13 @@ class Reading:
                 )
         if self.band_axis not in (None, 0, 1, 2):
             raise InputError(f"`band_axis`={self.band_axis}: give 0, 1 or 2")
+
+    def dropping(self, more: Sequence[int | str]) -> str:
+        """The text of `drop_bands` that leaves out more bands than it does now."""
+        together = [*self.drop_bands, *more]
+        bands = sorted({band for band in together if not isinstance(band, str)})
+        words = dict.fromkeys(word for word in together if isinstance(word, str))
+        return ",".join([*([bands_to_text(bands)] if bands else []), *words])
 
     @classmethod
     def parse(

@@ -28,11 +28,12 @@ def batch_ids(train_ids: np.ndarray, batch_size: int, seed: int, step: int) -> n
     """
     num_train = len(train_ids)
     _check_sizes(num_train, batch_size)
-    first_epoch, offset = divmod(step * batch_size, num_train)
-    last_epoch = ((step + 1) * batch_size - 1) // num_train
-    epochs = range(first_epoch, last_epoch + 1)
-    stream = np.concatenate([_permutation(num_train, seed, epoch) for epoch in epochs])
-    return np.asarray(train_ids, dtype=np.int32)[stream[offset : offset + batch_size]]
+    places, place, end = [], step * batch_size, (step + 1) * batch_size
+    while place < end:  # from each epoch no more than the batch takes of it
+        epoch, offset = divmod(place, num_train)
+        places.append(_permutation(num_train, seed, epoch)[offset : offset + end - place])
+        place += len(places[-1])
+    return np.asarray(train_ids)[np.concatenate(places)].astype(np.int32, copy=False)
 
 
 def steps_for_epochs(num_train: int, batch_size: int, epochs: int) -> int:

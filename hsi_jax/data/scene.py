@@ -140,7 +140,7 @@ class Scene:
             )
             remarks += labels.remarks
         labelled = labels and labels.labels != UNLABELLED
-        remarks += sound.look_for_fill_values(labelled, reading.keep_fill_values, source)
+        remarks += sound.look_for_fill_values(labelled, reading, source)
         return cls(
             name=name,
             cube=sound.to_float32(),

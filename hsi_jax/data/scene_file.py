@@ -1,6 +1,5 @@
 """Scenes from files: those of the catalogue as their publishers distribute them, and any other."""
 
-import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import numpy as np
 from hsi_jax.data.catalogue import SceneInfo, find_scene
 from hsi_jax.data.label_file import read_labels
 from hsi_jax.data.raster import raster_name, read_raster
-from hsi_jax.data.raster_source import Raster
 from hsi_jax.data.reader import read_array
 from hsi_jax.data.reading import Reading
 from hsi_jax.data.scene import UNLABELLED, Scene
@@ -69,9 +67,9 @@ def file_scene(
     """Loads a scene from one or two files of any name.
 
     Args:
-        cube_path: file with the cube, [rows, columns, bands]: .mat, .npy, .npz, GeoTIFF or ENVI, or
-            several GeoTIFF files; see `read_raster`. Other orders of the axes, and lists of pixels,
-            are understood as by `Scene.from_arrays`.
+        cube_path: file with the cube, [rows, columns, bands]: .mat, .npy, .npz, HDF5, GeoTIFF or
+            ENVI, or several GeoTIFF files; see `read_raster`. Other orders of the axes, and lists
+            of pixels, are understood as by `Scene.from_arrays`.
         labels_path: such a file with the label map, [rows, columns]; it may be the file of the
             cube. Or polygons or points: GeoJSON, shapefile or GeoPackage. None for a scene without
             ground truth.
@@ -92,7 +90,7 @@ def file_scene(
     Raises:
         InputError: if a file cannot be read or the arrays do not make a scene.
     """
-    raster = _read_cube(cube_path, cube_variable)
+    raster = read_raster(cube_path, cube_variable, ndim=(3, 2, 4), argument="cube_variable")
     reading = reading or Reading()
     reading = replace(
         reading, nodata=tuple(dict.fromkeys((*reading.nodata, *raster.nodata_values)))
@@ -126,16 +124,6 @@ def file_scene(
         **facts,
     )
     return _noting_zero_background(scene)
-
-
-def _read_cube(path: str | Path, variable: str | None) -> Raster:
-    """An array of three axes, or else, where that is all there is, of two."""
-    try:
-        return read_raster(path, variable, ndim=3, argument="cube_variable")
-    except InputError as error:
-        with contextlib.suppress(InputError):
-            return read_raster(path, variable, ndim=2, argument="cube_variable")
-        raise error
 
 
 def _find(file_name: str, info: SceneInfo, data_dir: Path) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hsi_jax.data.classes_of_features import classes_of_features
+from hsi_jax.data.content import remedy
 from hsi_jax.data.raster_source import RasterFacts
 from hsi_jax.errors import InputError
 
@@ -129,8 +130,7 @@ def _read(path: Path) -> _Layer:
         raise
     except Exception as error:  # a damaged file may make the parsers raise anything
         raise InputError(
-            f"{path} cannot be read ({type(error).__name__}: {error}); if it is damaged, copy or "
-            f"download it again."
+            f"{path} cannot be read ({type(error).__name__}: {error}); {remedy(path)}."
         ) from error
     kinds = {shape["type"] for shape in shapes if shape} - set(_SHAPES)
     if kinds:

@@ -288,3 +288,13 @@ def test_resizing_many_bands_keeps_a_constant_and_the_mean(dtype, tmp_path):
     assert small.dtype == dtype
     assert (small[..., 0] == 9).all()
     assert abs(small[1:-1, 1:-1, 4].astype(float) - 100).max() <= 1
+
+
+def test_a_value_that_a_tiff_declares_as_no_data_is_told(tmp_path):
+    path = tmp_path / "it.tif"
+    pixels = np.arange(4 * 5 * 6, dtype=np.uint16).reshape(4, 5, 6)
+    tags = [(42113, "s", 0, "-9999", True)]
+    tifffile.imwrite(path, pixels, photometric="minisblack", extratags=tags)
+    assert "-9999, which the file declares as no data" in picture_facts(path, "it").remark
+    tifffile.imwrite(path, pixels, photometric="minisblack")
+    assert "no data" not in picture_facts(path, "it").remark

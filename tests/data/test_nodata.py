@@ -97,9 +97,22 @@ def test_a_single_value_far_outside_is_found():
     assert find(cube) == []
 
 
-def test_saturated_spectra_are_near_and_kept():
+def test_saturated_spectra_are_near_and_kept_but_named():
     cube = spectra()
     cube[2:4] = 1000
+    (fill,) = find(cube)
+    assert (fill.value, fill.pixels, fill.spoils, fill.whole) == (1000, 24, False, True)
+    assert find(cube[..., :3]) == []  # of three bands, many spectra are grey
+    cube[2:4] = 500  # which is nothing but a flat spectrum
+    assert find(cube) == []
+
+
+def test_one_value_that_stands_often_in_some_bands_is_named():
+    cube = spectra()
+    cube[2:4, :, 3] = -4000
+    (fill,) = find(cube)
+    assert (fill.value, fill.pixels, fill.spoils, fill.whole) == (-4000, 24, False, False)
+    cube[2:4, :, 3] = np.random.default_rng(0).uniform(4000, 5000, (2, 12))  # what is measured
     assert find(cube) == []
 
 

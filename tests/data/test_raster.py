@@ -372,3 +372,19 @@ def test_a_variable_belongs_to_files_of_arrays(tmp_path):
     write_tiff(tmp_path / "a.tif", coded())
     with pytest.raises(InputError, match="variable"):
         read_raster(tmp_path / "a.tif", "cube")
+
+
+def test_the_advice_on_pages_of_a_tiff_helps(tmp_path):
+    bands = np.random.default_rng(0).integers(1, 99, (4, 6, 7), np.uint8)
+    labels = np.arange(42).reshape(6, 7) % 3
+    np.save(tmp_path / "gt.npy", labels)
+    tifffile.imwrite(tmp_path / "all.tif", bands, photometric="minisblack")
+    with pytest.raises(InputError, match=r"4 images.*own file.*\.npy"):
+        file_scene(tmp_path / "all.tif", tmp_path / "gt.npy")
+    pages = tifffile.imread(tmp_path / "all.tif")
+    np.save(tmp_path / "all.npy", pages)
+    for number, page in enumerate(pages):
+        tifffile.imwrite(tmp_path / f"B{number}.tif", page)
+    for path in ("all.npy", "B*.tif"):
+        scene = file_scene(tmp_path / path, tmp_path / "gt.npy")
+        np.testing.assert_array_equal(scene.cube, np.moveaxis(bands, 0, 2))

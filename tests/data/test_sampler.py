@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hsi_jax.data import sampler
 from hsi_jax.data.sampler import batch_ids, steps_for_epochs
 from hsi_jax.errors import InputError
 
@@ -48,6 +49,48 @@ def test_changing_a_batch_does_not_change_the_next():
     expected = first.copy()
     first[:] = -1
     np.testing.assert_array_equal(batch_ids(np.arange(10), 10, 0, 0), expected)
+
+
+class Counting:
+    """A permutation that counts what is taken of it."""
+
+    def __init__(self, order):
+        self.order, self.taken = order, 0
+
+    def __getitem__(self, places):
+        part = self.order[places]
+        self.taken += len(part)
+        return part
+
+
+@pytest.mark.parametrize("num_train", [100, 10_000])
+def test_a_step_takes_no_more_of_an_order_than_its_batch(monkeypatch, num_train):
+    orders = {}
+
+    def permutation(num_train, seed, epoch):
+        return orders.setdefault(epoch, Counting(np.arange(num_train)))
+
+    monkeypatch.setattr(sampler, "_permutation", permutation)
+    train_ids = np.arange(num_train, dtype=np.int32)
+    for step in range(25):
+        batch_ids(train_ids, 24, 0, step)
+    assert sum(order.taken for order in orders.values()) == 25 * 24
+    assert set(orders) == set(range(-(-25 * 24 // num_train)))
+
+
+def test_an_order_is_drawn_once_an_epoch(monkeypatch):
+    drawn = []
+    generator = np.random.Generator
+
+    def counted(bits):
+        drawn.append(bits)
+        return generator(bits)
+
+    sampler._permutation.cache_clear()
+    monkeypatch.setattr(sampler.np.random, "Generator", counted)
+    for step in range(50):
+        batch_ids(np.arange(100), 8, 0, step)
+    assert len(drawn) == 4
 
 
 def test_epochs_and_seeds_differ():

@@ -173,7 +173,7 @@ REFUSED_LABELS = {
     "an id far away": (np.where(LABELS == 0, 99, LABELS), r"99 \(240 pixels\)"),
     "more than 32 bits": (LARGE, "2800000000.*32 bits"),
     "halves": (LABELS / 2, "whole number"),
-    "infinity": (np.where(LABELS == 0, np.inf, LABELS), "inf.*whole number"),
+    "infinity": (np.where(LABELS == 0, np.inf, LABELS), "inf.*NaN or 0"),
     "a list": (LABELS.ravel(), r"\(520,\).* list"),
     "rows and columns swapped": (LABELS.T, "swapped"),
     "of another scene": (LABELS[:-1], "no order of the axes fits"),
@@ -348,3 +348,22 @@ def test_a_scene_that_is_zero_where_nothing_is_labelled_has_its_note(tmp_path):
     assert file_scene(cube, labels, reading=Reading(nodata=(0,))).note == LABELLED_ONLY_NOTE
     elsewhere = np.where((LABELS[..., None] == 0) & (np.arange(COLUMNS)[:, None] > 9), -1, CUBE)
     assert file_scene(save(tmp_path, "cube", elsewhere), labels).note == ""
+
+
+def test_advice_keeps_what_was_said_already(tmp_path):
+    cube = CUBE.astype(np.float32)
+    cube[0] = -9999
+    cube[1] = -32000
+    cube[..., 1] = np.nan
+    flags = {"nodata": "-9999", "drop_bands": "0"}
+    for name, value in (("drop_bands", "0-1"), ("nodata", "-9999,-32000")):
+        with pytest.raises(InputError, match=f"`{name}`={value} "):
+            file_scene(
+                save(tmp_path, "cube", cube),
+                save(tmp_path, "gt", LABELS),
+                reading=Reading.parse(**flags),
+            )
+        flags[name] = value
+    file_scene(
+        save(tmp_path, "cube", cube), save(tmp_path, "gt", LABELS), reading=Reading.parse(**flags)
+    )
