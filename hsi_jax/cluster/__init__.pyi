@@ -1,3 +1,4 @@
+from .compiled import keep_compiled as keep_compiled
 from .devices import choose_devices as choose_devices
 from .devices import emulate_devices as emulate_devices
 from .devices import take_devices as take_devices

@@ -1,10 +1,11 @@
 """The JAX devices that stand for the devices of a profile."""
 
 import os
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import jax
 
+from hsi_jax.cluster.exchange import reduction
 from hsi_jax.errors import InputError
 
 # XLA:CPU has a thread for each core or emulated device, whichever are more, and picks kernels by
@@ -19,6 +20,7 @@ SETTINGS = {
     "jax_numpy_dtype_promotion": ("standard",),
     "jax_default_prng_impl": ("threefry2x32",),
     "jax_threefry_partitionable": (True,),
+    "jax_random_seed_offset": (0,),
 }
 
 # JAX gives the class by a variable, which a type checker does not take for a type.
@@ -85,23 +87,29 @@ def find_devices() -> list[JaxDevice]:
     try:
         return jax.devices()
     except (RuntimeError, AssertionError) as error:  # the latter for cuda without its plugin
-        platforms = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
+        config: Any = jax.config
+        setting = f"JAX_PLATFORMS={config.jax_platforms}"
+        if not config.jax_platforms:
+            setting = f"JAX_PLATFORM_NAME={os.environ.get('JAX_PLATFORM_NAME', '')}"
         why = f" ({str(error).splitlines()[0]})" if str(error) else ""
         raise InputError(
-            f"JAX_PLATFORMS={platforms}: JAX cannot start on it here{why}; unset the variable, or "
+            f"{setting}: JAX cannot start on it here{why}; unset the variable, or "
             f"set it to a platform that is there, such as cpu"
         ) from None
 
 
 def choose_devices(count: int) -> tuple[JaxDevice, ...]:
-    """The devices of a profile of so many.
+    """The devices of a profile of so many, over which this process's programs run.
 
-    One emulated device has an idle second beside it: XLA compiles a program for one device by
-    another way than for several, and that can round differently.
+    Those of all processes, or its own where sums are added by the hosts. One emulated device has
+    an idle second beside it: XLA compiles a program for one device by another way than for
+    several, and that can round differently.
 
     Raises:
         InputError: if JAX has fewer.
     """
+    if reduction() == "host":
+        return tuple(jax.local_devices())
     devices = take_devices(count)
     if count == 1 and devices[0].platform == "cpu" and jax.device_count() > 1:
         devices = take_devices(2)

@@ -1,4 +1,4 @@
-"""Processes that train together, one for each device, over `jax.distributed`."""
+"""Processes that train together over `jax.distributed`, each with its own devices."""
 
 import hashlib
 import json
@@ -8,17 +8,21 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
+from jax.extend.backend import clear_backends
 
 from hsi_jax.cluster.address import check_address
 from hsi_jax.cluster.devices import find_devices
+from hsi_jax.cluster.exchange import Membership, add, gather, num_processes, rank, set_membership
 from hsi_jax.cluster.launchers import Place, find_place
+from hsi_jax.cluster.platforms import own_platform
 from hsi_jax.errors import InputError
 
+REDUCTIONS = ("auto", "device", "host")
 JOIN_SECONDS = 60
 HEARTBEAT_SECONDS = 30  # without a sign of life, after which a process counts as lost
 LINGER_SECONDS = 1.0
@@ -26,7 +30,12 @@ BROADCAST_BYTES = 2**26  # at once; each device holds two copies for a moment
 
 
 def join_cluster(
-    coordinator: str | None = None, num_processes: int | None = None, process_id: int | None = None
+    coordinator: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
+    *,
+    devices_per_process: int = 1,
+    reduce: str = "auto",
 ) -> None:
     """Joins the other processes; call it before anything has used JAX.
 
@@ -37,13 +46,137 @@ def join_cluster(
         coordinator: "host:port" of process 0, the same in all processes.
         num_processes: how many there are.
         process_id: which one this is, from 0.
+        devices_per_process: those of this one; on a CPU they are emulated. Processes may have
+            different numbers.
+        reduce: where the processes' sums are added: "device", by one program over all devices;
+            "host", by the processes, each with a program of its own, whose platforms may then be
+            unlike; or "auto", which takes host where they are unlike.
 
     Raises:
         InputError: if no launcher tells of other processes, if the address cannot be used or
-            reached, or if this process has several devices.
+            reached, or if this process has another number of devices.
     """
-    given: dict[str, Any] = {}
+    if reduce not in REDUCTIONS:
+        raise InputError(f"`reduce`={reduce}: choose one of {', '.join(REDUCTIONS)}")
+    devices = devices_per_process
+    meeting = _find_meeting(coordinator, num_processes, process_id)
+    if reduce == "device":
+        meeting.join(devices)
+        membership = Membership()
+    else:
+        membership = _join_by_platform(meeting, devices, reduce)
+    set_membership(membership)
+    found = jax.local_device_count()
+    emulated = jax.local_devices()[0].platform == "cpu"
+    if found != (_emulated(devices, membership.reduce) if emulated else devices):
+        raise InputError(
+            f"process {rank()} sees {found} devices, but `devices_per_process`={devices}; give "
+            f"{found}, or start one process for each device (on one node with several GPUs, set "
+            f"CUDA_VISIBLE_DEVICES)"
+        )
+    # Gloo gives the processes 30 s to meet for the first time. They are together now, and may not
+    # be later, when a fast one has compiled long before a slow one.
+    counts = tuple(gather(np.array(devices, np.int32)).tolist())
+    set_membership(replace(membership, devices=counts))
+
+
+def _join_by_platform(meeting: "_Meeting", devices: int, reduce: str) -> Membership:
+    """Meets on the CPU, which every process has, and decides there how to go on."""
+    own = own_platform()
+    asked = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
+    jax.config.update("jax_platforms", "cpu")
+    meeting.join(devices, _emulated(devices, reduce))
+    platforms = [text.decode() for text in gather_texts(own.encode())]
+    host = reduce == "host" or len(set(platforms)) > 1
+    if set(platforms) == {"cpu"}:
+        return Membership("host" if host else "device")
+    # JAX would look for the devices of accelerators in all processes; it starts once more, and
+    # with a host's sums each process keeps its own to itself.
+    meeting.leave()
+    if host and asked:
+        jax.config.update("jax_platforms", asked if "cpu" in asked.split(",") else f"{asked},cpu")
+    else:
+        jax.config.update("jax_platforms", asked)
+    if not host:
+        meeting.join(devices)
+        return Membership()
+    jax.config.update("jax_pjrt_client_create_options", {"num_nodes": 1, "node_id": 0})
+    meeting.join(devices, _emulated(devices, "host"))
+    return Membership("host", "cpu")
+
+
+def _emulated(devices: int, reduce: str) -> int:
+    """How many devices a CPU is divided into: one that is alone has an idle second beside it.
+
+    See `hsi_jax.cluster.devices.choose_devices`. Where one program spans the devices of all
+    processes, none is alone.
+    """
+    return max(2, devices) if reduce == "host" else devices
+
+
+@dataclass(frozen=True)
+class _Meeting:
+    """Where and how this process meets the others; the arguments of `jax.distributed`."""
+
+    coordinator: str
+    num_processes: int
+    process_id: int
+    place: Place | None
+
+    def join(self, devices: int, emulated: int | None = None) -> None:
+        """Starts JAX together with the others, with so many accelerators or parts of the CPU."""
+        # JAX ends the process with a stack trace when somebody is missing; this comes before it.
+        alarm = threading.Timer(
+            JOIN_SECONDS,
+            leave_cluster,
+            [
+                f"error: process {self.process_id} waited {JOIN_SECONDS} s at {self.coordinator} "
+                f"for {self.num_processes} processes, but not all of them came; start every one "
+                f"with the same coordinator and number of processes"
+            ],
+        )
+        alarm.daemon = True
+        alarm.start()
+        given: dict[str, Any] = {}
+        if self.place:
+            given = {
+                "cluster_detection_method": "deactivate",
+                "local_device_ids": _own_devices(self.place, devices),
+            }
+        try:
+            # A process has as many devices, whatever XLA_FLAGS or JAX_NUM_CPU_DEVICES say.
+            jax.config.update("jax_num_cpu_devices", emulated or devices)
+            jax.distributed.initialize(
+                self.coordinator,
+                self.num_processes,
+                self.process_id,
+                initialization_timeout=2 * JOIN_SECONDS,
+                heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+                **given,
+            )
+            find_devices()
+        except (RuntimeError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"process {self.process_id} could not join the cluster at {self.coordinator}: "
+                f"{str(error).splitlines()[0]}"
+            ) from None
+        finally:
+            alarm.cancel()
+
+    def leave(self) -> None:
+        """Parts from the others in peace, so that all can join again."""
+        jax.distributed.shutdown()
+        clear_backends()
+
+
+def _find_meeting(
+    coordinator: str | None, num_processes: int | None, process_id: int | None
+) -> _Meeting:
+    """Where the processes meet, as it was given or by what a launcher tells; checked."""
     source, remedy = f"`coordinator`={coordinator}", "check the address and that process 0 runs"
+    place = None
     if coordinator is None:
         place = find_place()
         if place is None:
@@ -51,60 +184,23 @@ def join_cluster(
         coordinator, num_processes = place.coordinator, place.num_processes
         process_id, remedy = place.process_id, place.remedy
         source = f"{coordinator} (from {place.source})"
-        given = {"cluster_detection_method": "deactivate", "local_device_ids": _own_device(place)}
     assert num_processes is not None
+    assert process_id is not None
     host = check_address(
         coordinator, source, serves=process_id == 0, patience=JOIN_SECONDS, remedy=remedy
     )
     _bypass_proxy(host)
-    # JAX ends the process with a stack trace when somebody is missing; this comes before it.
-    alarm = threading.Timer(
-        JOIN_SECONDS,
-        leave_cluster,
-        [
-            f"error: process {process_id} waited {JOIN_SECONDS} s at {coordinator} for "
-            f"{num_processes} processes, but not all of them came; start every one with the same "
-            f"coordinator and number of processes"
-        ],
-    )
-    alarm.daemon = True
-    alarm.start()
-    try:
-        # A process has one device, whatever XLA_FLAGS or JAX_NUM_CPU_DEVICES say.
-        jax.config.update("jax_num_cpu_devices", 1)
-        jax.distributed.initialize(
-            coordinator,
-            num_processes,
-            process_id,
-            initialization_timeout=2 * JOIN_SECONDS,
-            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
-            **given,
-        )
-    except (RuntimeError, ValueError) as error:
-        raise InputError(
-            f"process {process_id} could not join the cluster at {coordinator}: "
-            f"{str(error).splitlines()[0]}"
-        ) from None
-    finally:
-        alarm.cancel()
-    find_devices()
-    if jax.local_device_count() != 1:
-        raise InputError(
-            f"process {jax.process_index()} sees {jax.local_device_count()} devices; start one "
-            f"process for each device (on one node with several GPUs, set CUDA_VISIBLE_DEVICES)"
-        )
-    # Gloo gives the processes 30 s to meet for the first time. They are together now, and may not
-    # be later, when a fast one has compiled long before a slow one.
-    barrier()
+    return _Meeting(coordinator, num_processes, process_id, place)
 
 
-def _own_device(place: Place) -> list[int] | None:
-    """The number of this process's accelerator among those that it sees; None leaves it to JAX."""
+def _own_devices(place: Place, count: int) -> list[int] | None:
+    """The numbers of this process's accelerators among those it sees; None leaves it to JAX."""
     if place.local_id is None or "JAX_LOCAL_DEVICE_IDS" in os.environ:
         return None
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", os.environ.get("ROCR_VISIBLE_DEVICES", ""))
-    alone = visible != "" and "," not in visible  # as with --gpus-per-task=1
-    return [0 if alone else place.local_id]
+    alone = visible != "" and len(visible.split(",")) == count  # as with --gpus-per-task=1
+    first = 0 if alone else place.local_id * count
+    return list(range(first, first + count))
 
 
 def _bypass_proxy(host: str) -> None:
@@ -128,23 +224,8 @@ def leave_cluster(message: str, exit_code: int = 2, linger: bool = False) -> NoR
     """
     print(message, file=sys.stderr, flush=True)
     if linger:
-        time.sleep(LINGER_SECONDS * (5 if jax.process_index() == 0 else 1))
+        time.sleep(LINGER_SECONDS * (5 if rank() == 0 else 1))
     os._exit(exit_code)
-
-
-def rank() -> int:
-    """Number of this process, 0 where there is only one."""
-    return jax.process_index()
-
-
-def gather(values: np.ndarray) -> np.ndarray:
-    """The same-shaped arrays of all processes, [processes, ...], the same in each of them.
-
-    Every process must call it, and in the same order with other collective work.
-    """
-    if jax.process_count() == 1:
-        return np.asarray(values)[None]
-    return np.asarray(multihost_utils.process_allgather(np.asarray(values)))
 
 
 def broadcast(data: bytes) -> bytes:
@@ -152,30 +233,34 @@ def broadcast(data: bytes) -> bytes:
 
     Every process must call it, and in the same order with other collective work.
     """
-    if jax.process_count() == 1:
+    if num_processes() == 1:
         return data
-    size = multihost_utils.broadcast_one_to_all(np.array(divmod(len(data), 2**20), np.int32))
-    size = int(size[0]) * 2**20 + int(size[1])
+    own = data if rank() == 0 else b""
+    # As bytes: what the others add is 0, and a sum of floats would turn a -0.0 into 0.0.
+    size = int(add(np.array(len(own), np.int64)))
     pieces = []
     for start in range(0, size, BROADCAST_BYTES):
         piece = np.zeros(min(BROADCAST_BYTES, size - start), np.uint8)
         if rank() == 0:
-            piece[:] = np.frombuffer(data, np.uint8, len(piece), start)
-        # As bytes: a sum over the processes would turn a -0.0 into 0.0.
-        pieces.append(np.asarray(multihost_utils.broadcast_one_to_all(piece), np.uint8).tobytes())
+            piece[:] = np.frombuffer(own, np.uint8, len(piece), start)
+        pieces.append(add(piece).tobytes())
     return b"".join(pieces)
 
 
 def barrier() -> None:
     """Waits until every process has come here."""
-    gather(np.zeros(1))
+    gather(np.zeros(1, np.float32))
+
+
+def gather_texts(text: bytes) -> list[bytes]:
+    """A short text of every process, at most 64 bytes of it."""
+    rows = gather(np.frombuffer(text[:64].ljust(64, b"\0"), np.uint8))
+    return [row.tobytes().rstrip(b"\0") for row in rows]
 
 
 def gather_hosts() -> list[str]:
     """The host name of every process."""
-    name = socket.gethostname().encode()[:64]
-    rows = gather(np.frombuffer(name.ljust(64, b"\0"), np.uint8))
-    return [row.tobytes().rstrip(b"\0").decode() for row in rows]
+    return [name.decode() for name in gather_texts(socket.gethostname().encode())]
 
 
 def check_alike(settings: Mapping[str, object]) -> None:

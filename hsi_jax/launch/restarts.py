@@ -62,6 +62,8 @@ class Team:
         )
         alone = len(devices) == 1
         options = {**self.options, "profile": "1:0" if alone else "measured"}
+        if alone:
+            options["devices_per_process"] = "1"
         profile = replace(self.profile, devices=devices)
         return Team(profile, slowdowns, options=options, idle_process=alone)
 

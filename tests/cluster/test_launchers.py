@@ -10,7 +10,7 @@ import pytest
 from hsi_jax.cluster import launchers
 from hsi_jax.cluster.address import check_address
 from hsi_jax.cluster.launchers import describe_unused_tasks, find_place, first_node
-from hsi_jax.cluster.processes import _own_device
+from hsi_jax.cluster.processes import _own_devices
 from hsi_jax.errors import InputError
 from hsi_jax.launch.workers import free_port
 
@@ -168,8 +168,20 @@ def test_a_process_takes_the_accelerator_that_is_its_own(visible, device, monkey
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert _own_device(find_place(SLURM)) == [device]
-    assert _own_device(find_place({k: SLURM[k] for k in SLURM if k != "SLURM_LOCALID"})) is None
+    assert _own_devices(find_place(SLURM), 1) == [device]
+    without = find_place({k: SLURM[k] for k in SLURM if k != "SLURM_LOCALID"})
+    assert _own_devices(without, 1) is None
+
+
+@pytest.mark.parametrize(
+    ("visible", "devices"), [(None, [2, 3]), ("0,1,2,3", [2, 3]), ("5,7", [0, 1])]
+)
+def test_a_process_takes_several_accelerators(visible, devices, monkeypatch):
+    monkeypatch.delenv("ROCR_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert _own_devices(find_place(SLURM), 2) == devices
 
 
 def check(address, serves):

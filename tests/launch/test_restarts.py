@@ -58,7 +58,7 @@ def test_the_elastic_go_on_without_the_dead(run_with):
     assert [team.idle_process for team in teams] == [False, False, True, True, True]
     assert [[s.rank for s in team.slowdowns] for team in teams] == [[2], [1], [0], [0], [0]]
     assert teams[1].options == {"profile": "measured", **RESUME}
-    assert teams[2].options == {"profile": "1:0", **RESUME}
+    assert teams[2].options == {"profile": "1:0", "devices_per_process": "1", **RESUME}
 
 
 def test_a_slowdown_of_the_dead_dies_with_it(run_with):
