@@ -24,6 +24,10 @@ class DivergenceError(HsiJaxError, ArithmeticError):
     """The training has diverged: a loss, gradient or statistic is not finite."""
 
 
+class DriftError(HsiJaxError, ArithmeticError):
+    """The devices no longer hold the same parameters."""
+
+
 class StorageError(HsiJaxError):
     """Results cannot be written, for example because the disk is full."""
 

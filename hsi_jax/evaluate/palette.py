@@ -18,6 +18,7 @@ _COLOURS = (
     "#87c369", "#1e4b5a", "#ffc396", "#c3002d", "#ff3c78", "#3c4be1", "#ff96a5", "#96f0ff",
 )
 # fmt: on
+_BRIGHTNESS = (1, 0.72, 0.45)  # of the rainbow
 UNLABELLED_COLOUR = (26 / 255, 26 / 255, 26 / 255)
 
 
@@ -25,8 +26,8 @@ def class_colours(num_classes: int) -> np.ndarray:
     """Gives each class a colour of its own.
 
     The first 24 colours are easy to tell apart, and a class has the same colour whatever the
-    number of classes. More than 24 classes are spread evenly over a rainbow instead, where
-    neighbours look alike.
+    number of classes. More than 24 classes are spread evenly over a rainbow instead, bright, dimmer
+    and dark in turn, so that neighbours differ.
 
     Args:
         num_classes: C, at least 1.
@@ -43,7 +44,8 @@ def class_colours(num_classes: int) -> np.ndarray:
         return rgb_colours(_COLOURS[:num_classes])
     import matplotlib  # here, because up to 24 classes do without it
 
-    return matplotlib.colormaps["gist_rainbow"](np.linspace(0, 1, num_classes))[:, :3]
+    rainbow = matplotlib.colormaps["gist_rainbow"](np.linspace(0, 1, num_classes))[:, :3]
+    return rainbow * np.resize(_BRIGHTNESS, num_classes)[:, None]
 
 
 def hex_colours(num_classes: int) -> tuple[str, ...]:

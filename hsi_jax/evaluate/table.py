@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 
-from hsi_jax.evaluate.timeline import utilisation
+from hsi_jax.evaluate.utilisation import utilisation
 from hsi_jax.run.records import Evaluation, Record, Step
 from hsi_jax.run.summary import Outcome, Summary
 

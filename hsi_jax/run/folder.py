@@ -34,6 +34,7 @@ RESULTS = (
     "shares.png",
 )
 
+_MAX_NAME = 255  # bytes of a name, on all usual file systems
 _LEFT_BY_A_KILL = {".config.json.partial", lock.NAME}
 
 _log = logging.getLogger(__name__)
@@ -224,7 +225,13 @@ def check_place(path: Path) -> None:
     Raises:
         InputError: if not.
     """
-    nearest = next(p for p in (path, *path.absolute().parents) if p.exists())
+    nearest = next(p for p in (path, *path.absolute().parents) if os.path.lexists(p))
+    longest = max(len(os.fsencode(part)) for part in path.absolute().parts)
+    if longest > _MAX_NAME:
+        raise InputError(
+            f"`workdir`={path} has a name of {longest} bytes, more than the {_MAX_NAME} that file "
+            f"systems take; choose a shorter one"
+        )
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         raise InputError(
             f"`workdir`={path} cannot be written, because {nearest} is not a folder that can be; "

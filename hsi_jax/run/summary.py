@@ -13,6 +13,7 @@ import msgspec
 
 from hsi_jax.errors import InputError
 from hsi_jax.json_file import read_json
+from hsi_jax.run.device_summary import DeviceSummary, Straggler
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +197,10 @@ class Summary(Outcome, ModelledTimes):
         feed: how samples came to the devices.
         rebalancing: steps in which the devices were timed.
         hardware: the devices, and whether they were emulated.
+        devices: of the profile: where each one is and what it did.
+        reduce: "device" where one program added the sums of all devices, "host" where the
+            processes did.
+        straggler: the device for which the others waited, if any; None where none was timed.
         failed_checkpoints: why a checkpoint could not be saved, a line each.
         labels: of a scene; None for images.
         cube: likewise.
@@ -226,6 +231,9 @@ class Summary(Outcome, ModelledTimes):
     feed: FeedSummary
     rebalancing: list[TimedStep] = field(default_factory=list)
     hardware: str
+    devices: list[DeviceSummary] = field(default_factory=list)
+    reduce: str = "device"
+    straggler: Straggler | None = None
     failed_checkpoints: list[str] = field(default_factory=list)
     labels: LabelSummary | None = None
     cube: CubeSummary | None = None

@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from hsi_jax.errors import InputError, StorageError
@@ -17,6 +18,7 @@ NAMES = ("Maize", "Röd, {mark}", "Water")
 COLOURS = ("#0072b2", "#e69f00", "#009e73")
 KEY = ClassKey.of_ids(NAMES, COLOURS, (2, 7, 30), 0)
 TRANSFORM = (30.0, 0.0, 500_000.0, 0.0, -20.0, 4_000_000.0)
+ROTATED = (26.0, 10.0, 500_000.0, 15.0, -17.0, 4_000_000.0)
 GRID = Grid(5, 7, "EPSG:32616", TRANSFORM)
 # Every pixel differs from its neighbours, so that rows and columns cannot be taken for each other.
 STORED = (np.arange(35).reshape(5, 7) % 4).astype(np.uint8)
@@ -27,15 +29,17 @@ def strips(array=STORED):
     return iter((array[:2], array[2:4], array[4:]))
 
 
-def test_geotiff(tmp_path):
+@pytest.mark.parametrize("transform", [TRANSFORM, ROTATED])
+def test_geotiff(tmp_path, transform):
     rasterio = pytest.importorskip("rasterio")
     from rasterio.shutil import copy
 
     path = tmp_path / "map.tif"
-    write_classes(path, strips(), GRID, KEY)
+    write_classes(path, strips(), Grid(5, 7, "EPSG:32616", transform), KEY)
+    assert np.array_equal(tifffile.imread(path), VALUES)
     with rasterio.open(path) as file:
         assert np.array_equal(file.read(1), VALUES)
-        assert (file.crs.to_epsg(), tuple(file.transform)[:6]) == (32616, TRANSFORM)
+        assert (file.crs.to_epsg(), tuple(file.transform)[:6]) == (32616, transform)
         assert (file.nodata, file.dtypes) == (0, ("uint8",))
         assert file.colorinterp[0].name == "palette"
         colours = file.colormap(1)

@@ -58,6 +58,11 @@ def test_colours_are_told_apart(vision, min_distance):
     assert distance[~np.eye(len(lab), dtype=bool)].min() > min_distance
 
 
+def test_neighbours_among_many_classes_are_told_apart():
+    lab = oklab(class_colours(45), VISION["normal"])
+    assert np.linalg.norm(np.diff(lab, axis=0), axis=-1).min() > 0.1
+
+
 @pytest.mark.parametrize("num_classes", [1, 2, 16, 23, 24])
 def test_a_class_keeps_its_colour_however_many_there_are(num_classes):
     assert (class_colours(num_classes) == class_colours(24)[:num_classes]).all()

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from matplotlib.patches import Rectangle
 
 from hsi_jax.errors import InputError
-from hsi_jax.evaluate.timeline import draw_timeline, utilisation
+from hsi_jax.evaluate.timeline import draw_timeline
+from hsi_jax.evaluate.utilisation import utilisation
 from hsi_jax.run.summary import TimelineStep
 
 # Device 1 begins 1 s later, works 3 s of the step's 10; device 0 works 6 and is the slowest.

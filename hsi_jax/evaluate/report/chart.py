@@ -112,8 +112,10 @@ def _axis(low: float, high: float, whole: bool = False) -> tuple[tuple[float, fl
     from matplotlib.ticker import MaxNLocator
 
     low, high = float(low), float(high)
-    if high == low:
-        high = low + (1 if whole else max(abs(low), 1) / 10)
+    if high == low and (whole or not low):
+        high = low + 1
+    elif high == low:  # downwards, because an accuracy above 1 would mean nothing
+        low = high - abs(high) / 10
     locator = MaxNLocator(5, integer=whole, steps=[1, 2, 5, 10])
     ticks = [float(tick) for tick in locator.tick_values(low, high)]
     if not whole:  # values lie freely, so that the axis may end at ticks
