@@ -1,4 +1,3 @@
-from .augmentation import AUGMENTATIONS as AUGMENTATIONS
 from .augmentation import parse_augmentation as parse_augmentation
 from .classifier import Trained as Trained
 from .classifier import first_state as first_state
@@ -12,10 +11,14 @@ from .evaluation import predict as predict
 from .evaluation import predict_probabilities as predict_probabilities
 from .loop import Fit as Fit
 from .loop import fit as fit
+from .losses import ClassLoss as ClassLoss
 from .model_folder import Description as Description
 from .model_folder import Provenance as Provenance
-from .optimizer import OPTIMIZERS as OPTIMIZERS
-from .optimizer import SCHEDULES as SCHEDULES
+from .names import AUGMENTATIONS as AUGMENTATIONS
+from .names import LOSSES as LOSSES
+from .names import METHODS as METHODS
+from .names import OPTIMIZERS as OPTIMIZERS
+from .names import SCHEDULES as SCHEDULES
 from .optimizer import make_optimizer as make_optimizer
 from .optimizer import make_schedule as make_schedule
 from .progress import Progress as Progress

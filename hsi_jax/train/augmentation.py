@@ -1,6 +1,7 @@
 """Inputs as the network takes them: normalised, and in training changed at random.
 
-A random change keeps the class of an image and is drawn for each sample by its own key.
+A random change keeps the class of an image and is drawn for each sample by its own key. Patches of
+a scene are images here: flips, right angles, noise and dropped bands suit them.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from hsi_jax.errors import InputError
+from hsi_jax.train.names import AUGMENTATIONS
+
+NOISE = 0.05  # deviation of "noise", where the inputs' own is about 1
+DROPPED = 0.1  # chance of a channel to be dropped by "bands"
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,9 @@ def augment(images: jax.Array, keys: jax.Array, names: tuple[str, ...]) -> jax.A
 
     "flip" reverses rows, and columns, each with a chance of one half; "rotate" turns by 0 to 3
     right angles; "crop" adds an eighth of the shorter side, mirrored, on each side and cuts a
-    window of the old size anywhere. Pixels are moved, never mixed. What one of them draws does not
+    window of the old size anywhere. These move pixels and mix none. "noise" adds a normal number to
+    each channel of each pixel, and "bands" sets each channel to 0 with a chance of one tenth, in
+    all pixels of the image; 0 is the mean of normalised inputs. What one of them draws does not
     depend on the others.
 
     Args:
@@ -91,9 +98,10 @@ def augment(images: jax.Array, keys: jax.Array, names: tuple[str, ...]) -> jax.A
         InputError: see `check_augmentation`.
     """
     check_augmentation(names, *images.shape[1:3])
-    for number, (name, change) in enumerate(AUGMENTATIONS.items()):
+    for number, name in enumerate(AUGMENTATIONS):
         if name in names:
-            images = jax.vmap(change)(images, jax.vmap(jax.random.fold_in, (0, None))(keys, number))
+            own = jax.vmap(jax.random.fold_in, (0, None))(keys, number)
+            images = jax.vmap(_CHANGES[name])(images, own)
     return images
 
 
@@ -119,4 +127,19 @@ def _crop(image, key):
     return lax.dynamic_slice(padded, (row, column, 0), image.shape)
 
 
-AUGMENTATIONS = {"flip": _flip, "rotate": _rotate, "crop": _crop}
+def _noise(image, key):
+    return image + NOISE * jax.random.normal(key, image.shape, image.dtype)
+
+
+def _drop_bands(image, key):
+    kept = jax.random.bernoulli(key, 1 - DROPPED, image.shape[-1:])
+    return jnp.where(kept, image, jnp.zeros((), image.dtype))
+
+
+_CHANGES = {
+    "flip": _flip,
+    "rotate": _rotate,
+    "crop": _crop,
+    "noise": _noise,
+    "bands": _drop_bands,
+}

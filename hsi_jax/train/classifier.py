@@ -1,18 +1,20 @@
 """A classifier in one call: from a scene and a split to a trained model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import hsi_jax
 from hsi_jax.cluster.devices import emulate_devices
 from hsi_jax.data.scene import Scene
-from hsi_jax.data.split import Split
+from hsi_jax.data.split import Split, class_counts
 from hsi_jax.hetero import Profile, make_plan, parse_profile
-from hsi_jax.models import build_model, parse_options
+from hsi_jax.models import build_model, find_trait, parse_options
+from hsi_jax.train.baseline import fit_baseline
 from hsi_jax.train.dataset import Dataset, scene_dataset
 from hsi_jax.train.evaluation import Assessment, evaluate
-from hsi_jax.train.loop import Fit, fit
+from hsi_jax.train.loop import Fit, fit, unstepped
+from hsi_jax.train.losses import ClassLoss
 from hsi_jax.train.model_folder import Provenance
 from hsi_jax.train.recipe import Recipe
 from hsi_jax.train.replicas import Replicas
@@ -36,8 +38,14 @@ def first_state(dataset: Dataset, recipe: Recipe, model: str, options: str = "")
     """
     module = build_model(model, dataset.num_classes, parse_options(model, options))
     optimizer = recipe.make_optimizer(recipe.num_steps(len(dataset.split.train)))
+    counts = class_counts(dataset.split.train, dataset.labels, dataset.num_classes)
     return create_state(
-        module, optimizer, dataset.input_shape, seed=recipe.seed, prepare=dataset.prepare
+        module,
+        optimizer,
+        dataset.input_shape,
+        seed=recipe.seed,
+        prepare=dataset.prepare,
+        loss=ClassLoss.of_training(recipe.loss, counts),
     )
 
 
@@ -75,7 +83,7 @@ def train_scene(
         options: of the architecture, such as "features=(32, 32, 64); hidden=64".
         patch_size: side of a patch, odd; None for the model's own.
         components: principal components, 0 for all bands; None for the model's own.
-        augment: names of `hsi_jax.train.augmentation.AUGMENTATIONS`.
+        augment: names of `hsi_jax.train.AUGMENTATIONS`.
         profile: of the devices, such as "4:2:1:1"; on a CPU they are emulated.
         scheme: of `hsi_jax.hetero.SCHEMES`.
         recipe: how it is trained; None for the defaults of `Recipe`.
@@ -94,8 +102,12 @@ def train_scene(
     dataset = scene_dataset(
         scene, split, model=model, patch_size=patch_size, components=components, augment=augment
     )
-    state = first_state(dataset, recipe, model, options)
     replicas = Replicas(len(profile), dataset.samples)
+    if not find_trait(model, "by_steps"):
+        baseline = fit_baseline(dataset, model, parse_options(model, options), recipe.seed)
+        fitted, found = unstepped(baseline.state, plan), baseline.options
+        return Trained(_trained_model(dataset, fitted, model, found, recipe), fitted)
+    state = first_state(dataset, recipe, model, options)
     count = len(split.train)
 
     def validate(state: TrainState, step: int) -> tuple:
@@ -122,15 +134,21 @@ def train_scene(
         validate_every=recipe.steps_between_validations(count),
         on_step=on_step,
     )
-    trained = TrainedModel.of_training(
+    found = parse_options(model, options)
+    return Trained(_trained_model(dataset, fitted, model, found, recipe), fitted)
+
+
+def _trained_model(
+    dataset: Dataset, fitted: Fit, model: str, options: Mapping[str, Any], recipe: Recipe
+) -> TrainedModel:
+    return TrainedModel.of_training(
         dataset,
         fitted.state,
         architecture=model,
-        options=parse_options(model, options),
+        options=options,
         microbatch_size=recipe.microbatch_size,
         provenance=provenance_of(dataset, recipe.seed, fitted.best_step),
     )
-    return Trained(trained, fitted)
 
 
 def provenance_of(

@@ -78,7 +78,7 @@ def scene_dataset(
         model: name of the architecture, whose defaults hold where the next two are None.
         patch_size: side of a patch, odd.
         components: principal components; 0 keeps all bands.
-        augment: names of `hsi_jax.train.augmentation.AUGMENTATIONS`.
+        augment: names of `hsi_jax.train.AUGMENTATIONS`.
 
     Raises:
         InputError: if the scene has no labels, or the model cannot take such patches.
@@ -139,7 +139,7 @@ def image_dataset(
         split: of its images.
         model: name of the architecture.
         devices: that the samples are for.
-        augment: names of `hsi_jax.train.augmentation.AUGMENTATIONS`.
+        augment: names of `hsi_jax.train.AUGMENTATIONS`.
         feed: "resident" on the devices, "streamed" for each step, or "auto".
         cache_bytes: of decoded images that are kept in memory.
         seed: of the draw of the images that the normalisation is measured on.

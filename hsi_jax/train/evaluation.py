@@ -12,7 +12,7 @@ from hsi_jax.evaluate.metrics import Scores, confusion_matrix, scores
 from hsi_jax.hetero import Plan, Profile, deal, make_plan
 from hsi_jax.train.feed import Feed
 from hsi_jax.train.odd_input import CHECK_DATA, find_input
-from hsi_jax.train.replicas import Replicas, fetch
+from hsi_jax.train.replicas import Replicas
 from hsi_jax.train.samples import Stream
 from hsi_jax.train.state import TrainState
 from hsi_jax.train.step import predict_step, probability_step
@@ -148,7 +148,7 @@ def _run(step: Callable, replicas, state, ids, profile, plan, on_progress) -> li
     outputs: list[Any] = []
     with Feed(replicas, work_of, len(batches)) as feed:
         for number, batch in enumerate(batches):
-            arrays = fetch(call(live, *feed.take(number)))
+            arrays = replicas.fetch_gathered(call(live, *feed.take(number)))
             arrays = arrays if isinstance(arrays, tuple) else (arrays,)
             outputs.append([a.reshape(-1, *a.shape[2:])[: len(batch)] for a in arrays])
             on_progress(len(batch))

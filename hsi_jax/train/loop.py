@@ -6,20 +6,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import jax
 import numpy as np
 
-from hsi_jax.cluster.processes import gather
+from hsi_jax.cluster.exchange import gather, num_processes
 from hsi_jax.data.sampler import batch_ids
 from hsi_jax.hetero import Plan, deal
+from hsi_jax.train.agreement import Agreement
 from hsi_jax.train.feed import Feed
+from hsi_jax.train.host_stepper import make_stepper
 from hsi_jax.train.interrupt import interrupts
 from hsi_jax.train.nonfinite import judge_step
 from hsi_jax.train.progress import Progress
 from hsi_jax.train.replicas import Replicas, fetch
 from hsi_jax.train.speeds import Rebalancing
 from hsi_jax.train.state import TrainState
-from hsi_jax.train.stepper import Stepper, gather_stamps
+from hsi_jax.train.stepper import gather_stamps
 
 STEPS_BETWEEN_SIGNAL_CHECKS = 10  # in a cluster, where asking all processes takes time
 
@@ -40,6 +41,7 @@ class Fit:
         timeline: when each process began each timed step since `start`, had done its own work, and
             ended the step, s since the first of these times, float64 [timed steps, processes, 3].
         plan: by which the last batch, or the next one, is divided.
+        microbatches: that each device has done since `start`, [devices].
     """
 
     state: TrainState
@@ -51,11 +53,17 @@ class Fit:
     stopped_by: int
     timeline: np.ndarray
     plan: Plan
+    microbatches: tuple[int, ...]
 
     @property
     def interrupted(self) -> bool:
         """Whether a signal ended the training before its last step."""
         return self.stopped_by != 0
+
+
+def unstepped(state: TrainState, plan: Plan) -> Fit:
+    """What a fit without steps left behind: a state, and no losses and times."""
+    return Fit(state, 0, [], [], [], 0.0, 0, gather_stamps([]), plan, (0,) * len(plan.shares))
 
 
 def fit(
@@ -74,6 +82,7 @@ def fit(
     save: Callable[[Progress], object] | None = None,
     save_every: int = 0,
     skip_nonfinite: bool = False,
+    check_every: int = 100,
 ) -> Fit:
     """Trains until `num_steps` steps have been taken, or until Ctrl-C or SIGTERM.
 
@@ -96,9 +105,12 @@ def fit(
         save_every: steps between further calls of `save`, or 0 for none.
         skip_nonfinite: leaves out a batch whose loss or gradient is not finite, instead of raising
             an error; the optimiser and its schedule do not see it.
+        check_every: steps between comparisons of the parameters of all devices, where there are
+            several processes; 0 for none but those before each `save`.
 
     Raises:
         DivergenceError: see `judge_step`.
+        DriftError: if the devices no longer hold the same parameters; what was saved is sound.
     """
 
     def ids_of(step):
@@ -114,14 +126,18 @@ def fit(
     losses, seconds, stopped_by, best = list(start.losses), [], 0, start.best
     if start.step >= num_steps:
         timeline = gather_stamps([])
-        return Fit(best.state, best.step, losses, [], [], 0.0, stopped_by, timeline, plan)
+        none = (0,) * len(plan.shares)
+        return Fit(best.state, best.step, losses, [], [], 0.0, stopped_by, timeline, plan, none)
+    microbatches = np.zeros(len(plan.shares), int)
     live = replicas.replicate(start.state)
     ready = replicas.ready(next_work(start.step))
-    stepper = Stepper(replicas, live, ready, timed=rebalancing is not None)
+    stepper = make_stepper(replicas, live, ready, timed=rebalancing is not None)
+    agreement = Agreement(replicas, live, start.step) if num_processes() > 1 else None
     with interrupts() as signalled, Feed(replicas, next_work, num_steps) as feed:
         for step in range(start.step, num_steps):
             began = time.perf_counter()
             ready = feed.take(step)
+            microbatches += plan.shares
             if rebalancing and rebalancing.is_due(step):
                 live, loss, times = stepper.timed_step(live, ready)
                 plan = rebalancing.observe(step, plan, times)
@@ -145,7 +161,10 @@ def fit(
             due = last or (validate and done % validate_every == 0)
             if due:
                 best = validated(best, fetch(live), done)
-            if save and (last or stopped_by or (save_every and done % save_every == 0)):
+            saves = last or stopped_by or (save_every and done % save_every == 0)
+            if agreement and (saves or (check_every and done % check_every == 0)):
+                agreement.check(live, done)
+            if save and saves:
                 save(Progress(fetch(live), tuple(losses), best, plan))
             if stopped_by and not last:
                 # After saving: the rest of the training must not know of it.
@@ -162,12 +181,13 @@ def fit(
         stopped_by=stopped_by if len(losses) < num_steps else 0,
         timeline=gather_stamps(stepper.stamps),
         plan=plan,
+        microbatches=tuple(microbatches.tolist()),
     )
 
 
 def _signal_to_all(step: int, number: int) -> int:
     """The highest signal that came to any process, which ask each other only now and then."""
-    if jax.process_count() == 1:
+    if num_processes() == 1:
         return number
     if step % STEPS_BETWEEN_SIGNAL_CHECKS:
         return 0

@@ -66,6 +66,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
         kept_bands: those of them that were used, counted from 0; None if all were.
         band_axis: axis along which the bands lay in that file.
         nodata_values: values that stood for no data in the training scene; NaN is null.
+        image_dtype: of the images, such as "uint16"; empty for scenes, and where it is not known.
         mean: subtracted from each channel of an image; empty for scenes.
         deviation: by which it is then divided.
         microbatch_size: samples that are predicted together; another number may round otherwise.
@@ -88,6 +89,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     kept_bands: tuple[int, ...] | None = None
     band_axis: int = 2
     nodata_values: tuple[float | None, ...] = ()
+    image_dtype: str = ""
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
     microbatch_size: int = 16

@@ -11,6 +11,7 @@ from hsi_jax.data.image_set import ImageSet
 from hsi_jax.data.preprocess import Preprocessing
 from hsi_jax.data.scene import UNLABELLED, Scene
 from hsi_jax.errors import InputError, InputWarning
+from hsi_jax.train.as_trained import cube_as_trained, scene_as_trained
 from hsi_jax.train.model_folder import Description
 from hsi_jax.train.samples import Patches, Samples
 
@@ -51,13 +52,17 @@ def inputs_of(description: Description, preprocessing: Preprocessing | None, dat
             matched by wavelength where both have them.
 
     Warns:
-        InputWarning: if the values seem to be in another unit than those of training.
+        InputWarning: if the values seem to be in another unit than those of training, if the images
+            have another dtype, or if something is taken from the model; see `scene_as_trained`.
     """
     if preprocessing is None:
         return _image_inputs(description, data)
     if isinstance(data, ImageSet):
         raise InputError("the model was trained on the pixels of a scene; give a scene")
-    scene = data if isinstance(data, Scene) else Scene.from_arrays("scene", data, None)
+    if isinstance(data, Scene):
+        scene = scene_as_trained(description, data)
+    else:
+        scene = cube_as_trained(description, data)
     patches = Patches.of_scene(
         _bands_of(description, scene),
         None,
@@ -132,6 +137,14 @@ def _image_inputs(description: Description, data: Data) -> Inputs:
         raise InputError(
             f"the images have shape {images.shape}, but the model takes "
             f"[n, {', '.join(map(str, shape))}]"
+        )
+    if description.image_dtype and images.dtype.name != description.image_dtype:
+        warnings.warn(
+            f"the images hold {images.dtype.name}, but the model was trained on "
+            f"{description.image_dtype}, so their values may mean something else; give images of "
+            f"the same type",
+            InputWarning,
+            stacklevel=4,  # the caller of `predict`
         )
     return Inputs(Samples((images, np.full(len(images), UNLABELLED, np.int32))), (len(images),))
 

@@ -4,9 +4,7 @@ import jax
 import optax
 
 from hsi_jax.errors import InputError
-
-OPTIMIZERS = ("sgd", "adam", "adamw")
-SCHEDULES = ("constant", "cosine", "warmup_cosine", "linear")
+from hsi_jax.train.names import OPTIMIZERS, SCHEDULES
 
 
 def make_schedule(name: str, learning_rate: float, num_steps: int) -> optax.Schedule:

@@ -1,11 +1,12 @@
 """How parameters are learnt, whatever the devices: batches, optimiser and schedule."""
 
 from dataclasses import dataclass
-
-import optax
+from typing import TYPE_CHECKING
 
 from hsi_jax.data.sampler import steps_for_epochs
-from hsi_jax.train.optimizer import make_optimizer, make_schedule
+
+if TYPE_CHECKING:  # the defaults are told without waiting for Optax and JAX
+    import optax
 
 MAX_VALIDATIONS = 100  # however short the epochs are
 
@@ -24,6 +25,7 @@ class Recipe:
         schedule: of `hsi_jax.train.SCHEDULES`.
         momentum: of sgd.
         weight_decay: of kernels.
+        loss: of `hsi_jax.train.LOSSES`.
         seed: of parameters, batches and dropout.
     """
 
@@ -36,18 +38,23 @@ class Recipe:
     schedule: str = "cosine"
     momentum: float = 0.9
     weight_decay: float = 0.0
+    loss: str = "cross_entropy"
     seed: int = 0
 
     def num_steps(self, samples: int) -> int:
         """Steps of the training on so many samples."""
         return self.steps or steps_for_epochs(samples, self.batch_size, self.epochs)
 
-    def make_schedule(self, num_steps: int) -> optax.Schedule:
+    def make_schedule(self, num_steps: int) -> "optax.Schedule":
         """The learning rate as a function of the step."""
+        from hsi_jax.train.optimizer import make_schedule
+
         return make_schedule(self.schedule, self.learning_rate, num_steps)
 
-    def make_optimizer(self, num_steps: int) -> optax.GradientTransformation:
+    def make_optimizer(self, num_steps: int) -> "optax.GradientTransformation":
         """The optimiser for so many steps."""
+        from hsi_jax.train.optimizer import make_optimizer
+
         schedule = self.make_schedule(num_steps)
         return make_optimizer(self.optimizer, schedule, self.momentum, self.weight_decay)
 

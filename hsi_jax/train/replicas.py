@@ -6,6 +6,7 @@ one program on many devices changes this file alone.
 
 import functools
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any, Protocol, TypeVar
 
 import jax
@@ -13,7 +14,7 @@ import numpy as np
 import psutil
 
 from hsi_jax.cluster.devices import JaxDevice, choose_devices
-from hsi_jax.cluster.processes import gather
+from hsi_jax.cluster.exchange import add, gather, own_devices, reduction
 from hsi_jax.hetero import Work
 from hsi_jax.train.samples import Rows, SampleSource, Stream
 from hsi_jax.train.step import AXIS
@@ -40,11 +41,15 @@ class Replicas:
     """Some devices, each with a copy of all samples, or with the samples of its own work.
 
     They may belong to several processes (`hsi_jax.cluster.join_cluster`). Every process then calls
-    the same methods with the same values, and each holds the rows of its own devices.
+    the same methods with the same values, and each holds the rows of its own devices. Where sums
+    are added by the hosts, a program spans the devices of its own process alone.
 
     Attributes:
-        count: devices that are dealt work, D.
-        devices: JAX's devices, in the order of the profile; see `choose_devices`.
+        count: devices of all processes that are dealt work, D.
+        own: the numbers of this process's devices among them.
+        devices: JAX's devices that a program spans, in the order of the profile; see
+            `choose_devices`.
+        by_host: whether the sums of the processes are added by their hosts.
         samples: replicated, or a `Stream` of them.
     """
 
@@ -56,6 +61,8 @@ class Replicas:
         """
         self.count = count
         self.devices = choose_devices(count)
+        self.by_host = reduction() == "host"
+        self.own = own_devices() if self.by_host else _own(self.devices[:count])
         self._sharding = jax.NamedSharding(jax.sharding.Mesh(self.devices, (AXIS,)), jax.P(AXIS))
         self.samples = samples if isinstance(samples, Stream) else self.replicate(samples)
         self._last: tuple[Work, Work] | None = None  # as it was given, and as it was placed
@@ -91,7 +98,8 @@ class Replicas:
         """
 
         def send(array, before, there):
-            return there if np.array_equal(array, before) else self.place(array)
+            same = array is before or np.array_equal(array, before)
+            return there if same else self.place(array)
 
         last = self._last  # read and set at once: validation may run beside a stream's reader
         placed = jax.tree.map(send, work, *last) if last else self.place(work)
@@ -100,10 +108,10 @@ class Replicas:
 
     def _send_rows(self, stream: Stream, work: Work) -> Rows:
         """Reads and sends the rows of this process's devices."""
+        own = [d for d in self.devices if d in self._sharding.addressable_devices]
         rows = [
             jax.device_put(_with_axis(_rows(stream, work, number)), device)
-            for number, device in enumerate(self.devices)
-            if device in self._sharding.addressable_devices
+            for number, device in zip_longest(self.own, own)
         ]
 
         def join(*arrays):
@@ -113,22 +121,37 @@ class Replicas:
         return jax.tree.map(join, *rows)
 
     def place(self, tree: Tree) -> Tree:
-        """Sends row d of every NumPy array [devices, ...] of a tree to device d."""
+        """Sends row d of every NumPy array [D, ...] of a tree to device d."""
 
         def send(array):
-            idle = len(self.devices) - len(array)
-            if idle:  # a count of 0 is no work
-                array = np.concatenate([array, np.zeros((idle, *array.shape[1:]), array.dtype)])
-            return jax.make_array_from_callback(
-                array.shape, self._sharding, lambda rows: array[rows]
-            )
+            return self._place(array[self.own.start : self.own.stop] if self.by_host else array)
 
         return jax.tree.map(send, tree)
+
+    def _place(self, array: np.ndarray) -> jax.Array:
+        """Sends the rows of an array to `devices`, in their order."""
+        idle = len(self.devices) - len(array)
+        if idle:  # a count of 0 is no work
+            array = np.concatenate([array, np.zeros((idle, *array.shape[1:]), array.dtype)])
+        return jax.make_array_from_callback(array.shape, self._sharding, lambda rows: array[rows])
 
     def replicate(self, tree: Tree) -> Tree:
         """Copies a tree of arrays to every device; each array gains a leading [devices]."""
         count = len(self.devices)
-        return self.place(jax.tree.map(lambda a: np.broadcast_to(a, (count, *np.shape(a))), tree))
+
+        def copy(array):
+            return self._place(np.broadcast_to(array, (count, *np.shape(array))))
+
+        return jax.tree.map(copy, tree)
+
+    def fetch_gathered(self, tree: Tree) -> Tree:
+        """What a step has gathered from its devices (0 from others), from those of all processes.
+
+        Returns:
+            A tree of NumPy arrays, the same in every process.
+        """
+        own = fetch(tree)
+        return jax.tree.map(add, own) if self.by_host else own
 
 
 def fetch(tree: Tree) -> Tree:
@@ -159,10 +182,16 @@ def _memories(devices: Sequence[JaxDevice]) -> list[tuple[float, int]]:
     return [((device.memory_stats() or {}).get("bytes_limit", 0), 1) for device in devices]
 
 
-def _rows(stream: Stream, work: Work, device: int) -> Rows:
-    if device < len(work.count):
-        return stream.rows(work.ids[device], work.count[device])
-    return stream.rows(np.zeros_like(work.ids[0]), 0)  # the idle one
+def _own(devices: Sequence[JaxDevice]) -> range:
+    """The numbers of this process's devices; JAX has those of a process one after the other."""
+    own = [i for i, device in enumerate(devices) if device.process_index == jax.process_index()]
+    return range(own[0], own[-1] + 1) if own else range(0)
+
+
+def _rows(stream: Stream, work: Work, device: int | None) -> Rows:
+    if device is None:  # the idle one
+        return stream.rows(np.zeros_like(work.ids[0]), 0)
+    return stream.rows(work.ids[device], work.count[device])
 
 
 def _with_axis(tree: Any) -> Any:
@@ -172,4 +201,10 @@ def _with_axis(tree: Any) -> Any:
 @functools.cache
 def _pmapped(step: Callable, devices: tuple[JaxDevice, ...], donate: tuple[int, ...]) -> Parallel:
     """One pmapped function for each set of devices, so that JAX finds what it compiled before."""
-    return jax.pmap(step, axis_name=AXIS, devices=devices, donate_argnums=donate)
+    return jax.pmap(
+        step,
+        axis_name=AXIS,
+        axis_size=len(devices),  # else JAX wants as many in every process
+        devices=devices,
+        donate_argnums=donate,
+    )

@@ -15,6 +15,7 @@ from hsi_jax.hetero import Device, Profile, deal, make_plan
 from hsi_jax.models import find_trait
 from hsi_jax.train import one_pass
 from hsi_jax.train.evaluation import SAMPLES_PER_CALL, OnProgress
+from hsi_jax.train.names import METHODS
 from hsi_jax.train.one_pass import Blocks, OnePass
 from hsi_jax.train.replicas import Replicas, fetch
 from hsi_jax.train.samples import Patches
@@ -22,8 +23,6 @@ from hsi_jax.train.scene_tiles import SIDE as TILE_SIDE
 from hsi_jax.train.scene_tiles import CubeSource, Tile, cut_tiles, read_tile, sample_pixels
 from hsi_jax.train.step import logits_step
 from hsi_jax.train.trained_model import TrainedModel
-
-METHODS = ("auto", "one_pass", "patches")
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +137,8 @@ def find_bands(model: TrainedModel, source: CubeSource, name: str) -> np.ndarray
             f"the model takes patches of {size} x {size} pixels, but {name} has {rows} x "
             f"{columns}; give a larger scene"
         )
+    if description.kept_bands and num_bands == description.file_bands != description.num_bands:
+        return np.array(description.kept_bands)  # the whole file, of which the model takes a part
     return match_bands(
         description.wavelengths, description.num_bands, source.wavelengths, num_bands, source=name
     )

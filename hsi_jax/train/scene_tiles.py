@@ -145,9 +145,10 @@ def _read(
 ) -> tuple[np.ndarray, np.ndarray]:
     """A window, float32 with 0 where there are no data, and the mask of such pixels."""
     numbers = source.read(rows, columns)
+    numbers = numbers if bands is None else numbers[..., bands]
     missing = nodata_mask(numbers, source.nodata_values)
     with np.errstate(over="ignore"):  # what float32 cannot hold is no data
-        cube = (numbers if bands is None else numbers[..., bands]).astype(np.float32)
+        cube = numbers.astype(np.float32)
     missing |= ~np.isfinite(cube).all(-1)
     cube[missing] = 0
     return cube, missing

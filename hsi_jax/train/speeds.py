@@ -1,13 +1,15 @@
 """Speeds of the devices: measured before training, and again while it runs."""
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 import jax
 import numpy as np
 
-from hsi_jax.cluster.processes import barrier, gather, gather_hosts
+from hsi_jax.cluster.exchange import add, devices_of_processes, gather
+from hsi_jax.cluster.processes import barrier, gather_hosts
 from hsi_jax.hetero import Plan, Profile, Work, deal, make_plan, parse_profile
 from hsi_jax.hetero.controller import Controller
 from hsi_jax.hetero.plan import plan_of_shares
@@ -16,6 +18,7 @@ from hsi_jax.run.summary import TimedStep
 from hsi_jax.train.replicas import Replicas
 from hsi_jax.train.state import TrainState
 from hsi_jax.train.step import local_step
+from hsi_jax.train.stepper import ready_seconds
 
 REPEATS = 5
 MIN_SECONDS = 0.1  # a throttled process rests by turns, which a shorter time may miss
@@ -27,14 +30,14 @@ SETTLING = 10  # steps after a regular timed step in which that may be
 def measure_profile(
     replicas: Replicas, state: TrainState, ids: np.ndarray, microbatch_size: int
 ) -> Profile:
-    """Times each process's own microbatches, without communication, and gathers one profile.
+    """Times each device's own microbatches, without communication, and gathers one profile.
 
-    All processes measure at the same time, so that what they share (cores, caches, memory) is
+    All devices measure at the same time, so that what they share (cores, caches, memory) is
     shared as it will be in training. The times at a quarter, half and all of a batch's microbatches
     give t(n) = a + b * n.
 
     Args:
-        replicas: one device in each process.
+        replicas: the devices.
         state: not replicated; it is not changed.
         ids: sample ids of one batch, int32 [B].
         microbatch_size: samples of a microbatch, m.
@@ -48,20 +51,40 @@ def measure_profile(
     step = replicas.parallel(local_step).lower(live, samples, replicas.place(work)).compile()
 
     def run(count, passes=1):
+        """Seconds of each of this process's devices."""
         counted = replicas.place(work.replace(count=np.full_like(work.count, count)))
+        seconds = np.zeros(replicas.count)
         for _ in range(passes):
-            jax.block_until_ready(step(live, samples, counted))
+            seconds += ready_seconds(
+                replicas, step(live, samples, counted), start=time.perf_counter()
+            )
+        return seconds[replicas.own]
 
     whole = work.ids.shape[1]
     sizes = sorted({max(1, whole // 4), max(1, whole // 2), whole})
     barrier()  # all begin together
-    passes = math.ceil(MIN_SECONDS / np.median(time_calls(run, sizes[:1], 3)))
-    seconds = time_calls(lambda count: run(count, passes), sizes, REPEATS) / passes
-    own = fit_timing(sizes, seconds)
-    rows = gather(np.array([own.fixed_cost, own.per_microbatch, own.spread], np.float32))
-    timings = [Timing(*map(float, row)) for row in rows]
-    names = [f"{host} {rank}" for rank, host in enumerate(gather_hosts())]
-    return profile_of(timings, names)
+    run(sizes[0])
+    passes = math.ceil(MIN_SECONDS / np.median([run(sizes[0]).max() for _ in range(3)]))
+    # All sizes are timed once before any is timed again, so that a drift hits them alike.
+    repeats = [[run(size, passes) / passes for size in sizes] for _ in range(REPEATS + 1)]
+    seconds = np.array(repeats[1:])  # [repeats, sizes, devices]
+    rows = np.zeros((replicas.count, 3))
+    for number, of_device in zip(replicas.own, np.moveaxis(seconds, 2, 0), strict=True):
+        own = fit_timing(sizes, of_device.T)
+        rows[number] = own.fixed_cost, own.per_microbatch, own.spread
+    timings = [Timing(*row) for row in add(rows).tolist()]
+    return profile_of(timings, name_devices()[: replicas.count])
+
+
+def name_devices() -> list[str]:
+    """A name for every device: its machine and process, and its number where it is not alone."""
+    return [
+        f"{host} {process}" + (f".{number}" if count > 1 else "")
+        for process, (host, count) in enumerate(
+            zip(gather_hosts(), devices_of_processes(), strict=True)
+        )
+        for number in range(count)
+    ]
 
 
 def measure_throughputs(
@@ -83,7 +106,7 @@ def measure_throughputs(
     """
     live = replicas.replicate(state)
     ids = np.resize(ids, max(sizes))  # as many samples at every size
-    own = replicas.count / jax.process_count()
+    own = len(replicas.own)
     step = replicas.parallel(local_step)
     rates = {}
     for size in sizes:

@@ -11,6 +11,7 @@ from flax import linen as nn
 from flax import struct
 
 from hsi_jax.errors import InputError
+from hsi_jax.train.losses import ClassLoss
 
 Prepare = Callable[[jax.Array, jax.Array | None], jax.Array]
 
@@ -56,10 +57,12 @@ class Classification:
         module: called with `train` and `mask`.
         prepare: makes the module's inputs [m, ...] of the samples', given a key for each sample
             [m] in training and None in prediction; None for samples that are inputs already.
+        loss: of a sample in training; tests tell cross-entropy in any case.
     """
 
     module: nn.Module
     prepare: Prepare | None = None
+    loss: ClassLoss = ClassLoss()  # noqa: RUF009, it is frozen
 
     def losses(self, params, batch_stats, batch, mask, key, sample_keys) -> tuple[jax.Array, Any]:
         """See `Task.losses`."""
@@ -72,8 +75,7 @@ class Classification:
             rngs={"dropout": key},
             mutable=["batch_stats"],
         )
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-        return losses, updates.get("batch_stats", {})
+        return self.loss(logits, labels), updates.get("batch_stats", {})
 
     def logits(self, params, batch_stats, inputs) -> jax.Array:
         """See `Task.logits`."""
@@ -144,6 +146,7 @@ def create_state(
     *,
     seed: int,
     prepare: Prepare | None = None,
+    loss: ClassLoss = ClassLoss(),  # noqa: B008, it is frozen
 ) -> TrainState:
     """The first state of a classifier; it depends on the module, the shape and the seed alone.
 
@@ -153,10 +156,11 @@ def create_state(
         input_shape: of one input, such as (p, p, bands).
         seed: 0 <= seed < 2**32.
         prepare: see `Classification`.
+        loss: likewise.
     """
     variables = jax.jit(module.init)(jax.random.key(seed), jnp.zeros((1, *input_shape)))
     statistics = variables.get("batch_stats", {})
-    task = Classification(module, prepare)
+    task = Classification(module, prepare, loss)
     return _first_state(variables["params"], statistics, optimizer, seed, task)
 
 

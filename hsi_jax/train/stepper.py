@@ -2,23 +2,49 @@
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
 
 import jax
 import numpy as np
 
-from hsi_jax.cluster.processes import barrier, gather
+from hsi_jax.cluster.exchange import gather
+from hsi_jax.cluster.processes import barrier
 from hsi_jax.train.replicas import Ready, Replicas, fetch
 from hsi_jax.train.state import TrainState
 from hsi_jax.train.step import local_step, train_step, update_step
 
 
-class Stepper:
-    """Compiles ahead: compiling is timed apart, and nothing later can compile the step again.
+class AnyStepper(Protocol):
+    """Takes steps on compiled programs; `Stepper` and `HostStepper` give the same bits.
 
     Attributes:
         compile_seconds: wall time of tracing and compiling, until all processes have done it.
         stamps: of each timed step, when this process began it, had done its own work and ended it,
             s, by the clock that processes have in common (`time.time`).
+    """
+
+    compile_seconds: float
+    stamps: list[tuple[float, float, float]]
+
+    def step(self, live: TrainState, ready: Ready) -> tuple[TrainState, float]:
+        """Takes one step; returns when its loss is known. The given state is consumed."""
+        ...
+
+    def timed_step(self, live: TrainState, ready: Ready) -> tuple[TrainState, float, np.ndarray]:
+        """Takes the same step, with the same bits, and times the devices.
+
+        Returns:
+            The state, the loss, and the time that each device took for its own microbatches, s,
+            float64 [devices], the same in every process.
+        """
+        ...
+
+
+class Stepper:
+    """One program over the devices of all processes, which adds their sums as well.
+
+    It compiles ahead: compiling is timed apart, and nothing later can compile the step again.
     """
 
     def __init__(self, replicas: Replicas, live: TrainState, ready: Ready, timed: bool = False):
@@ -38,26 +64,49 @@ class Stepper:
         self.compile_seconds = time.perf_counter() - start
 
     def step(self, live: TrainState, ready: Ready) -> tuple[TrainState, float]:
-        """Takes one step; returns when its loss is known. The given state is consumed."""
+        """See `AnyStepper`."""
         live, loss = self._whole(live, *ready)
         return live, float(fetch(loss))
 
     def timed_step(self, live: TrainState, ready: Ready) -> tuple[TrainState, float, np.ndarray]:
-        """Takes the same step in two programs, with the same bits.
-
-        Returns:
-            The state, the loss, and the time that each device took for its own microbatches, s,
-            float64 [devices], the same in every process.
-        """
+        """See `AnyStepper`; it runs two programs."""
         began, start = time.time(), time.perf_counter()
-        halves = jax.block_until_ready(self._local(live, *ready))
-        worked = time.perf_counter() - start
-        own = np.full(self._replicas.count, worked, np.float32)
-        live, loss, seconds = self._update(live, *ready, halves, self._replicas.place(own))
+        halves = self._local(live, *ready)
+        own = ready_seconds(self._replicas, halves, start)
+        worked = own.max(initial=0.0)
+        placed = self._replicas.place(own.astype(np.float32))
+        live, loss, seconds = self._update(live, *ready, halves, placed)
         times = fetch(seconds)[: self._replicas.count]
         loss = float(fetch(loss))
         self.stamps.append((began, began + worked, began + time.perf_counter() - start))
         return live, loss, times.astype(np.float64)
+
+
+def ready_seconds(replicas: Replicas, outputs: Any, start: float) -> np.ndarray:
+    """Waits for what this process's devices are computing.
+
+    Args:
+        replicas: the devices.
+        outputs: an array of a program over them.
+        start: when they began, by `time.perf_counter`.
+
+    Returns:
+        Seconds until each of them was ready, float64 [devices]; 0 for those of other processes.
+    """
+    seconds = np.zeros(replicas.count)
+
+    def wait(shard):
+        shard.data.block_until_ready()
+        return time.perf_counter() - start
+
+    shards = outputs.addressable_shards[: len(replicas.own)]
+    if len(shards) == 1:
+        seconds[replicas.own] = wait(shards[0])
+    elif shards:
+        with ThreadPoolExecutor(len(shards)) as waiting:
+            seconds[replicas.own] = list(waiting.map(wait, shards))
+    jax.block_until_ready(outputs)
+    return seconds
 
 
 def gather_stamps(stamps: Sequence[tuple[float, float, float]]) -> np.ndarray:

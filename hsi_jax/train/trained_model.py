@@ -45,6 +45,9 @@ from hsi_jax.train.replicas import Replicas
 from hsi_jax.train.samples import Patches, Samples
 from hsi_jax.train.state import Classification, Task, TrainState
 
+# One for all states: JAX compares it when it looks for what it has compiled.
+NO_OPTIMIZER = optax.identity()
+
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
@@ -99,7 +102,9 @@ class TrainedModel:
         }
         if scene is None:
             assert prepare is not None  # images are always normalised
-            own = {"mean": prepare.mean, "deviation": prepare.deviation}
+            own: dict[str, Any] = {"mean": prepare.mean, "deviation": prepare.deviation}
+            if dataset.images is not None:
+                own["image_dtype"] = dataset.images.dtype.name
             description = Description(
                 kind="image", num_bands=dataset.input_shape[-1], **own, **common
             )
@@ -242,7 +247,7 @@ class TrainedModel:
             batch_stats=self.batch_stats,
             opt_state=(),
             seed=jnp.uint32(0),
-            optimizer=optax.identity(),
+            optimizer=NO_OPTIMIZER,
             task=task,
         )
 

@@ -10,11 +10,15 @@ from hypothesis import strategies as st
 from hsi_jax.errors import InputError
 from hsi_jax.train.augmentation import (
     AUGMENTATIONS,
+    DROPPED,
+    NOISE,
     Preparation,
     augment,
     check_augmentation,
     parse_augmentation,
 )
+
+MOVES = ("flip", "rotate", "crop")  # which mix no pixels
 
 
 def coded(height, width, bands=2):
@@ -90,9 +94,31 @@ def test_every_legal_outcome_occurs_equally_often_and_no_other(names, expected, 
 def test_all_three_together_make_crops_of_the_eight():
     image = coded(3, 3, 1)
     legal = as_bytes(crop for turned in dihedral(image) for crop in crops(turned))
-    assert set(outcomes(image, tuple(AUGMENTATIONS), 50 * len(legal))) == legal
+    assert set(outcomes(image, MOVES, 50 * len(legal))) == legal
 
 
+def test_noise_is_normal_and_not_the_same_in_two_pixels():
+    images = np.ones((500, 3, 3, 4), np.float32)
+    noise = (np.asarray(compiled(("noise",))(images, keys_of(range(500)))) - 1) / NOISE
+    flat = noise.reshape(500, -1)
+    assert np.abs(flat.mean()) < 6 / np.sqrt(flat.size)
+    assert np.abs(flat.std() - 1) < 6 / np.sqrt(2 * flat.size)
+    correlation = np.corrcoef(flat.T) - np.eye(flat.shape[1])
+    assert np.abs(correlation).max() < 6 / np.sqrt(500)
+
+
+def test_bands_are_dropped_in_the_whole_patch_one_in_ten():
+    images = np.ones((500, 3, 3, 8), np.float32)
+    changed = np.asarray(compiled(("bands",))(images, keys_of(range(500))))
+    assert set(np.unique(changed)) == {0, 1}
+    assert (changed == changed[:, :1, :1]).all()
+    dropped = 1 - changed[:, 0, 0]
+    deviation = np.sqrt(DROPPED * (1 - DROPPED) / dropped.size)
+    assert abs(dropped.mean() - DROPPED) < 6 * deviation
+    assert (dropped.mean(axis=0) > 0).all()
+
+
+@pytest.mark.slow
 def test_a_key_gives_the_same_bits_whatever_the_batch():
     images = np.random.default_rng(0).normal(size=(12, 6, 6, 3)).astype(np.float32)
     keys = keys_of(range(12))
@@ -119,10 +145,11 @@ def test_what_one_draws_does_not_depend_on_the_others():
     np.testing.assert_array_equal(both, compiled(("crop",))(flipped, keys_of(range(64))))
 
 
+@pytest.mark.slow
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 4), st.integers(0, 2**31 - 1))
 @settings(max_examples=15)
 def test_any_shape(height, width, bands, seed):
-    names = ("flip", "crop") if height != width else tuple(AUGMENTATIONS)
+    names = ("flip", "crop") if height != width else MOVES
     image = coded(height, width, bands)
     out = np.asarray(augment(image[None], jax.random.key(seed)[None], names))[0]
     sides = dihedral(image) if height == width else flips(image)

@@ -13,6 +13,7 @@ from hsi_jax.errors import InputError, InputWarning
 from hsi_jax.hetero import parse_profile
 from hsi_jax.models import build_model, parse_options
 from hsi_jax.train import Description, TrainedModel
+from hsi_jax.train.one_pass import OnePass
 from hsi_jax.train.scene_map import predict_tiles
 from hsi_jax.train.scene_tiles import SceneSource
 
@@ -92,7 +93,10 @@ def test_tiles_equal_patches(name):
     assert not nodata.any()
 
 
-@pytest.mark.parametrize("name", ["cnn2d", "cnn3d", "hybridsn"])
+@pytest.mark.parametrize(
+    "name",
+    ["cnn2d", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cnn3d", "hybridsn"))],
+)
 def test_one_pass_has_the_logits_of_patches(name):
     model, source = model_of(name), SceneSource(scene_of(40, 35))
     reference, _ = whole(predict_tiles(model, source, method="patches"), (40, 35))
@@ -104,6 +108,14 @@ def test_one_pass_has_the_logits_of_patches(name):
     assert np.array_equal(logits.argmax(-1)[sure], reference.argmax(-1)[sure])
 
 
+def test_a_second_map_finds_what_the_first_has_compiled():
+    model = model_of("cnn2d")
+    for task in (None, OnePass(model.module(), 11)):
+        first, second = model.prediction_state(task), model.prediction_state(task)
+        assert jax.tree.structure(first) == jax.tree.structure(second)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["one_pass", "patches"])
 def test_devices_do_not_matter(method):
     model, source = model_of("cnn2d"), SceneSource(scene_of(70, 40))

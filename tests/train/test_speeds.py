@@ -75,6 +75,7 @@ def test_shares_settle_within_ten_steps_of_the_first_measurement(factor):
 IDS = np.arange(40, dtype=np.int32)
 
 
+@pytest.mark.slow
 def test_every_size_is_measured_on_the_same_samples_by_all_devices(
     machine_of, state_of, monkeypatch
 ):

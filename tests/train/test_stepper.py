@@ -29,7 +29,7 @@ def test_a_timed_step_gives_the_same_bits_and_a_time_for_each_device(machine_of,
         whole, loss = stepper.step(whole, ready)
         parts, same_loss, seconds = stepper.timed_step(parts, ready)
         began, worked, ended = stepper.stamps[-1]
-        assert seconds == pytest.approx([worked - began] * 3, rel=1e-3)
+        assert seconds.max() == pytest.approx(worked - began, rel=1e-3)
         assert ended > worked
         assert same_loss == loss
         assert seconds.shape == (3,)

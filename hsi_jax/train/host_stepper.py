@@ -1,0 +1,137 @@
+"""The training step whose sums are added by the hosts, so that platforms may be unlike.
+
+Every process sums on its own devices, by the program that timed steps use as well. The fixed-point
+sums of the processes are added on their hosts: integers, whose sum is the same wherever it is
+computed. What follows is rounded, and by unlike platforms perhaps otherwise. So process 0 alone
+updates the parameters, and the others take them over, bit for bit.
+"""
+
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.flatten_util import ravel_pytree
+
+from hsi_jax.cluster.exchange import add, rank
+from hsi_jax.cluster.processes import barrier
+from hsi_jax.hetero import Work
+from hsi_jax.hetero.exact import combine
+from hsi_jax.train.replicas import Ready, Replicas, fetch
+from hsi_jax.train.samples import SampleSource
+from hsi_jax.train.state import TrainState
+from hsi_jax.train.step import contribution, local_step, update_if_finite
+from hsi_jax.train.stepper import AnyStepper, Stepper, ready_seconds
+
+
+def total_step(
+    state: TrainState, samples: SampleSource, work: Work, halves: jax.Array
+) -> tuple[TrainState, jax.Array]:
+    """The rest of `train_step` from the sums over all processes.
+
+    Args:
+        state: as for `train_step`.
+        samples: likewise; only shapes count.
+        work: likewise.
+        halves: the fixed-point sums of the whole batch, as `local_step` gives a device's own.
+
+    Returns:
+        The next state; and the bits of the loss and of what the others take over of the state,
+        int32 [n].
+    """
+    with jax.enable_x64(True):
+        sums = lax.bitcast_convert_type(halves, jnp.int64)
+    loss, grads, stats = combine(sums, contribution(state, samples, work), None)
+    new = update_if_finite(state, loss, grads, stats)
+    vector, _ = ravel_pytree((loss, new.params, new.batch_stats))
+    return new, lax.bitcast_convert_type(vector, jnp.int32)
+
+
+def adopt_step(state: TrainState, bits: jax.Array) -> TrainState:
+    """The next state by the bits that `total_step` gave elsewhere.
+
+    The optimiser's own state stays as it was: it is kept in process 0, which alone updates.
+    """
+    _, restore = ravel_pytree((jnp.float32(0), state.params, state.batch_stats))
+    _, params, stats = restore(lax.bitcast_convert_type(bits, jnp.float32))
+    return state.replace(step=state.step + 1, params=params, batch_stats=stats)
+
+
+def make_stepper(replicas: Replicas, live: TrainState, ready: Ready, *, timed: bool) -> AnyStepper:
+    """The compiled step, by how the replicas add their sums.
+
+    Args:
+        replicas: the devices.
+        live: a replicated state.
+        ready: input of the size that all steps have.
+        timed: whether there will be timed steps.
+    """
+    if replicas.by_host:
+        return HostStepper(replicas, live, ready)  # it can time every step
+    return Stepper(replicas, live, ready, timed)
+
+
+class HostStepper:
+    """Programs over this process's own devices, and the processes' sums added by their hosts.
+
+    It gives the bits of `Stepper` on like devices. Process 0 has the whole next state, the others
+    all of it but the optimiser's.
+    """
+
+    def __init__(self, replicas: Replicas, live: TrainState, ready: Ready):
+        """Compiles ahead, for a replicated state and input of this size."""
+        start = time.perf_counter()
+        self._replicas = replicas
+        self.stamps: list[tuple[float, float, float]] = []
+        given = live, *ready
+        self._local = replicas.parallel(local_step).lower(*given).compile()
+        own = self._local(*given)
+        if rank() == 0:
+            update = replicas.parallel(total_step, donate=(0,))
+            self._update: Any = update.lower(*given, own).compile()
+        bits = replicas.replicate(np.zeros(_num_bits(live), np.int32))
+        adopt = replicas.parallel(adopt_step, donate=(0,))
+        self._adopt: Any = adopt.lower(live, bits).compile()
+        add(_sum_of_devices(own))  # compiles the exchange
+        barrier()  # or the first step would wait for those that compile for longer
+        self.compile_seconds = time.perf_counter() - start
+
+    def step(self, live: TrainState, ready: Ready) -> tuple[TrainState, float]:
+        """See `AnyStepper`."""
+        return self._finish(live, ready, self._local(live, *ready))
+
+    def timed_step(self, live: TrainState, ready: Ready) -> tuple[TrainState, float, np.ndarray]:
+        """See `AnyStepper`; it runs the same programs as `step`."""
+        began, start = time.time(), time.perf_counter()
+        own = self._local(live, *ready)
+        seconds = ready_seconds(self._replicas, own, start)
+        worked = seconds.max(initial=0.0)
+        live, loss = self._finish(live, ready, own)
+        self.stamps.append((began, began + worked, began + time.perf_counter() - start))
+        return live, loss, add(seconds)
+
+    def _finish(self, live: TrainState, ready: Ready, own: jax.Array) -> tuple[TrainState, float]:
+        total = add(_sum_of_devices(own))
+        if rank() == 0:
+            halves = total.view(np.int32).reshape(-1, 2)
+            live, bits = self._update(live, *ready, self._replicas.replicate(halves))
+            known = add(fetch(bits))
+        else:
+            known = add(np.zeros(_num_bits(live), np.int32))
+            live = self._adopt(live, self._replicas.replicate(known))
+        return live, float(known[:1].view(np.float32)[0])
+
+
+def _sum_of_devices(halves: jax.Array) -> np.ndarray:
+    """The sum over this process's devices, int64 [2 + n], of what `local_step` has returned."""
+    rows = [np.asarray(shard.data).reshape(-1) for shard in halves.addressable_shards]
+    sums = [np.ascontiguousarray(row).view(np.int64) for row in rows]
+    return sums[0] if len(sums) == 1 else np.sum(sums, axis=0)
+
+
+def _num_bits(live: TrainState) -> int:
+    """Values of a loss and of a replicated state's parameters and running statistics."""
+    leaves = jax.tree.leaves((live.params, live.batch_stats))
+    return 1 + sum(leaf.size // leaf.shape[0] for leaf in leaves)

@@ -1,0 +1,159 @@
+"""One process of several that train on the small scene; `test_cluster_fit` starts them.
+
+    python -m tests.train.cluster_fit '{"address": ..., "count": 2, "rank": 0, ...}'
+
+It prints what it found as a line of JSON.
+"""
+
+import hashlib
+import json
+import sys
+
+import jax
+import numpy as np
+import optax
+
+from hsi_jax.cluster.exchange import devices_of_processes, rank, reduction
+from hsi_jax.cluster.processes import join_cluster
+from hsi_jax.errors import DriftError
+from hsi_jax.hetero import make_plan, parse_profile
+from hsi_jax.models import find_model
+from hsi_jax.train import (
+    Patches,
+    Rebalancing,
+    Replicas,
+    Stream,
+    create_state,
+    evaluate,
+    fit,
+    host_stepper,
+    stepper,
+)
+from tests.train.small_scene import BANDS, CLASSES, COLUMNS, ROWS
+
+IDS = np.arange(0, 150, 2, dtype=np.int32)
+STEPS = 9
+
+
+class Seesaw:
+    """Stands for a controller that moves the shares at every observation."""
+
+    settled = True
+
+    def __init__(self, devices):
+        self.devices, self.seen = devices, 0
+
+    def observe(self, shares, seconds):
+        assert len(seconds) == len(shares) == self.devices
+        assert all(second > 0 for second in seconds)
+        self.seen += 1
+        speeds = [(5, 1, 0, 2), (0, 1, 5, 3)][self.seen % 2][: self.devices]
+        return make_plan("adaptive", parse_profile(":".join(map(str, speeds))), 42, 4)
+
+
+def bits_of(tree) -> str:
+    leaves = jax.tree.leaves(tree)
+    return hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in leaves)).hexdigest()
+
+
+def train(asked, cube, labels, scheme, save):
+    """The fit of a scheme, and what it says of itself."""
+    profile = parse_profile(asked["profile"])
+    plan = make_plan(scheme, profile, 42, 4)
+    samples = Patches.of_scene(cube, labels, 3)
+    if asked.get("streamed"):
+        flat = np.random.default_rng(4).normal(size=(ROWS * COLUMNS, 3, 3, BANDS))
+        samples = Stream(lambda ids: (flat[ids].astype(np.float32), labels.ravel()[ids]))
+    module = find_model("cnn2d")(CLASSES, features=(4, 4), hidden=8)
+    state = create_state(module, optax.adam(0.01), (3, 3, BANDS), seed=3)
+    replicas = Replicas(len(profile), samples)
+    rebalancing = Rebalancing(Seesaw(len(profile)), 2) if scheme == "adaptive" else None
+    fitted = fit(
+        replicas,
+        state,
+        IDS,
+        plan=plan,
+        num_steps=asked.get("steps", STEPS),
+        seed=1,
+        rebalancing=rebalancing,
+        save=save,
+        save_every=asked.get("save_every", 0),
+        check_every=asked.get("check_every", 3),
+    )
+    assessed = evaluate(
+        replicas,
+        fitted.state,
+        np.arange(150, dtype=np.int32),
+        labels.ravel(),
+        num_classes=CLASSES,
+        profile=profile,
+        plan=plan,
+    )
+    return {
+        "losses": fitted.losses,
+        "params": bits_of((fitted.state.params, fitted.state.batch_stats)),
+        "classes": bits_of(assessed.classes),
+        "loss": assessed.loss,
+        "microbatches": list(fitted.microbatches),
+        "timed": [record.step for record in rebalancing.records] if rebalancing else [],
+    }
+
+
+def corrupt(at_step: int) -> None:
+    """Makes both steppers flip one bit of a parameter after so many steps."""
+
+    def wrap(kind):
+        taken = kind.step
+
+        def step(self, live, ready):
+            live, loss = taken(self, live, ready)
+            self.taken = getattr(self, "taken", 0) + 1
+            if self.taken == at_step:
+                leaves, tree = jax.tree.flatten(live.params)
+                leaf = leaves[0]
+                shards = [np.array(shard.data) for shard in leaf.addressable_shards]
+                shards[0].view(np.int32).flat[1] ^= 1
+                parts = [
+                    jax.device_put(data, shard.device)
+                    for data, shard in zip(shards, leaf.addressable_shards, strict=True)
+                ]
+                leaves[0] = jax.make_array_from_single_device_arrays(
+                    leaf.shape, leaf.sharding, parts
+                )
+                live = live.replace(params=jax.tree.unflatten(tree, leaves))
+            return live, loss
+
+        kind.step = step
+
+    wrap(stepper.Stepper)
+    wrap(host_stepper.HostStepper)
+
+
+def main(asked) -> dict:
+    if asked["count"] > 1:
+        join_cluster(
+            asked["address"],
+            asked["count"],
+            asked["rank"],
+            devices_per_process=asked["devices"],
+            reduce=asked.get("reduce", "auto"),
+        )
+    else:
+        jax.config.update("jax_num_cpu_devices", asked["devices"])
+    cube = np.random.default_rng(1).normal(size=(ROWS, COLUMNS, BANDS)).astype(np.float32)
+    labels = np.random.default_rng(2).integers(0, CLASSES, (ROWS, COLUMNS)).astype(np.int32)
+    told = {"rank": rank(), "reduction": reduction(), "devices": devices_of_processes()}
+    if asked.get("corrupt") == asked["rank"]:
+        corrupt(asked["corrupt_at"])
+    saved = []
+    try:
+        for scheme in asked["schemes"]:
+            told[scheme] = train(asked, cube, labels, scheme, save=lambda p: saved.append(p.step))
+    except DriftError as error:
+        told["drift"] = str(error)
+    told["saved"] = saved
+    return told
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(json.loads(sys.argv[1]))), flush=True)

@@ -1,0 +1,94 @@
+"""Several devices a process, sums added by program or host, unlike platforms: the same bits."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hsi_jax.cluster.platforms import DECLARED
+from hsi_jax.launch.workers import Worker, Workers, free_port
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+# As many threads for all: XLA:CPU chooses kernels by their number.
+ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "NPROC": "4", "PYTHONPATH": str(ROOT)}
+FOUR = {"profile": "2:1:1:1", "schemes": ["even", "balanced", "adaptive"]}
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """What one process with four emulated devices finds."""
+    asked = {"count": 1, "rank": 0, "devices": 4, **FOUR}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.train.cluster_fit", json.dumps(asked)],
+        env=os.environ | ENVIRONMENT,
+        capture_output=True,
+        check=True,
+        cwd=ROOT,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture
+def train_together(tmp_path):
+    """Trains in processes with so many devices; what each of them found."""
+
+    def run(*devices, declared=(), **asked):
+        address = f"127.0.0.1:{free_port()}"
+        workers = []
+        for rank, own in enumerate(devices):
+            place = {"address": address, "count": len(devices), "rank": rank, "devices": own}
+            command = (sys.executable, "-m", "tests.train.cluster_fit", json.dumps(asked | place))
+            environment = ENVIRONMENT | ({DECLARED: declared[rank]} if declared else {})
+            workers.append(Worker(command, environment, None, tmp_path / f"rank{rank}.log"))
+        with Workers(workers) as running:
+            running.wait()
+        return [json.loads(worker.log.read_text().splitlines()[-1]) for worker in workers]
+
+    return run
+
+
+def assert_like(found, expected, schemes):
+    for each in found:
+        for scheme in schemes:
+            assert each[scheme] == expected[scheme], (each["rank"], scheme)
+
+
+def test_two_processes_of_two_devices_train_as_one_of_four(train_together, alone):
+    found = train_together(2, 2, **FOUR)
+    assert [each["reduction"] for each in found] == ["device", "device"]
+    assert found[0]["devices"] == [2, 2]
+    assert_like(found, alone, FOUR["schemes"])
+    assert alone["balanced"]["microbatches"] == [45, 18, 18, 18]
+    assert alone["adaptive"]["timed"] == [1, 3, 5, 7]
+
+
+def test_hosts_add_to_the_same_bits(train_together, alone):
+    asked = FOUR | {"schemes": ["even", "adaptive"]}
+    found = train_together(2, 2, reduce="host", **asked)
+    assert [each["reduction"] for each in found] == ["host", "host"]
+    assert_like(found, alone, asked["schemes"])
+
+
+def test_unlike_platforms_with_unlike_numbers_of_devices(train_together, alone):
+    asked = FOUR | {"schemes": ["adaptive"]}
+    found = train_together(1, 3, declared=("cpu", "cuda"), **asked)
+    assert [each["reduction"] for each in found] == ["host", "host"]
+    assert found[1]["devices"] == [1, 3]
+    assert_like(found, alone, asked["schemes"])
+
+
+@pytest.mark.parametrize(("reduce", "corrupt_at"), [("device", 5), ("host", 6)])
+def test_a_replica_that_has_drifted_ends_all_and_is_not_saved(train_together, reduce, corrupt_at):
+    # Process 1 flips a bit. Step 6 is compared, because it would be saved; what process 0 sends
+    # before would put a bit of step 5 right.
+    asked = {"profile": "2:1", "schemes": ["balanced"], "corrupt": 1, "corrupt_at": corrupt_at}
+    for each in train_together(1, 1, reduce=reduce, check_every=100, save_every=3, **asked):
+        assert each["saved"] == [3]
+        assert "process 1" in each["drift"]
+        assert "after step 6" in each["drift"]
+        assert "after step 3" in each["drift"]
