@@ -25,9 +25,10 @@ from hsi_jax.hetero import Plan, deal, make_plan, parse_profile
 from hsi_jax.launch.measured_processes import READY
 from hsi_jax.models import find_model
 from hsi_jax.train import Patches, Replicas, create_state, make_optimizer, make_schedule
+from hsi_jax.train.host_stepper import make_stepper
 from hsi_jax.train.replicas import Ready
 from hsi_jax.train.step import local_step
-from hsi_jax.train.stepper import Stepper, gather_stamps
+from hsi_jax.train.stepper import gather_stamps
 
 PATCH_SIZE = 11
 SCENE = (64, 64, 30)  # rows, columns, bands
@@ -107,7 +108,7 @@ class Training:
         self.ids = rng.permutation(labels.size)[: plan.batch_size].astype(np.int32)
         self._live = self.replicas.replicate(self.state)
         given = self._ready(plan)
-        self._stepper = Stepper(self.replicas, self._live, given, timed)
+        self._stepper = make_stepper(self.replicas, self._live, given, timed=timed)
         if timed:
             local: Any = self.replicas.parallel(local_step)  # it has JAX's lower
             self._local = local.lower(self._live, *given).compile()

@@ -28,13 +28,16 @@ from experiments.comparison_run import (
 )
 from experiments.config import Config, parse_run
 from experiments.peer import PEERS, find_version
-from experiments.resolve import resolve
 from hsi_jax.errors import HsiJaxError, InputError, StorageError
 from hsi_jax.evaluate.table import Result, read_result
 from hsi_jax.hetero import SCHEMES, parse_profile
 from hsi_jax.json_file import write_json
 from hsi_jax.launch.slowdown import parse_slowdown
+from hsi_jax.models import find_trait
 from hsi_jax.run.figure_file import FIGURE_FORMATS, parse_figure_formats
+from hsi_jax.run.folder import check_place
+from hsi_jax.run.lock import NAME as LOCK
+from hsi_jax.run.lock import locked
 from hsi_jax.run.records import read_records
 
 # The simplest schemes first, as tables show them.
@@ -139,10 +142,20 @@ def compare(
         reporting: what tables and pictures show.
 
     Raises:
-        InputError: if the folder holds a comparison on another platform or with other options.
+        InputError: if the folder holds a comparison on another platform or with other options, or
+            if another process has it.
         KeyboardInterrupt: on Ctrl-C; what is finished is kept.
     """
-    _claim_folder(platform, runs[0].config)
+    check_place(platform.workdir)
+    with locked(platform.workdir):
+        _claim_folder(platform, runs[0].config)
+        return _compare(runs, platform, reporting)
+
+
+def _compare(
+    runs: Sequence[ComparisonRun], platform: Platform, reporting: Reporting
+) -> list[Result]:
+    """What `compare` does in a folder that is its own."""
     missing = _missing_modules(runs, platform.torch_python)
     results = []
     with tqdm(runs, unit="run", disable=None) as bar:  # None: on a terminal only
@@ -204,12 +217,11 @@ def _claim_folder(platform: Platform, config: Config) -> None:
                 f"{', '.join(differing)}; choose another folder"
             )
         return
-    if platform.workdir.exists() and any(platform.workdir.iterdir()):
+    if any(entry.name != LOCK for entry in platform.workdir.iterdir()):
         raise InputError(
             f"--workdir={platform.workdir} holds something else; choose another folder"
         )
     try:
-        platform.workdir.mkdir(parents=True, exist_ok=True)
         write_json(path, settings)
     except OSError as error:
         raise StorageError(f"--workdir={platform.workdir} cannot be written: {error}") from None
@@ -223,6 +235,8 @@ def parse(argv: Sequence[str]) -> tuple[list[ComparisonRun], Platform, Reporting
         SystemExit: after --help; or, with one line on stderr, on a flag that is unknown.
     """
     options, run_flags = parse_command(argv, CompareOptions, compare_help)
+    from experiments.resolve import resolve  # here, because --help does without JAX
+
     profile = parse_profile(options.profile)
     platform = Platform(
         profile=profile,
@@ -234,6 +248,11 @@ def parse(argv: Sequence[str]) -> tuple[list[ComparisonRun], Platform, Reporting
     )
     set_by_platform = ("profile",) if options.emulated else ()
     config = parse_run(run_flags, (*SET_HERE, *SET_BY_PLATFORM, *set_by_platform))
+    if not find_trait(config.model_name, "by_steps"):
+        raise InputError(
+            f"--model={config.model_name} is not trained by steps, so there are no schemes to "
+            f"compare; use experiments.run"
+        )
     if config.microbatch_size == "auto":
         raise InputError(
             "--microbatch_size=auto could choose another size, with other results, for each run; "
@@ -246,6 +265,11 @@ def parse(argv: Sequence[str]) -> tuple[list[ComparisonRun], Platform, Reporting
         raise InputError(
             f"--model={config.model_name}: the PyTorch peers are of cnn2d; give --schemes without "
             f"{', '.join(PEERS)}"
+        )
+    if config.loss != Config.loss and any(run.scheme in PEERS for run in runs):
+        raise InputError(
+            f"--loss={config.loss}: the PyTorch peers have cross_entropy alone; give --schemes "
+            f"without {', '.join(PEERS)}"
         )
     return runs, platform, Reporting(options.target_accuracy, parse_figure_formats(options.figures))
 

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.comparison_run import ComparisonRun, Platform, read_finished
-from hsi_jax.evaluate.comparison import draw_accuracies, draw_step_times
 from hsi_jax.evaluate.table import Result, csv_text, markdown, runs_csv, summarise_schemes
-from hsi_jax.evaluate.timeline import draw_timeline
 from hsi_jax.run.figure_file import save_figure
 
 
@@ -48,6 +46,10 @@ def write_report(
 
 def _draw(results: Sequence[Result], runs: Sequence[ComparisonRun], platform: Platform) -> dict:
     """The pictures by name."""
+    # Here, because --help of compare does without Matplotlib.
+    from hsi_jax.evaluate.comparison import draw_accuracies, draw_step_times
+    from hsi_jax.evaluate.timeline import draw_timeline
+
     speeds = ":".join(f"{speed:g}" for speed in platform.profile.speeds)
     where = f"speeds {speeds}, {'emulated' if platform.emulated else 'real'} devices"
     figures = {"accuracy": draw_accuracies(results, where)}

@@ -14,11 +14,9 @@ from experiments.config import Config
 from experiments.launch import Launch, launch
 from experiments.peer import (
     PEERS,
-    hand_over,
     peer_command,
     peer_counts,
     start_folder,
-    summarise_peer,
 )
 from hsi_jax.errors import LostWorkerError
 from hsi_jax.hetero.profile import Profile
@@ -118,6 +116,8 @@ def _emulate(run: ComparisonRun, platform: Platform, path: Path, log) -> None:
 
 def _launch_peer(run: ComparisonRun, platform: Platform, logs: Path) -> None:
     """The data are handed over in a file that is removed at the end."""
+    from experiments.peer_data import hand_over, summarise_peer  # here: --help does without JAX
+
     folder = platform.workdir / run.name
     start_folder(folder)
     handover = folder / "handover.npz"

@@ -14,16 +14,14 @@ from absl import flags
 
 from experiments.command_line import check_options, option, options_from_flags, parse_flags
 from hsi_jax.data.catalogue import CATALOGUE
-from hsi_jax.data.image_catalogue import IMAGE_CATALOGUE
-from hsi_jax.data.image_loader import FOLDER, TFDS_PREFIX
+from hsi_jax.data.image_catalogue import FOLDER, IMAGE_CATALOGUE, TFDS_PREFIX
 from hsi_jax.data.reading import Reading
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import SCHEMES
 from hsi_jax.models import MODELS
 from hsi_jax.run.figure_file import FIGURE_FORMATS, parse_figure_formats
 from hsi_jax.run.lock import new_folder
-from hsi_jax.train.augmentation import AUGMENTATIONS
-from hsi_jax.train.optimizer import OPTIMIZERS, SCHEDULES
+from hsi_jax.train.names import AUGMENTATIONS, LOSSES, OPTIMIZERS, SCHEDULES
 from hsi_jax.train.recipe import Recipe
 
 MEASURED_SIZES = (4, 8, 16, 32, 64)  # microbatches of --microbatch_size=auto
@@ -197,11 +195,34 @@ class Config:
     time_devices: bool = option(
         "Devices", False, "time one step in --retime_every with every scheme, not only adaptive"
     )
+    check_every: int = option(
+        "Devices",
+        100,
+        "with several processes: steps between comparisons of the parameters of all devices, "
+        "which must stay equal; 0 for none but those before each checkpoint",
+        at_least=0,
+    )
+    reduce: str = option(
+        "Devices",
+        "auto",
+        "with several processes: who adds their sums: one program over all devices (device), or "
+        "the processes themselves (host), whose platforms may then be unlike, such as a GPU here "
+        "and a CPU there; auto takes host where they are unlike",
+        choices=("auto", "device", "host"),
+    )
+    devices_per_process: int = option(
+        "Devices",
+        1,
+        "with several processes: devices of this one, such as the GPUs that it sees; a CPU is "
+        "divided into so many. Processes may have different numbers. A --profile has all devices, "
+        "process by process",
+        at_least=1,
+    )
     coordinator: str = option(
         "Devices", "", "host:port of process 0; not needed under srun, mpirun or torchrun"
     )
     num_processes: int | None = option(
-        "Devices", None, "with --coordinator: processes, one for each device", kind=int, at_least=1
+        "Devices", None, "with --coordinator: number of processes", kind=int, at_least=1
     )
     process_id: int | None = option(
         "Devices", None, "with --coordinator: number of this one", kind=int, at_least=0
@@ -230,6 +251,12 @@ class Config:
     momentum: float = option("Training", _RECIPE.momentum, "momentum of sgd", at_least=0, below=1)
     weight_decay: float = option(
         "Training", _RECIPE.weight_decay, "weight decay, of kernels only", at_least=0
+    )
+    loss: str = option(
+        "Training",
+        _RECIPE.loss,
+        "loss of a sample; weighted: all classes count alike; focal: hard samples count more",
+        choices=LOSSES,
     )
     seed: int = option(
         "Training",

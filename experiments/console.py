@@ -2,8 +2,7 @@
 
 import textwrap
 
-import jax
-
+from experiments.config import Config
 from experiments.setup import Setup
 from experiments.summarise import (
     describe_remarks,
@@ -12,10 +11,13 @@ from experiments.summarise import (
     summarise_labels,
     summarise_split,
 )
+from hsi_jax.cluster.exchange import num_processes
 from hsi_jax.cluster.processes import rank
 from hsi_jax.data.reading import bands_to_text
 from hsi_jax.hetero import Plan, Profile
+from hsi_jax.models import find_trait
 from hsi_jax.run import Checkpoints
+from hsi_jax.run.device_summary import Straggler
 from hsi_jax.run.summary import Leakage, Summary
 from hsi_jax.train import Dataset, count_parameters
 
@@ -26,8 +28,7 @@ _HARD_SPACE = "\N{NO-BREAK SPACE}"  # at which no line ends
 
 def describe_start(setup: Setup) -> str:
     """The lines printed before training."""
-    config, dataset = setup.config, setup.dataset
-    split = dataset.split
+    dataset, split = setup.dataset, setup.dataset.split
     sizes = f"{len(split.train)} train, {len(split.validation)} validate, {len(split.test)} test"
     leakage = summarise_split(dataset).leakage
     lines = [
@@ -36,12 +37,25 @@ def describe_start(setup: Setup) -> str:
         *describe_scene(dataset),
         f"Split    {split.kind}: {sizes}{_describe_leakage(leakage)}",
         *(f"         {remark}" for remark in split.remarks),
-        f"Model    {config.model_name} on {' x '.join(map(str, dataset.input_shape))}, "
-        f"{count_parameters(setup.state):,} parameters",
-        f"Training {setup.num_steps} steps of {config.batch_size} samples, {config.optimizer}, "
-        f"learning rate {config.learning_rate:g} ({config.schedule})",
+        *_describe_model(setup),
     ]
     return "\n".join(lines)
+
+
+def _describe_model(setup: Setup) -> list[str]:
+    config = setup.config
+    inputs = " x ".join(map(str, setup.dataset.input_shape))
+    if not find_trait(config.model_name, "by_steps"):
+        return [
+            f"Model    {config.model_name} on {inputs}, fitted by scikit-learn in this process",
+            "         Devices only predict. Of the flags of Training only --seed has an effect.",
+        ]
+    loss = "" if config.loss == Config.loss else f", {config.loss} loss"
+    return [
+        f"Model    {config.model_name} on {inputs}, {count_parameters(setup.state):,} parameters",
+        f"Training {setup.num_steps} steps of {config.batch_size} samples, {config.optimizer}, "
+        f"learning rate {config.learning_rate:g} ({config.schedule}){loss}",
+    ]
 
 
 def describe_scene(dataset: Dataset) -> list[str]:
@@ -134,23 +148,36 @@ def describe_devices(profile: Profile, plan: Plan) -> str:
 
 def describe_end(summary: Summary) -> str:
     """The lines printed after the test."""
-    measured = "No step since the checkpoint"
+    measured = "No step since the checkpoint" if summary.steps else "No step: nothing was timed"
     if summary.timed_steps:
         measured = (
             f"Measured step: {summary.step_time_ms_median:.1f} ms (median), "
             f"{summary.samples_per_second:,.0f} samples/s, compiled in "
             f"{summary.compile_seconds:.1f} s"
         )
+    state = f" (state after step {summary.best_step} of {summary.steps})" if summary.steps else ""
     lines = [
         f"{measured}; {summary.hardware}",
+        *describe_straggler(summary.straggler),
         "",
         f"Test, {summary.split.kind} split: OA {summary.overall_accuracy:.2%}, "
-        f"AA {summary.average_accuracy:.2%}, kappa {summary.kappa:.4f} "
-        f"(state after step {summary.best_step} of {summary.steps})",
+        f"AA {summary.average_accuracy:.2%}, kappa {summary.kappa:.4f}{state}",
     ]
     if summary.interrupted:
         lines.append("Ctrl-C ended the training early; the results are those of its steps so far.")
     return "\n".join(lines)
+
+
+def describe_straggler(straggler: Straggler | None) -> list[str]:
+    """A line on the device for which the others waited, if any."""
+    if straggler is None:
+        return []
+    since, until = straggler.since_step, straggler.until_step
+    when = f"from step {since} to {until}" if since < until else f"at step {since}"
+    return [
+        f"The others waited for {straggler.name}: {straggler.waited_seconds:.2f} s in "
+        f"{straggler.slow_steps} of {straggler.timed_steps} timed steps, longest {when}"
+    ]
 
 
 def describe_checkpoints(checkpoints: Checkpoints, event: str, flags: str = "") -> str:
@@ -176,6 +203,6 @@ def describe_checkpoints(checkpoints: Checkpoints, event: str, flags: str = "") 
 
 def say(text: str) -> None:
     """Prints; in a cluster, with the number of the process before each line."""
-    if jax.process_count() > 1:
+    if num_processes() > 1:
         text = "\n".join(f"[{rank()}] {line}" for line in text.splitlines())
     print(text, flush=True)

@@ -35,7 +35,7 @@ class DatasetsOptions:
         InputError: on a value that cannot be used.
     """
 
-    data_dir: str = option("Data", "", "folder in which to look for the files")
+    data_dir: str = option("Data", "", "folder in which to look for the files", path=True)
     json: bool = option("Output", False, "print JSON, for programs")
 
     def __post_init__(self):

@@ -3,6 +3,8 @@
 import os
 import sys
 
+from experiments.command_line import HELP
+
 # JAX's variables that would change the numbers of a training, or stop it.
 NOT_FOLLOWED = (
     "JAX_ENABLE_X64",
@@ -15,6 +17,7 @@ NOT_FOLLOWED = (
     "JAX_NUMPY_RANK_PROMOTION",
     "JAX_DEFAULT_PRNG_IMPL",
     "JAX_THREEFRY_PARTITIONABLE",
+    "JAX_RANDOM_SEED_OFFSET",
 )
 
 
@@ -31,7 +34,8 @@ def prepare() -> None:
     if found:
         words = ", ".join(f"{name}={os.environ.pop(name)}" for name in found)
         _tell(f"note: {words} is not followed; a training needs the usual settings of JAX")
-    if any(name.startswith("JAX_") for name in os.environ):
+    helps = any(argument in HELP for argument in sys.argv)  # and does without JAX
+    if not helps and any(name.startswith("JAX_") for name in os.environ):
         try:
             import jax  # noqa: F401
         except ValueError as error:

@@ -18,7 +18,6 @@ from experiments.command_line import (
     parse_command,
 )
 from experiments.config import Config, parse_run
-from experiments.resolve import resolve
 from hsi_jax.errors import HsiJaxError, InputError
 from hsi_jax.hetero import SCHEMES, find_scheme
 from hsi_jax.hetero.profile import Profile, parse_profile
@@ -253,6 +252,8 @@ def parse(argv: Sequence[str]) -> Launch:
         SystemExit: after --help; or, with one line on stderr, on a flag that is unknown.
     """
     options, run_flags = parse_command(argv, LaunchOptions, launch_help)
+    from experiments.resolve import resolve  # here, because --help does without JAX
+
     profile = parse_profile(options.profile)
     slowdowns = tuple(parse_slowdown(text, len(profile)) for text in options.slowdown)
     config = parse_run(run_flags, SET_HERE)

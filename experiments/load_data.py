@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import jax
+import numpy as np
 
 from experiments.config import Config
 from experiments.resolve import Resolved
@@ -81,6 +82,7 @@ def split_scene(config: Config, scene: Scene) -> Split:
         fraction = SCENE_FRACTION
     amount = {"train_fraction": fraction, "train_per_class": config.train_per_class}
     if config.split == "random":
+        _check_class_sizes(scene)
         split = random_split(
             labels,
             config.seed,
@@ -108,6 +110,27 @@ def split_scene(config: Config, scene: Scene) -> Split:
         split = file_split(config.split, labels, names, scene.nodata)
     held_out = HELD_OUT if config.validation_fraction is None else config.validation_fraction
     return hold_out(split, labels, held_out, config.seed)
+
+
+def _check_class_sizes(scene: Scene) -> None:
+    """Checks that each class can be divided.
+
+    Raises:
+        InputError: that names the ids that have a single pixel, and how to leave them out.
+    """
+    labels = scene.require_labels()
+    counts = np.bincount(labels[labels >= 0], minlength=scene.num_classes)
+    single = [scene.class_ids[k] for k in np.flatnonzero(counts == 1)]
+    if not single:
+        return
+    names = ", ".join(scene.class_names[k] for k in np.flatnonzero(counts == 1))
+    without = [i for i in scene.unlabelled_counts if i != "nan"]
+    ids = ",".join([*without, *map(str, single)])
+    raise InputError(
+        f"A class needs two labelled pixels, one to train and one to test, but there is a single "
+        f"one of {names} (id {', '.join(map(str, single))}); label more, or leave it out by "
+        f"--unlabelled={ids}"
+    )
 
 
 def split_images(config: Config, images: ImageSet) -> Split:

@@ -30,8 +30,6 @@ from hsi_jax.train import TrainedModel
 from hsi_jax.train.scene_map import TileLogits, choose_method, find_bands, predict_tiles
 from hsi_jax.train.scene_tiles import SIDE, CubeSource, cut_tiles
 
-PROBABILITY_TYPES = ("float32", "uint8")
-CONFIDENCES = ("margin", "entropy")
 LEVELS, NO_LEVEL = 250, 255  # of a probability as uint8
 PICTURE_SIDE = 2000  # pixels
 
@@ -48,10 +46,10 @@ class Request:
         files: of the scene, where it is read from files.
         output: file of the classes.
         probabilities: file of the probabilities, or None.
-        probability_type: of `PROBABILITY_TYPES`.
+        probability_type: of `experiments.predict.PROBABILITY_TYPES`.
         confidence: file of the confidence, or None.
-        confidence_kind: of `CONFIDENCES`.
-        method: of `hsi_jax.train.scene_map.METHODS`.
+        confidence_kind: of `experiments.predict.CONFIDENCES`.
+        method: of `hsi_jax.train.METHODS`.
         profile: of the devices, or None.
         overwrite: whether files may be replaced.
     """

@@ -65,12 +65,15 @@ def _describe(name: str, options: ModelsOptions) -> dict[str, Any]:
         "input_shape": list(shape),
         "classes": options.classes,
         "parameters": count_parameters(name, shape, options.classes),
+        "found_by_fit": list(find_trait(name, "found_by_fit")),
         "options": options_to_text(default_options(name)),
     }
 
 
 def count_parameters(name: str, shape: tuple[int, int, int], classes: int) -> int | None:
-    """Trained numbers of a network with its default options; None if it cannot take such inputs.
+    """Trained numbers of a network with its default options; None if they are not known before.
+
+    That is where it cannot take such inputs, and where a fit finds how many there are.
 
     Args:
         name: of the network.
@@ -79,6 +82,8 @@ def count_parameters(name: str, shape: tuple[int, int, int], classes: int) -> in
     """
     import jax  # here, because --help does without it
 
+    if find_trait(name, "found_by_fit"):
+        return None
     kind = "patch" if "patch" in find_trait(name, "kinds") else "image"
     try:
         check_input(name, shape[0], shape[2], kind)
@@ -100,7 +105,7 @@ def format_models(models: Sequence[dict[str, Any]]) -> str:
             _number(each["default_patch_size"]),
             "all bands" if each["default_components"] == 0 else _number(each["default_components"]),
             " x ".join(map(str, each["input_shape"])),
-            "too small" if each["parameters"] is None else f"{each['parameters']:,}",
+            _count(each),
         ]
         for each in models
     ]
@@ -112,12 +117,18 @@ def format_models(models: Sequence[dict[str, Any]]) -> str:
         "What they are, and their --model_options",
     ]
     for each in models:
-        start = f"  {each['name']:<13}"
+        start = f"  {each['name']:<15}"
         text = f"{each['summary']} {each['options']}"
         lines.append(
             textwrap.fill(text, 98, initial_indent=start, subsequent_indent=" " * len(start))
         )
     return "\n".join(lines)
+
+
+def _count(model: dict[str, Any]) -> str:
+    if model["parameters"] is None:
+        return "by the fit" if model["found_by_fit"] else "too small"
+    return f"{model['parameters']:,}"
 
 
 def _number(value: int | None) -> str:

@@ -1,25 +1,17 @@
 """Makes a map of a scene with a trained model: `python -m experiments.predict --help`."""
 
-import dataclasses
 import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.command_line import check_options, fail, help_text, option, parse_options
-from experiments.config import Config
-from experiments.load_data import open_scene
-from experiments.map_writing import CONFIDENCES, PROBABILITY_TYPES, Request, make_map
-from hsi_jax.data.envi import data_file
-from hsi_jax.data.raster import open_raster, raster_files
 from hsi_jax.errors import HsiJaxError, InputError
-from hsi_jax.evaluate.map_grid import Grid
 from hsi_jax.hetero import parse_profile
-from hsi_jax.json_file import read_json
-from hsi_jax.train import TrainedModel
-from hsi_jax.train.scene_map import METHODS
-from hsi_jax.train.scene_tiles import CubeSource, SceneSource
+from hsi_jax.train.names import METHODS
 
+PROBABILITY_TYPES = ("float32", "uint8")
+CONFIDENCES = ("margin", "entropy")
 INTERRUPTED = 130
 
 USAGE = """\
@@ -44,21 +36,23 @@ class PredictOptions:
         InputError: on a value that cannot be used, or any two that contradict each other.
     """
 
-    run: str = option("Model", "", "folder of a run, finished or not")
-    model_dir: str = option("Model", "", "folder of a saved model, instead of --run")
+    run: str = option("Model", "", "folder of a run, finished or not", path=True)
+    model_dir: str = option("Model", "", "folder of a saved model, instead of --run", path=True)
     cube: str = option(
         "Scene",
         "",
         "the scene: .mat, .npy, .npz, GeoTIFF or ENVI (.hdr); default the run's own scene",
+        path=True,
     )
     cube_variable: str = option("Scene", "", "array in the cube's file, where it has several")
     output: str = option(
         "Output",
         "",
         "the class map: .tif (GeoTIFF), .hdr (ENVI classification), .npy or .png",
+        path=True,
     )
     probabilities: str = option(
-        "Output", "", "file of the probabilities, a band for each class: .tif or .npy"
+        "Output", "", "file of the probabilities, a band for each class: .tif or .npy", path=True
     )
     probability_type: str = option(
         "Output",
@@ -66,7 +60,7 @@ class PredictOptions:
         "of --probabilities; uint8 is probability x 250, with 255 for no data",
         choices=PROBABILITY_TYPES,
     )
-    confidence: str = option("Output", "", "file of how sure the model is: .tif or .npy")
+    confidence: str = option("Output", "", "file of how sure the model is: .tif or .npy", path=True)
     confidence_kind: str = option(
         "Output",
         "margin",
@@ -88,6 +82,7 @@ class PredictOptions:
         "Devices",
         "",
         "speeds of the devices, such as 2:1; default all accelerators evenly, or the CPU as one",
+        path=True,
     )
 
     def __post_init__(self):
@@ -110,8 +105,16 @@ def predict(options: PredictOptions) -> None:
         StorageError: if a file cannot be written.
         KeyboardInterrupt: on Ctrl-C; the same options go on from there.
     """
-    model = _load_model(options)
-    source, grid, name, files = _open_source(options)
+    # Here, because --help does without JAX.
+    from experiments.map_inputs import load_model, open_source
+    from experiments.map_writing import Request, make_map
+    from hsi_jax.cluster import emulate_devices, keep_compiled
+
+    model = load_model(options.run, options.model_dir)
+    source, grid, name, files = open_source(model, options.run, options.cube, options.cube_variable)
+    profile = parse_profile(options.profile) if options.profile else None
+    emulate_devices(len(profile) if profile else 1)
+    keep_compiled()
     make_map(
         Request(
             model=model,
@@ -125,46 +128,10 @@ def predict(options: PredictOptions) -> None:
             confidence=Path(options.confidence) if options.confidence else None,
             confidence_kind=options.confidence_kind,
             method=options.method,
-            profile=parse_profile(options.profile) if options.profile else None,
+            profile=profile,
             overwrite=options.overwrite,
         )
     )
-
-
-def _load_model(options: PredictOptions) -> TrainedModel:
-    if options.model_dir:
-        return TrainedModel.load(options.model_dir)
-    if not Path(options.run).is_dir():
-        raise InputError(f"--run={options.run}: there is no such folder")
-    return TrainedModel.of_run(options.run)
-
-
-def _open_source(
-    options: PredictOptions,
-) -> tuple[CubeSource, Grid, str, tuple[Path, ...]]:
-    """The scene, its grid, its name and its files."""
-    if options.cube:
-        source = open_raster(options.cube, options.cube_variable or None, argument="cube_variable")
-        grid = Grid(*source.shape[:2], source.crs, source.transform)
-        files = raster_files(options.cube)
-        files += [data_file(path) for path in files if path.suffix.lower() == ".hdr"]
-        return source, grid, options.cube, tuple(files)
-    scene = open_scene(_config_of_run(Path(options.run)))
-    grid = Grid(*scene.shape[:2], scene.crs, scene.transform)
-    return SceneSource(scene), grid, scene.name, ()
-
-
-def _config_of_run(folder: Path) -> Config:
-    """The configuration of a run, as far as it tells the scene."""
-    path = folder / "config.json"
-    if not path.is_file():
-        raise InputError(f"{folder} has no config.json, which tells its scene; give --cube=FILE")
-    content = read_json(path)
-    names = {field.name for field in dataclasses.fields(Config)} - {"resume", "overwrite"}
-    config = Config(**{name: value for name, value in content.items() if name in names})
-    if config.is_image_set:
-        raise InputError(f"--run={folder} was trained on whole images; it cannot make a map")
-    return config
 
 
 def predict_help() -> str:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -22,9 +23,9 @@ from experiments.command_line import (
 )
 from experiments.config import Config
 from hsi_jax.errors import HsiJaxError, InputError, StorageError
-from hsi_jax.evaluate.report.page import mark_of, render_page
-from hsi_jax.evaluate.report.reading import RunFiles, read_run
-from hsi_jax.run.summary import Summary
+
+if TYPE_CHECKING:
+    from hsi_jax.evaluate.report.reading import RunFiles
 
 # Options that say where a run was and how it was started, not what it computed.
 PLACES = ("workdir", "overwrite", "resume", "coordinator", "num_processes", "process_id")
@@ -49,7 +50,7 @@ class ReportOptions:
         InputError: on a value that cannot be used.
     """
 
-    output: str = option("Report", "report.html", "the file of the page")
+    output: str = option("Report", "report.html", "the file of the page", path=True)
     overwrite: bool = option(
         "Report", False, "replace the file also if it is not an earlier report of the same runs"
     )
@@ -74,13 +75,17 @@ def parse(argv: Sequence[str]) -> tuple[ReportOptions, list[str]]:
     return options_from_flags(ReportOptions, values), folders
 
 
-def report(options: ReportOptions, folders: Sequence[str]) -> list[RunFiles]:
+def report(options: ReportOptions, folders: Sequence[str]) -> "list[RunFiles]":
     """Writes the page, whole or not at all.
 
     Raises:
         InputError: if a folder holds no run, or the file may not be written.
         StorageError: if it cannot be written.
     """
+    # Here, because --help does without Matplotlib.
+    from hsi_jax.evaluate.report.page import mark_of, render_page
+    from hsi_jax.evaluate.report.reading import read_run
+
     output = Path(options.output)
     runs = [read_run(folder) for folder in dict.fromkeys(folders)]
     _check_output(output, options.overwrite, mark_of(runs))
@@ -116,8 +121,10 @@ def _check_output(output: Path, overwrite: bool, mark: str) -> None:
         )
 
 
-def repeat_commands(run: RunFiles) -> list[str]:
+def repeat_commands(run: "RunFiles") -> list[str]:
     """The lines to type to install what a run used, and to repeat it; none if not known."""
+    from hsi_jax.run.summary import Summary
+
     lines = []
     if isinstance(run.summary, Summary):
         versions = run.summary.versions

@@ -9,7 +9,7 @@ from hsi_jax.cluster.devices import emulate_devices, find_devices
 from hsi_jax.cluster.launchers import find_place
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import Profile, find_scheme, make_plan, parse_profile
-from hsi_jax.models import build_model, check_kind, parse_options
+from hsi_jax.models import build_model, check_kind, find_trait, parse_options
 from hsi_jax.run.figure_file import parse_figure_formats
 from hsi_jax.run.tensorboard import check_tensorboard
 from hsi_jax.train.augmentation import parse_augmentation
@@ -67,6 +67,9 @@ def resolve(config: Config, in_cluster: bool | None = None) -> Resolved:
     build_model(config.model_name, 2, options)
     check_kind(config.model_name, "image" if config.is_image_set else "patch")
     name = config.profile
+    if not find_trait(config.model_name, "by_steps"):
+        _check_baseline(config, in_cluster)
+        name = name or "1"
     if name is None:
         name = MEASURED if in_cluster else _default_profile()
     profile = None if name == MEASURED else parse_profile(name)
@@ -75,6 +78,20 @@ def resolve(config: Config, in_cluster: bool | None = None) -> Resolved:
     augment = parse_augmentation(config.augment)
     figures = parse_figure_formats(config.figures)
     return Resolved(config, in_cluster, name, profile, options, augment, figures)
+
+
+def _check_baseline(config: Config, in_cluster: bool) -> None:
+    """Checks that nothing is asked of a baseline that it cannot do."""
+    problem = f"--model={config.model_name} is fitted by scikit-learn in one process, at once: "
+    if in_cluster:
+        raise InputError(f"{problem}start it with python -m experiments.run, without a cluster")
+    if config.resume:
+        raise InputError(f"{problem}there is nothing to resume; give --overwrite instead")
+    if config.microbatch_size == "auto":
+        raise InputError(f"{problem}leave out --microbatch_size=auto")
+    for name in ("augment", "loss"):
+        if getattr(config, name) != getattr(Config, name):
+            raise InputError(f"{problem}leave out --{name}")
 
 
 def _default_profile() -> str:
@@ -98,3 +115,10 @@ def _check_real_devices(config: Config, in_cluster: bool) -> None:
             f"devices of one process have no times of their own; use python -m "
             f"experiments.launch, or --coordinator"
         )
+    for name, unset in (("devices_per_process", 1), ("reduce", "auto")):
+        if getattr(config, name) != unset:
+            raise InputError(
+                f"--{name}={getattr(config, name)} goes with several processes; use python -m "
+                f"experiments.launch, or --coordinator, or leave it out (the devices of one "
+                f"process are those of --profile)"
+            )

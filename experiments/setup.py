@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import jax
 import optax
 
 from experiments.config import Config
@@ -15,6 +14,7 @@ from experiments.load_data import load_dataset
 from experiments.resolve import Resolved
 from experiments.resume_check import resumable_folder
 from hsi_jax.cluster.devices import choose_devices, emulate_devices, find_devices
+from hsi_jax.cluster.exchange import devices_of_processes
 from hsi_jax.cluster.launchers import describe_unused_tasks
 from hsi_jax.cluster.processes import check_alike, join_cluster, rank
 from hsi_jax.data import batch_ids
@@ -34,7 +34,7 @@ from hsi_jax.train import (
     measure_throughputs,
 )
 
-OWN_TO_A_PROCESS = ("process_id", "workdir")
+OWN_TO_A_PROCESS = ("process_id", "workdir", "devices_per_process")
 
 
 @dataclass(frozen=True)
@@ -146,15 +146,23 @@ def join_devices(resolved: Resolved) -> Profile:
         emulate_devices(len(profile))
         find_devices()
         return profile
-    join_cluster(config.coordinator or None, config.num_processes, config.process_id)
+    join_cluster(
+        config.coordinator or None,
+        config.num_processes,
+        config.process_id,
+        devices_per_process=config.devices_per_process,
+        reduce=config.reduce,
+    )
     check_alike({k: v for k, v in dataclasses.asdict(config).items() if k not in OWN_TO_A_PROCESS})
-    processes = jax.process_count()
+    counts = devices_of_processes()
     if profile is None:
-        return Profile(tuple(Device(f"device {number}", 1.0) for number in range(processes)))
-    if len(profile) != processes:
+        return Profile(tuple(Device(f"device {number}", 1.0) for number in range(sum(counts))))
+    if len(profile) != sum(counts):
+        has = f"{sum(counts)} devices" if max(counts) > 1 else ""
         raise InputError(
-            f"--profile={config.profile} has {len(profile)} devices, but {processes} "
-            f"processes have joined; give one speed for each process"
+            f"--profile={config.profile} has {len(profile)} devices, but {len(counts)} "
+            f"processes {f'with {has} ' if has else ''}have joined; give one speed for each "
+            f"{'device, process by process' if has else 'process'}"
         )
     return profile
 

@@ -1,6 +1,5 @@
 """Predicts what large clusters would gain: `python -m experiments.simulate --help`."""
 
-import csv
 import dataclasses
 import os
 import sys
@@ -11,13 +10,13 @@ from pathlib import Path
 
 from experiments import simulation_check
 from experiments.command_line import check_options, fail, help_text, option, parse_options
+from experiments.simulation_report import format_table, write
 from experiments.sweep import Sweep, simulate
 from hsi_jax.errors import HsiJaxError, InputError, LostWorkerError
-from hsi_jax.evaluate.scaling import draw_scaling
 from hsi_jax.hetero.profile import RELATIVE_TIME, Profile, parse_profile
 from hsi_jax.hetero.simulation import ALL_REDUCES, Network, in_seconds
-from hsi_jax.run.figure_file import save_figure
-from hsi_jax.run.lock import new_folder
+from hsi_jax.run.figure_file import FIGURE_FORMATS, parse_figure_formats
+from hsi_jax.run.lock import locked, new_folder
 
 MAX_DEVICES = 100_000
 MAX_NUMBER = 10**12  # of samples or parameters
@@ -128,13 +127,17 @@ class SimulateOptions:
     workdir: str = option(
         "Output",
         "",
-        "folder of modelled.csv and modelled.png; default runs/ and the time",
+        "folder of modelled.csv and the picture; default runs/ and the time",
         path=True,
+    )
+    figures: str = option(
+        "Output", "png", f"formats of the picture, some of {','.join(FIGURE_FORMATS)}"
     )
     check: bool = option("Output", False, "measure here instead, and compare with the model")
 
     def __post_init__(self):
         check_options(self)
+        parse_figure_formats(self.figures)
         if self.check:
             self._check_alone()
             return
@@ -151,44 +154,6 @@ class SimulateOptions:
         for field in dataclasses.fields(self):
             if field.name != "check" and getattr(self, field.name) != field.default:
                 raise InputError(f"--{field.name} does not go with --check; leave it out")
-
-
-def format_table(rows: Sequence[dict]) -> str:
-    """The clusters that are like the profile, a line each."""
-    lines = [
-        "All figures are modelled, none is measured.",
-        "",
-        f"{'':>8}{'':>12}{'':>12}{'step, ms':>12}{'':>10}{'':>8}{'utilisation':>13}",
-        f"{'devices':>8}{'batch':>12}{'all-reduce':>12}{'balanced':>12}{'even':>10}{'gain':>8}"
-        f"{'balanced':>13}{'even':>8}",
-    ]
-    for row in rows:
-        times = ("all_reduce", "balanced_step", "even_step")
-        reduce, balanced, even = (1e3 * row[f"modelled_{time}_seconds"] for time in times)
-        lines.append(
-            f"{row['devices']:>8}{row['batch_size']:>12}{reduce:>12.4g}{balanced:>12.4g}"
-            f"{even:>10.4g}{row['modelled_gain']:>8.3f}"
-            f"{row['modelled_balanced_utilisation']:>13.1%}"
-            f"{row['modelled_even_utilisation']:>8.1%}"
-        )
-    return "\n".join(lines)
-
-
-def write(folder: Path, sweep: Sweep, clusters: list[dict], mixtures: list[dict]) -> None:
-    """Writes modelled.csv and modelled.png."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "modelled.csv", "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(clusters[0]))
-        writer.writeheader()
-        writer.writerows(clusters + mixtures)
-    batch = f"{sweep.batch_size:,} samples" + (" a device" if sweep.scaling == "weak" else "")
-    network = sweep.network
-    title = (
-        f"Modelled, {sweep.scaling} scaling: batch of {batch}; {sweep.parameters:,} parameters; "
-        f"{8e-9 * network.bandwidth:g} Gbit/s, {1e6 * network.latency:g} µs"
-    )
-    with open(folder / "modelled.png", "wb") as file:
-        save_figure(draw_scaling(clusters, mixtures, title), file)
 
 
 def sweep_of(options: SimulateOptions) -> Sweep:
@@ -229,14 +194,14 @@ def _parse_profile(options: SimulateOptions) -> Profile:
     return in_seconds(profile, options.unit_seconds)
 
 
-def choose_workdir(text: str) -> Path:
-    """The folder of the results.
+def choose_workdir(text: str, formats: Sequence[str] = ("png",)) -> Path:
+    """The folder of the results, which are a table and a picture in each of the formats.
 
     Raises:
         InputError: if it holds results already or cannot be written.
     """
     folder = Path(text or new_folder(f"runs/modelled-{datetime.now():%Y%m%d-%H%M%S}"))
-    for name in ("modelled.csv", "modelled.png"):
+    for name in ("modelled.csv", *(f"modelled.{suffix}" for suffix in formats)):
         if (folder / name).exists():
             raise InputError(f"--workdir={folder} already holds {name}; choose another folder")
     nearest = next(p for p in (folder, *folder.absolute().parents) if p.exists())
@@ -276,9 +241,12 @@ def main(argv: Sequence[str]) -> None:
         if options.check:
             simulation_check.check()
             return
-        sweep, folder = sweep_of(options), choose_workdir(options.workdir)
-        clusters, mixtures = simulate(sweep)
-        write(folder, sweep, clusters, mixtures)
+        formats = parse_figure_formats(options.figures)
+        sweep, folder = sweep_of(options), choose_workdir(options.workdir, formats)
+        with locked(folder, fresh=not options.workdir):
+            choose_workdir(str(folder), formats)  # what another process may have left meanwhile
+            clusters, mixtures = simulate(sweep)
+            write(folder, sweep, clusters, mixtures, formats=formats)
     except (LostWorkerError, TimeoutError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)

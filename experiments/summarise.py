@@ -5,10 +5,13 @@ import os
 import platform
 import statistics
 
-import jax
+import numpy as np
 
 from experiments.command_line import with_flags
 from experiments.setup import Setup
+from experiments.summarise_devices import summarise_devices, summarise_straggler
+from hsi_jax.cluster.exchange import devices_of_processes, num_processes, reduction
+from hsi_jax.cluster.processes import gather_texts
 from hsi_jax.data.disjoint import count_leakage
 from hsi_jax.data.nodata import format_value
 from hsi_jax.data.split import class_counts
@@ -58,7 +61,7 @@ def summarise(
         confusion_matrix=test.confusion.tolist(),
         class_names=tuple(dataset.class_names),
         class_ids=tuple(map(int, dataset.class_ids)),
-        final_loss=_known(fitted.losses[-1]),
+        final_loss=_known(fitted.losses[-1]) if fitted.losses else None,
         losses_first_steps=[_known(loss) for loss in fitted.losses[:FIRST_STEPS]],
         skipped_steps=sum(_known(loss) is None for loss in fitted.losses),
         steps=len(fitted.losses),
@@ -88,6 +91,9 @@ def summarise(
         rebalancing=rebalancing.records if rebalancing else [],
         timeline=_describe_timeline(fitted, rebalancing),
         hardware=describe_hardware(setup.replicas),
+        devices=summarise_devices(setup, fitted, profile),
+        reduce=reduction(),
+        straggler=summarise_straggler(setup, rebalancing, profile),
         failed_checkpoints=failed_checkpoints,
         labels=summarise_labels(dataset),
         cube=summarise_cube(dataset),
@@ -136,9 +142,22 @@ def _describe_timeline(fitted: Fit, rebalancing: Rebalancing | None) -> list[Tim
     records = records[len(records) - len(fitted.timeline) :]  # not those before a resumption
     steps = []
     for record, stamps in zip(records, fitted.timeline, strict=True):
-        began, worked, ended = stamps.T.round(6).tolist()
+        began, worked, ended = _of_devices(stamps, record.device_seconds).T.round(6).tolist()
         steps.append(TimelineStep(step=record.step, began=began, worked=worked, ended=ended))
     return steps
+
+
+def _of_devices(stamps: np.ndarray, seconds: list[float]) -> np.ndarray:
+    """The stamps of processes, [processes, 3], as those of their devices, [devices, 3].
+
+    The devices of a process begin and end together.
+    """
+    counts = devices_of_processes()
+    if len(stamps) == 1 or max(counts) == 1 or sum(counts) != len(seconds):
+        return stamps
+    rows = np.repeat(stamps, counts, axis=0)
+    rows[:, 1] = rows[:, 0] + seconds
+    return rows
 
 
 def _known(loss: float) -> float | None:
@@ -204,10 +223,18 @@ def _measure_leakage(dataset: Dataset) -> Leakage | None:
 def describe_hardware(replicas: Replicas) -> str:
     """The devices, and whether they are emulated."""
     device = replicas.devices[0]
-    if device.platform != "cpu":
+    kinds = {}
+    counts = devices_of_processes()
+    for text, count in zip(gather_texts(device.device_kind.encode()), counts, strict=True):
+        kinds[text.decode()] = kinds.get(text.decode(), 0) + count
+    if num_processes() == 1 and device.platform != "cpu":
         return f"{replicas.count} x {device.device_kind}"
-    if jax.process_count() > 1:
-        return f"{jax.process_count()} processes, one CPU device each ({_cpu_name()})"
+    if set(kinds) != {"cpu"}:
+        return ", ".join(f"{count} x {kind}" for kind, count in kinds.items())
+    if num_processes() > 1:
+        each = set(devices_of_processes())
+        devices = f"{replicas.count} CPU devices" if each != {1} else "one CPU device each"
+        return f"{num_processes()} processes, {devices} ({_cpu_name()})"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     devices = "1 device" if replicas.count == 1 else f"{replicas.count} devices"
     return f"{devices} emulated on {cores} CPU cores ({_cpu_name()})"

@@ -11,7 +11,7 @@ from experiments.results import evaluate_set
 from experiments.resume import saver
 from experiments.setup import Setup
 from hsi_jax.cluster.processes import rank
-from hsi_jax.errors import DivergenceError
+from hsi_jax.errors import DivergenceError, DriftError
 from hsi_jax.hetero import Plan
 from hsi_jax.hetero.controller import Controller
 from hsi_jax.run import Checkpoint, Checkpoints
@@ -83,6 +83,7 @@ def train(
             save=saver(setup, rebalancing, checkpoints),
             save_every=config.checkpoint_every,
             skip_nonfinite=config.on_nonfinite == "skip",
+            check_every=config.check_every,
         )
 
 
@@ -126,6 +127,10 @@ def _told(checkpoints: Checkpoints, on_nonfinite: str) -> Iterator[None]:
     """Tells of the newest checkpoint where training diverges, and how not to end there again."""
     try:
         yield
+    except DriftError:
+        checkpoints.wait()
+        tell_where_to_go_on(checkpoints, "The training has stopped")
+        raise
     except DivergenceError:
         checkpoints.wait()
         if on_nonfinite == "stop":  # else no flag would help that a resumed run may change

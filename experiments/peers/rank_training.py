@@ -1,4 +1,4 @@
-"""Trains the cnn2d on the file that `experiments.peer` hands over; the same for all peers.
+"""Trains the cnn2d on the file that `experiments.peer_data` hands over; the same for all peers.
 
 Data, batches, first parameters, learning rates and validations are those of our run. Each rank has
 its consecutive part of every batch. The time of a step begins when its samples, which are on the
@@ -30,7 +30,7 @@ Wrap = Callable[[nn.Module, torch.optim.Optimizer], tuple[nn.Module, torch.optim
 
 
 class Handover:
-    """The arrays and settings of a handed-over file; see `experiments.peer.hand_over`."""
+    """The arrays and settings of a handed-over file; see `experiments.peer_data.hand_over`."""
 
     def __init__(self, path: str | Path):
         with np.load(path) as arrays:

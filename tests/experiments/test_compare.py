@@ -15,7 +15,7 @@ import pytest
 from absl import flags
 
 from experiments import compare as program
-from experiments import peer
+from experiments import peer, peer_data
 from experiments.command_line import define_flags
 from experiments.compare import MEASURED, CompareOptions, compare, compare_help
 from experiments.comparison_run import read_finished
@@ -23,6 +23,7 @@ from experiments.config import Config
 from experiments.run import run
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import parse_profile
+from hsi_jax.run.lock import locked
 from hsi_jax.train import Patches, fit, predict
 
 pytestmark = pytest.mark.slow
@@ -39,6 +40,11 @@ def parse():
     flags.FLAGS.unparse_flags()
     for field in dataclasses.fields(Config):
         delattr(flags.FLAGS, field.name)
+
+
+def test_a_baseline_has_no_schemes_to_compare(parse, tmp_path):
+    with pytest.raises(InputError, match="no schemes"):
+        parse("--emulated", "--profile=2:1", f"--workdir={tmp_path}", "--", "--model=svm")
 
 
 def test_two_schemes_with_two_seeds_are_run_and_then_reused(tmp_path):
@@ -151,6 +157,12 @@ def test_a_folder_of_something_else_is_refused(parse, stand_in, tmp_path):
         compare(*parse(*EMULATED, f"--workdir={tmp_path}", "--", *TINY))
 
 
+def test_a_folder_that_another_process_has_is_refused(parse, stand_in, tmp_path):
+    with locked(tmp_path), pytest.raises(InputError, match="in use"):
+        compare(*parse(*EMULATED, f"--workdir={tmp_path}", "--", *TINY))
+    compare(*parse(*EMULATED, f"--workdir={tmp_path}", "--", *TINY))
+
+
 def test_peers_that_are_not_installed_are_told(parse, stand_in, monkeypatch, tmp_path):
     monkeypatch.setattr(program, "find_version", lambda python, module: None)
     own = ("--profile=1:1", "--schemes=ddp_even,horovod_even", "--seeds=0")
@@ -253,7 +265,7 @@ np.savez(workdir / "logits.npz", logits=logits)
 
 def test_a_peer_trains_like_we_do(torch_python, tmp_path):
     # One rank and one microbatch: even the batch normalisation sees the same samples.
-    setup = peer.hand_over(HANDED, tmp_path / "handover.npz")
+    setup = peer_data.hand_over(HANDED, tmp_path / "handover.npz")
     command = [torch_python, "-c", LOGITS, str(tmp_path / "handover.npz"), str(tmp_path)]
     subprocess.run(command, cwd=peer.PROGRAMS, check=True)  # as if it stood there
     with np.load(tmp_path / "logits.npz") as arrays:
@@ -269,7 +281,7 @@ def test_a_peer_trains_like_we_do(torch_python, tmp_path):
     fitted = fit(setup.replicas, state, split.train, **steps)
     devices = {"profile": setup.profile, "plan": setup.plan}
     classes, _ = predict(setup.replicas, fitted.state, split.test, **devices)
-    summary = peer.summarise_peer("ddp_even", setup, [30], tmp_path)
+    summary = peer_data.summarise_peer("ddp_even", setup, [30], tmp_path)
     truth = setup.dataset.labels[split.test]
     assert summary["overall_accuracy"] == pytest.approx(np.mean(classes == truth), abs=0.01)
     with np.load(tmp_path / "result.npz") as arrays:

@@ -16,6 +16,8 @@ from hsi_jax.train import Recipe
 
 # The rules, written down apart from the code: the field, values refused, values on the edge.
 RANGES = {
+    "check_every": ([-1], [0]),
+    "devices_per_process": ([0, -1], [1]),
     "components": ([-1], [0, 1]),
     "image_size": ([0, -1], [1]),
     "cache_mb": ([-1], [0]),
@@ -260,6 +262,8 @@ def test_an_unknown_model_lists_what_there_is():
         ({"profile": "measured"}, "--profile=measured needs a process for each device"),
         ({"scheme": "adaptive"}, "--scheme=adaptive needs a process for each device"),
         ({"time_devices": True}, "--time_devices=True needs a process for each device"),
+        ({"reduce": "host"}, "--reduce=host goes with several processes"),
+        ({"devices_per_process": 2}, "--devices_per_process=2 goes with several processes"),
     ],
 )
 def test_half_a_cluster_is_refused(given, message):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from experiments.config import Config
+from experiments.load_data import open_scene, split_scene
 from experiments.run import run
 from hsi_jax.data import load_scene, synthetic_scene
 from hsi_jax.errors import InputError
@@ -159,3 +160,15 @@ def test_a_list_of_pixels_trains_a_model_of_spectra(tmp_path):
         workdir=str(tmp_path / "run"),
     )
     assert run(config).overall_accuracy > 0.5
+
+
+def test_the_advice_on_a_class_of_one_pixel_helps(files):
+    ids = np.load(files["labels"])
+    ids[5, 5] = 77
+    np.save(files["labels"], ids)
+    flags = {"dataset": "file", **files, "nodata": "-9999"}
+    config = Config(**flags, unlabelled="255")
+    with pytest.raises(InputError, match=r"id 77.*--unlabelled=255,77") as error:
+        split_scene(config, open_scene(config))
+    config = Config(**flags, unlabelled=str(error.value).rsplit("=", 1)[1])
+    assert len(split_scene(config, open_scene(config)).train)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import peer
+from experiments import peer, peer_data
 from experiments.config import Config
 from hsi_jax import evaluate
 from hsi_jax.launch.workers import Worker, Workers, free_port
@@ -128,7 +128,7 @@ def test_ddp_trains_and_is_summarised(torch_python, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     peer.start_folder(folder)
     handover = tmp_path / "handover.npz"
-    setup = peer.hand_over(config, handover)
+    setup = peer_data.hand_over(config, handover)
     counts = (20, 10)
     make = peer.peer_command(
         "ddp_proportional", counts, python=torch_python, handover=handover, workdir=folder
@@ -143,7 +143,7 @@ def test_ddp_trains_and_is_summarised(torch_python, tmp_path, monkeypatch):
     assert (kinds[Start], kinds[Step], kinds[Evaluation]) == (1, 4, 1)
     assert records[0] == Start(num_steps=4)
 
-    summary = peer.summarise_peer("ddp_proportional", setup, counts, folder)
+    summary = peer_data.summarise_peer("ddp_proportional", setup, counts, folder)
     assert summary["counts"] == [20, 10]
     assert summary["batch_size"] == 30
     assert summary["timeline"] == []

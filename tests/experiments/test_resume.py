@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from msgspec.structs import replace
 
-from experiments import results
+from experiments import writing
 from experiments.config import Config
 from experiments.console import describe_checkpoints
 from experiments.resume_check import MAY_DIFFER, check_same_run
@@ -39,7 +39,7 @@ BASE = {
 def no_pictures(monkeypatch):
     """Leaves out most pictures, which take longer than the rest."""
     for name in ("draw_curves", "draw_confusion", "draw_shares"):
-        monkeypatch.setattr(results, name, lambda *arguments: Figure())
+        monkeypatch.setattr(writing, name, lambda *arguments: Figure())
 
 
 @pytest.fixture

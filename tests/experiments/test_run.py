@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.metrics import cohen_kappa_score
 from sklearn.metrics import confusion_matrix as count_confusions
 
-from experiments import results, setup
+from experiments import setup, writing
 from experiments.config import Config
 from experiments.load_data import open_scene
 from experiments.run import run
@@ -74,7 +74,7 @@ def earlier(base, tmp_path):
 def no_pictures(monkeypatch):
     """Leaves out the pictures, which take as long as a short run."""
     for name in ("draw_curves", "draw_confusion", "draw_shares"):
-        monkeypatch.setattr(results, name, lambda *arguments: Figure())
+        monkeypatch.setattr(writing, name, lambda *arguments: Figure())
 
 
 def read_json(path):

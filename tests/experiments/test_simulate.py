@@ -10,6 +10,7 @@ from experiments import simulate
 from hsi_jax.hetero.profile import parse_profile
 from hsi_jax.hetero.simulation import Network, in_seconds, model_step, repeat_devices
 from hsi_jax.launch.workers import WorkerError
+from hsi_jax.run.lock import locked
 
 BASE = ("--profile=4:1", "--unit_seconds=0.01", "--parameters=999")
 
@@ -38,7 +39,7 @@ def test_strong_scaling_keeps_the_batch_and_writes_all_clusters(tmp_path, capsys
     assert {row["microbatches"] for row in rows} == {"12"}
     assert [row["devices"] for row in rows[:2]] == ["2", "5"]
     profile = repeat_devices(in_seconds(parse_profile("4:1"), 0.01), 5)
-    expected = model_step(profile, 12, 8, size=8000, network=Network(50e-6, 1.25e9))
+    expected = model_step(profile, 12, 8, size=4000, network=Network(50e-6, 1.25e9))
     for name in ("all_reduce_seconds", "balanced_step_seconds", "gain", "even_utilisation"):
         assert float(rows[1][f"modelled_{name}"]) == getattr(expected, f"modelled_{name}")
     for row in rows[2:]:
@@ -49,6 +50,14 @@ def test_strong_scaling_keeps_the_batch_and_writes_all_clusters(tmp_path, capsys
     assert "All figures are modelled, none is measured." in text
     assert f"{expected.modelled_gain:.3f}" in text
     assert (tmp_path / "out" / "modelled.png").stat().st_size > 10_000
+
+
+def test_pictures_are_written_in_the_formats_asked_for(tmp_path, capsys):
+    assert "--figures=gif" in error_of(capsys, *BASE, "--figures=gif")
+    run(tmp_path, *BASE, "--devices=2", "--figures=pdf,svg")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"modelled.csv", "modelled.pdf", "modelled.svg"}
+    assert (tmp_path / "out" / "modelled.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_weak_scaling_grows_the_batch(tmp_path):
@@ -110,6 +119,15 @@ def test_results_are_not_overwritten(tmp_path, capsys):
     message = error_of(capsys, *BASE, f"--workdir={tmp_path}")
     assert "already holds modelled.png; choose another folder" in message
     assert (tmp_path / "modelled.png").read_text() == "mine"
+
+
+def test_a_folder_that_another_process_has_is_refused(tmp_path, capsys):
+    with locked(tmp_path / "out"):
+        message = error_of(capsys, *BASE, f"--workdir={tmp_path / 'out'}")
+        assert "--workdir=" in message
+        assert "in use" in message
+    assert run(tmp_path, *BASE)
+    assert not (tmp_path / "out" / ".lock").exists()
 
 
 def test_caps_that_hold_too_little_leave_no_folder(tmp_path, capsys):
