@@ -13,6 +13,7 @@ import argparse
 import itertools
 import re
 import resource
+import shutil
 import signal
 import struct
 import subprocess
@@ -29,6 +30,7 @@ import png
 import scipy.io
 import tifffile
 
+from benchmarks.fuzz_samples import TEXTS, read_raster_sample, write_rasters
 from hsi_jax.data import read_array
 from hsi_jax.data.picture import read_picture
 from hsi_jax.errors import InputError
@@ -36,7 +38,8 @@ from hsi_jax.errors import InputError
 TRIAL_SECONDS = 10
 SPARE_BYTES = 256 * 2**20  # that a trial may allocate
 EDGE = 600  # bytes from either end, where headers and directories are
-PICTURES = (".tif", ".png", ".jpg")  # the others are scenes
+PICTURES = (".tif", ".png", ".jpg")
+RASTERS = (".tiff", ".hdr", ".img", ".geojson", ".gpkg", ".txt")  # the others are arrays
 WELL = ("right", "other values", "refused")
 
 _NUMBERS = [0, 1, 2, -1, 127, 255, 2**15, 2**31 - 1, -(2**31), 2**32 - 1, 2**40, 2**63 - 1]
@@ -134,6 +137,8 @@ def write_samples(folder: Path) -> list[Path]:
     scipy.io.savemat(folder / "cells.mat", {"c": np.array([{"a": sparse}, cube, "text"], object)})
     scipy.io.savemat(folder / "v4.mat", {"gt": labels, "text": "words"}, format="4")
     _write_pictures(folder, cube)
+    write_rasters(folder, cube, labels)
+    (folder / "reading.txt").write_text(TEXTS)
     with h5py.File(folder / "hdf5.mat", "w", libver="latest") as file:
         file["cube"] = cube.astype(np.float32)
         file["texts"] = np.array(["a", "b"], object)
@@ -175,6 +180,8 @@ def _write_pictures(folder: Path, cube: np.ndarray) -> None:
 
 def read(path: Path) -> np.ndarray:
     """Reads any of the samples, or a file like them."""
+    if path.suffix in RASTERS:
+        return read_raster_sample(path)
     if path.suffix in PICTURES:
         return read_picture(path, path.name)
     return read_array(path, ndim=(3, 2))
@@ -224,6 +231,8 @@ def _be_child(path: Path, first: int, last: int, seed: int) -> None:
     content = path.read_bytes()
     with tempfile.TemporaryDirectory() as folder:
         damaged = Path(folder, path.name)
+        for part in path.parent.glob(f"{path.stem}.*"):  # the other files of an ENVI scene
+            shutil.copy(part, folder)
         for number in range(first, last):
             damaged.write_bytes(damage(content, np.random.default_rng([seed, number])))
             signal.alarm(TRIAL_SECONDS)  # without a handler: it ends a C library as well
@@ -238,7 +247,7 @@ def _outcome(path: Path, sound: np.ndarray) -> str:
     except InputError as error:
         if isinstance(error.__cause__, MemoryError):
             return f"allocated too much: {error.__cause__!r}"
-        return "refused" if path.name in str(error) else f"unnamed: {error!r}"
+        return "refused" if path.stem in str(error) else f"unnamed: {error!r}"
     except BaseException as error:
         return f"raised {type(error).__name__}"
     return "right" if np.array_equal(array, sound) else "other values"

@@ -1,6 +1,6 @@
 """Maps of whole scenes: one pass against patch by patch, and the memory of a large map (Linux).
 
-    python -m benchmarks.mapping [--cores 0] [--repeats 3]
+    python -m benchmarks.mapping [--cores 0] [--repeats 3] [--networks cnn2d]
     python -m benchmarks.mapping --memory --side 10000 --folder DIR
 
 The first measures the CPU time of a pixel. Patch by patch is measured on a part of the scene, with
@@ -39,17 +39,18 @@ def main() -> None:
     if arguments.memory:
         measure_memory(Path(arguments.folder), arguments.side)
     else:
-        measure_speed(arguments.repeats)
+        measure_speed(arguments.networks, arguments.repeats)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Defines the flags of this benchmark."""
+    parser.add_argument("--networks", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--memory", action="store_true", help="measure memory instead of speed")
     parser.add_argument("--side", type=int, default=4000, help="of the large scene, pixels")
     parser.add_argument("--folder", default=".", help="of the large scene and its maps")
 
 
-def measure_speed(repeats: int) -> None:
+def measure_speed(networks: list[str], repeats: int) -> None:
     """Prints a row for each network."""
     scene = random_source(SHAPE)
     print(
@@ -57,7 +58,8 @@ def measure_speed(repeats: int) -> None:
         f"of CPU time a pixel\n\n{'network':10}{'patch by patch, at a time':>40}{'one pass':>10}"
         f"{'ratio':>8}"
     )
-    for name, (patch_size, part) in MODELS.items():
+    for name in networks:
+        patch_size, part = MODELS[name]
         parts = random_source(part)
         calls = {
             batch: (random_model(name, patch_size, microbatch=batch), parts, "patches")
