@@ -1,6 +1,7 @@
 """Emulates four devices on the CPU, once, before any test uses JAX."""
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -28,6 +29,19 @@ for name, value in (
 # A machine that is busy for a moment is no failure; CI tries the same examples each time.
 settings.register_profile("hsi_jax", deadline=None, derandomize=os.environ.get("CI") == "true")
 settings.load_profile("hsi_jax")
+
+
+MAX_MAPS = 30_000  # of the 65,530 pieces of memory that Linux gives a process by default
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_programs():
+    """Forgets compiled programs before there are too many: each takes several pieces of memory."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and len(maps.read_bytes().splitlines()) > MAX_MAPS:
+        jax.clear_caches()
+        gc.collect()
 
 
 def pytest_sessionstart():
