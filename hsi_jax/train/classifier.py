@@ -102,12 +102,13 @@ def train_scene(
     dataset = scene_dataset(
         scene, split, model=model, patch_size=patch_size, components=components, augment=augment
     )
-    replicas = Replicas(len(profile), dataset.samples)
+    parsed = parse_options(model, options)
     if not find_trait(model, "by_steps"):
-        baseline = fit_baseline(dataset, model, parse_options(model, options), recipe.seed)
-        fitted, found = unstepped(baseline.state, plan), baseline.options
-        return Trained(_trained_model(dataset, fitted, model, found, recipe), fitted)
+        baseline = fit_baseline(dataset, model, parsed, recipe.seed)
+        fitted = unstepped(baseline.state, plan)
+        return Trained(_trained_model(dataset, fitted, model, baseline.options, recipe), fitted)
     state = first_state(dataset, recipe, model, options)
+    replicas = Replicas(len(profile), dataset.samples)
     count = len(split.train)
 
     def validate(state: TrainState, step: int) -> tuple:
@@ -134,8 +135,7 @@ def train_scene(
         validate_every=recipe.steps_between_validations(count),
         on_step=on_step,
     )
-    found = parse_options(model, options)
-    return Trained(_trained_model(dataset, fitted, model, found, recipe), fitted)
+    return Trained(_trained_model(dataset, fitted, model, parsed, recipe), fitted)
 
 
 def _trained_model(
