@@ -5,8 +5,8 @@ term is scaled by a power of two and rounded to int64; integers add associativel
 loop and across devices; only the total becomes float32 again.
 
 Between devices most numbers travel as 32 bits. The low halves of 64-bit integers add up to the low
-half of their sum, and a small sum is its low half. Terms that might add up to more are counted with
-the sum; if there is one, all 64 bits are sent after all. So the result is the same.
+half of their sum, and a small sum is its low half. Numbers that might add up to more are counted
+with the sum; if there is one, all 64 bits are sent after all. So the result is the same.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from jax.flatten_util import ravel_pytree
 
 FRACTION_BITS = 32  # resolution 2**-32 = 2.3e-10; sums up to 2**30 = 1e9, within 32 bits up to 0.5
 LARGE = 4096  # numbers of an array from which on it is sent as 32 bits
-_COUNTS = 2  # at the start of the sums: unsound values, and values too large for 32 bits
+_UNSOUND = -(2**63)  # a sum with a term that cannot be added; no sound sum is as low
 
 Tree = TypeVar("Tree")
 
@@ -52,19 +52,22 @@ def accumulate(term: Callable[[jax.Array], Tree], count: jax.Array, max_terms: i
     """The first half of `exact_sum`, without communication: this device's own sum.
 
     Returns:
-        Fixed-point sums, int64 [2 + n] (see `to_fixed`).
+        Fixed-point sums, int64 [1 + n]: the number of those that are unsound, and which are 0; then
+        those of arrays below `LARGE` numbers, then the others.
     """
-    small, large = _by_size(_zeros_like(term))
-    num_small, num_large = ravel_pytree(small)[0].size, ravel_pytree(large)[0].size
 
     def add(index, sums):
         with jax.enable_x64(False):
-            vector, _ = ravel_pytree(_by_size(term(index)))
-        return sums + to_fixed(vector, max_terms, num_small)
+            # The barrier keeps the kernels of the terms as they are without a sum.
+            values = lax.optimization_barrier(term(index))
+        return jax.tree.map(lambda sum, value: add_fixed(sum, value, max_terms), sums, values)
 
+    shapes = _shapes(term)
     with jax.enable_x64(True):
-        zeros = jnp.zeros(_COUNTS + num_small + num_large, jnp.int64)
-        return lax.fori_loop(jnp.int32(0), count, add, zeros)
+        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, jnp.int64), shapes)
+        sums, _ = ravel_pytree(_by_size(lax.fori_loop(jnp.int32(0), count, add, zeros)))
+        unsound = sums == _UNSOUND
+        return jnp.concatenate([jnp.sum(unsound)[None], jnp.where(unsound, 0, sums)])
 
 
 def term_limit(max_terms: int) -> float:
@@ -76,11 +79,12 @@ def combine(sums: jax.Array, term: Callable[[jax.Array], Tree], axis_name: str |
     """The second half of `exact_sum`: adds up what the devices have accumulated.
 
     Args:
-        sums: this device's own, int64 [2 + n], from `accumulate`.
+        sums: this device's own, int64 [1 + n], from `accumulate`.
         term: as for `exact_sum`; only the shapes of its tree count.
         axis_name: as for `exact_sum`.
     """
-    parts = _by_size(_zeros_like(term))
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), _shapes(term))
+    parts = _by_size(zeros)
     _, restore = ravel_pytree(parts)
     with jax.enable_x64(True):
         if axis_name is not None:
@@ -93,9 +97,8 @@ def combine(sums: jax.Array, term: Callable[[jax.Array], Tree], axis_name: str |
     )
 
 
-def _zeros_like(term: Callable[[jax.Array], Tree]) -> Tree:
-    shapes = jax.eval_shape(term, jax.ShapeDtypeStruct((), jnp.int32))
-    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+def _shapes(term: Callable[[jax.Array], Tree]) -> Tree:
+    return jax.eval_shape(term, jax.ShapeDtypeStruct((), jnp.int32))
 
 
 def _by_size(tree: Tree) -> tuple[Tree, Tree]:
@@ -105,31 +108,29 @@ def _by_size(tree: Tree) -> tuple[Tree, Tree]:
     return small, large
 
 
-def to_fixed(vector: jax.Array, max_terms: int, small: int = 0) -> jax.Array:
-    """Float32 [n] to fixed point, int64 [2 + n], the counts first.
+def add_fixed(sums: jax.Array, values: jax.Array, max_terms: int) -> jax.Array:
+    """Adds float32 values to fixed-point sums, int64 of the same shape.
 
-    The first entry counts values that cannot be added, the second those after the first `small`
-    whose sum may not fit into 32 bits. Call it, and the functions below, within
-    `jax.enable_x64(True)`.
+    A sum stays `_UNSOUND` from the first value on that cannot be added. There is one pass over
+    memory and no reduction, so that it takes little more than adding floats. Call it, and the
+    functions below, within `jax.enable_x64(True)`.
     """
-    sound = jnp.abs(vector) <= term_limit(max_terms)
-    scaled = jnp.where(sound, vector, 0).astype(jnp.float64) * 2.0**FRACTION_BITS
-    rounded = jnp.round(scaled)
-    wide = jnp.abs(rounded[small:]) > (2**31 - 1) // max_terms
-    # Counted as 32 bits, and before they are integers: with 64, this would take half as long again.
-    counts = jnp.stack([jnp.sum(of, dtype=jnp.int32) for of in (~sound, wide)])
-    return jnp.concatenate([counts, rounded]).astype(jnp.int64)
+    fixed = jnp.round(values.astype(jnp.float64) * 2.0**FRACTION_BITS).astype(jnp.int64)
+    sound = (jnp.abs(values) <= term_limit(max_terms)) & (sums != _UNSOUND)
+    return jnp.where(sound, sums + fixed, _UNSOUND)
 
 
 def sum_over_devices(sums: jax.Array, small: int, axis_name: str) -> jax.Array:
-    """Adds up int64 [2 + n] of all devices, exactly, sending 32 bits of most numbers.
+    """Adds up int64 [1 + n] of all devices, exactly, sending 32 bits of most numbers.
 
     Args:
-        sums: as of `to_fixed`.
-        small: numbers at their start that are sent whole, besides the counts.
+        sums: as of `accumulate`.
+        small: numbers at their start that are sent whole, besides the count.
         axis_name: the pmapped axis, of less than 2**15 devices.
     """
-    head, tail = sums[: _COUNTS + small], sums[_COUNTS + small :]
+    head, tail = sums[: 1 + small], sums[1 + small :]
+    wide = jnp.sum(jnp.abs(tail) > (2**31 - 1) // lax.axis_size(axis_name))
+    head = jnp.concatenate([wide[None], head])
     shifts = jnp.arange(0, 64, 16)
     quarters = (head[:, None] >> shifts) & 0xFFFF  # of 16 bits, so that no carry is lost
     low = lax.bitcast_convert_type(tail, jnp.int32)[:, 0]
@@ -137,12 +138,12 @@ def sum_over_devices(sums: jax.Array, small: int, axis_name: str) -> jax.Array:
     total = lax.psum(wire, axis_name)
     quarters, low = jnp.split(total, [quarters.size])
     head = jnp.sum(quarters.reshape(-1, 4).astype(jnp.int64) << shifts, axis=1)
-    fits = head[1] == 0  # the same on every device
+    fits = head[0] == 0  # the same on every device
     tail = lax.cond(fits, lambda: low.astype(jnp.int64), lambda: lax.psum(tail, axis_name))
-    return jnp.concatenate([head, tail])
+    return jnp.concatenate([head[1:], tail])
 
 
 def from_fixed(sums: jax.Array) -> jax.Array:
-    """Int64 [2 + n], as `to_fixed` makes them, to float32 [n]; all NaN if a value was unsound."""
-    values = (sums[_COUNTS:].astype(jnp.float64) * 2.0**-FRACTION_BITS).astype(jnp.float32)
+    """Int64 [1 + n], as of `accumulate`, to float32 [n]; all NaN if a sum is unsound."""
+    values = (sums[1:].astype(jnp.float64) * 2.0**-FRACTION_BITS).astype(jnp.float32)
     return jnp.where(sums[0] == 0, values, jnp.nan)

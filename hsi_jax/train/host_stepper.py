@@ -125,7 +125,7 @@ class HostStepper:
 
 
 def _sum_of_devices(halves: jax.Array) -> np.ndarray:
-    """The sum over this process's devices, int64 [2 + n], of what `local_step` has returned."""
+    """The sum over this process's devices, int64 [1 + n], of what `local_step` has returned."""
     rows = [np.asarray(shard.data).reshape(-1) for shard in halves.addressable_shards]
     sums = [np.ascontiguousarray(row).view(np.int64) for row in rows]
     return sums[0] if len(sums) == 1 else np.sum(sums, axis=0)

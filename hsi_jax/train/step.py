@@ -56,7 +56,7 @@ def local_step(state: TrainState, samples: SampleSource, work: Work) -> jax.Arra
     """The part of `train_step` before communication, apart so that it can be timed.
 
     Returns:
-        The device's own fixed-point sums, for `update_step`, as int32 [2 + n, 2]: int64 does not
+        The device's own fixed-point sums, for `update_step`, as int32 [1 + n, 2]: int64 does not
         pass between programs while JAX's x64 is off.
     """
     term = contribution(state, samples, work)
