@@ -7,7 +7,8 @@ The profile says how fast the processes really are. As `experiments.launch` does
 cores, with one thread each, and held to their part of a core's time (2:1:1 on two cores is a core
 for one process and one that two share; 2:1 is a core for each, one process slowed to half). All
 train the cnn2d on batches of samples of 11x11x30. `balanced` and the proportional peers divide
-the batch by these speeds, the others evenly. `ideal` is the batch divided by the sum of the
+the batch by these speeds, the others evenly; `measured` divides it by the speeds that are measured
+at the start, as `--profile=measured` of a run does. `ideal` is the batch divided by the sum of the
 throughputs that our processes reach while all of them compute and none communicates: no division
 of the batch could be faster with our kernels. `allowed gain` is the speed-up over even shares that
 these throughputs allow. `timed` is a step that measures the devices, as one in --retime_every does.
@@ -32,9 +33,10 @@ from hsi_jax.launch.measured_processes import describe_machine, run_measured
 from hsi_jax.launch.placement import Placement, place
 from hsi_jax.launch.workers import available_cores, free_port
 
-OURS = ("ideal", "balanced", "even", "timed", "own work", "sum and update")
+OURS = ("ideal", "balanced", "measured", "even", "timed", "own work", "sum and update")
 RATIOS = (
     ("balanced", "ideal"),
+    ("measured", "ideal"),
     ("even", "balanced"),
     ("timed", "balanced"),
     *((peer.label, "balanced") for peer in PEERS.values()),
@@ -115,7 +117,7 @@ def time_ours(placements: Sequence[Placement], plans: dict[str, Plan], steps: in
     port = free_port()
     commands = [our_command(rank, port, plans, steps) for rank in range(len(placements))]
     lines = run_measured(placements, commands)
-    results = dict(zip(plans, lines, strict=True))
+    results = dict(zip([*plans, "measured"], lines, strict=True))
     balanced, even = results["balanced"], results["even"]
     rates = np.array(balanced["throughputs"])
     evenly = max(plans["even"].counts / rates)
@@ -123,6 +125,7 @@ def time_ours(placements: Sequence[Placement], plans: dict[str, Plan], steps: in
     return {
         "ideal": 1e3 * ideally,
         "balanced": median_ms(balanced["step_seconds"]),
+        "measured": median_ms(results["measured"]["step_seconds"]),
         "even": median_ms(even["step_seconds"]),
         "timed": median_ms(balanced["timed_step_seconds"]),
         "own work": median_ms(balanced["own_work_seconds"]),

@@ -5,16 +5,20 @@
 
 Process 0 prints `ready` when all is compiled and, for each of the shares, a line of JSON:
 
+- `shares`: microbatches of each process;
 - `throughputs`: samples a second of each process while all compute and none communicates;
 - `step_seconds`: of each step, from dividing the batch to knowing its loss, as in training;
 - `timed_step_seconds`: likewise, of steps that measure the devices;
 - `own_work_seconds`, `sum_and_update_seconds`: of these steps, until the last process has done its
   own work, and from then on.
+
+A last line tells of the shares by the throughputs that the first line tells, with the same batch.
 """
 
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -47,13 +51,11 @@ def main() -> None:
     barrier()
     if rank() == 0:
         print(READY, flush=True)
-    for plan in plans:
-        line = {
-            "throughputs": training.measure_own_throughputs(plan),
-            "step_seconds": training.time_steps(plan, arguments.warmup, arguments.steps),
-            **training.time_parts(plan, arguments.steps),
-        }
-        if rank() == 0:
+    lines = [training.measure(plan, arguments.warmup, arguments.steps) for plan in plans]
+    measured = plan_by_speed(lines[0]["throughputs"], plans[0])
+    lines.append(training.measure(measured, arguments.warmup, arguments.steps))
+    if rank() == 0:
+        for line in lines:
             print(json.dumps(line), flush=True)
 
 
@@ -79,6 +81,12 @@ def make_shares(shares: str, microbatch_size: int) -> Plan:
     return make_plan(
         "balanced", profile, round(sum(profile.speeds)) * microbatch_size, microbatch_size
     )
+
+
+def plan_by_speed(throughputs: Sequence[float], plan: Plan) -> Plan:
+    """The balanced plan by measured throughputs, for the batch and microbatches of another plan."""
+    profile = parse_profile(":".join(map(str, throughputs)))
+    return make_plan("balanced", profile, plan.batch_size, plan.microbatch_size)
 
 
 class Training:
@@ -112,6 +120,15 @@ class Training:
         if timed:
             local: Any = self.replicas.parallel(local_step)  # it has JAX's lower
             self._local = local.lower(self._live, *given).compile()
+
+    def measure(self, plan: Plan, warmup: int, steps: int) -> dict[str, Any]:
+        """All that is measured of these shares; see above."""
+        return {
+            "shares": list(plan.shares),
+            "throughputs": self.measure_own_throughputs(plan),
+            "step_seconds": self.time_steps(plan, warmup, steps),
+            **self.time_parts(plan, steps),
+        }
 
     def measure_own_throughputs(self, plan: Plan) -> list[float]:
         """Samples a second of each process; all compute at the same time, again and again.

@@ -12,6 +12,13 @@ from hsi_jax.errors import InputError
 # that number. As many devices for every small profile let them all train to the same bits.
 LEAST_EMULATED = 8
 
+# XLA ends the process when a device has waited 40 s for another one of the same process; a slow
+# device, or the idle one beside a single device, may take longer.
+_PATIENCE = {
+    "xla_cpu_collective_call_warn_stuck_timeout_seconds": 10**6,
+    "xla_cpu_collective_call_terminate_timeout_seconds": 10**6,
+}
+
 # JAX's options with the values that training allows; any other changes its numbers or stops it.
 SETTINGS = {
     "jax_enable_x64": (False,),
@@ -27,6 +34,17 @@ SETTINGS = {
 JaxDevice: TypeAlias = jax.Device  # pyright: ignore[reportInvalidTypeForm]
 
 
+def let_devices_wait() -> None:
+    """Lets the CPU devices of this process wait for each other as long as it takes.
+
+    Call it before anything has used JAX. It leaves alone what is set by XLA_FLAGS.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    missing = [f"--{name}={value}" for name, value in _PATIENCE.items() if name not in flags]
+    if missing:
+        os.environ["XLA_FLAGS"] = " ".join([flags, *missing]).strip()
+
+
 def emulate_devices(count: int) -> None:
     """Splits the CPU into at least that many JAX devices; call it before anything has used JAX.
 
@@ -37,6 +55,7 @@ def emulate_devices(count: int) -> None:
     Raises:
         InputError: if JAX has already started with fewer CPU devices.
     """
+    let_devices_wait()
     chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     present = jax.config.jax_num_cpu_devices  # pyright: ignore[reportAttributeAccessIssue]
     if chosen or present >= count:

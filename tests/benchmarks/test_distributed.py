@@ -14,9 +14,30 @@ from hsi_jax.hetero.profile import parse_profile
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uneven processes need Linux")
 
 ROUNDS = [
-    {"ideal": 100.0, "balanced": 110.0, "even": 165.0, "timed": 121.0, "allowed gain": 1.6},
-    {"ideal": 100.0, "balanced": 120.0, "even": 150.0, "timed": 126.0, "allowed gain": 1.4},
-    {"ideal": 90.0, "balanced": 108.0, "even": 162.0, "timed": 108.0, "allowed gain": 1.5},
+    {
+        "ideal": 100.0,
+        "balanced": 110.0,
+        "measured": 105.0,
+        "even": 165.0,
+        "timed": 121.0,
+        "allowed gain": 1.6,
+    },
+    {
+        "ideal": 100.0,
+        "balanced": 120.0,
+        "measured": 110.0,
+        "even": 150.0,
+        "timed": 126.0,
+        "allowed gain": 1.4,
+    },
+    {
+        "ideal": 90.0,
+        "balanced": 108.0,
+        "measured": 99.0,
+        "even": 162.0,
+        "timed": 108.0,
+        "allowed gain": 1.5,
+    },
 ]
 DDP = [
     {"DDP even": 132.0, "DDP proportional": 99.0},
@@ -50,6 +71,7 @@ def test_the_table_has_each_repeat_and_its_median():
 def test_the_median_of_ratios_is_taken_over_repeats():
     table = rows(distributed.format_ratios(rounds_with_ddp()))
     assert table["balanced / ideal"] == ["1.100", "1.200", "1.200", "1.200"]
+    assert table["measured / ideal"] == ["1.050", "1.100", "1.100", "1.100"]
     assert table["even / balanced"] == ["1.500", "1.250", "1.500", "1.500"]
     assert table["timed / balanced"] == ["1.100", "1.050", "1.000", "1.050"]
     assert table["DDP even / balanced"] == ["1.200", "1.100", "1.250", "1.200"]
@@ -104,6 +126,11 @@ def test_a_process_of_ours_takes_the_shares_it_is_told(shares):
     plan = cluster_step.make_shares(shares, 16)
     assert ",".join(map(str, plan.shares)) == shares
     assert plan.batch_size == 16 * sum(plan.shares)
+
+
+def test_measured_throughputs_divide_the_same_batch():
+    plan = cluster_step.plan_by_speed([2.8, 1.0, 1.0], cluster_step.make_shares("12,6,6", 8))
+    assert (plan.batch_size, plan.shares) == (192, (14, 5, 5))
 
 
 def test_the_profile_is_placed_on_cores(three_cores):

@@ -66,3 +66,24 @@ def test_emulating_before_jax_starts(asked, given):
         text=True,
     )
     assert (done.stdout, done.returncode) == (f"{given}\n", 0), done.stderr
+
+
+@pytest.mark.parametrize("given", ["", "--xla_cpu_collective_call_terminate_timeout_seconds=50"])
+def test_devices_may_wait_for_each_other_longer_than_xla_lets_them(given):
+    """XLA ends a process at a flag that it does not know, so this knows all of them."""
+    code = (
+        "import os, jax; from hsi_jax.cluster import emulate_devices; emulate_devices(1); "
+        "emulate_devices(2); jax.devices(); print(os.environ['XLA_FLAGS'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ
+        | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": os.pathsep.join(sys.path), "XLA_FLAGS": given},
+        capture_output=True,
+        text=True,
+    )
+    flags = done.stdout.split()
+    assert done.returncode == 0, done.stderr
+    assert len(flags) == 2
+    assert all("_timeout_seconds=" in flag for flag in flags)
+    assert set(given.split()) <= set(flags)
