@@ -15,11 +15,12 @@ from flax import traverse_util
 from experiments.config import Config
 from experiments.resolve import resolve
 from experiments.setup import Setup, join_devices, set_up
+from experiments.summarise import summarise_split
 from hsi_jax.data import batch_ids
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate import confusion_matrix, scores
 from hsi_jax.run import RunFolder
-from hsi_jax.run.summary import Outcome, SplitSummary, to_json
+from hsi_jax.run.summary import Outcome, to_json
 from hsi_jax.train import Patches
 
 
@@ -101,7 +102,7 @@ def summarise_peer(
         scheme=scheme,
         counts=tuple(counts),
         batch_size=sum(counts),
-        split=SplitSummary(dataset.split.kind, {"train": len(dataset.split.train)}),
+        split=summarise_split(dataset),
         steps=len(step_seconds),
         best_step=int(result["best_step"]),
         step_time_ms_median=1e3 * statistics.median(step_seconds),

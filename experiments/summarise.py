@@ -1,5 +1,6 @@
 """The content of summary.json, from what a run has done."""
 
+import hashlib
 import math
 import os
 import platform
@@ -41,6 +42,7 @@ def summarise(
     profile: Profile,
     rebalancing: Rebalancing | None,
     failed_checkpoints: list[str],
+    train_seconds: float | None = None,
 ) -> Summary:
     """What a run tells about itself; see `Summary`.
 
@@ -51,6 +53,7 @@ def summarise(
         profile: of the devices, as they are known at the end.
         rebalancing: the timed steps, or None.
         failed_checkpoints: why a checkpoint could not be saved, a line each.
+        train_seconds: measured, where not step by step.
     """
     dataset, plan = setup.dataset, fitted.plan
     # None where the run was resumed after its last step.
@@ -94,6 +97,7 @@ def summarise(
         devices=summarise_devices(setup, fitted, profile),
         reduce=reduction(),
         straggler=summarise_straggler(setup, rebalancing, profile),
+        train_seconds=sum(fitted.step_seconds) if fitted.step_seconds else train_seconds,
         failed_checkpoints=failed_checkpoints,
         labels=summarise_labels(dataset),
         cube=summarise_cube(dataset),
@@ -205,7 +209,15 @@ def summarise_split(dataset: Dataset) -> SplitSummary:
         },
         remarks=tuple(split.remarks),
         leakage=_measure_leakage(dataset),
+        digest=_digest(*sets.values()),
+        test_digest=_digest(split.test),
     )
+
+
+def _digest(*sets: np.ndarray) -> str:
+    """A short text that differs where the sample ids do."""
+    parts = [str(len(ids)).encode() + ids.astype("<i4").tobytes() for ids in sets]
+    return hashlib.sha256(b";".join(parts)).hexdigest()[:16]
 
 
 def _measure_leakage(dataset: Dataset) -> Leakage | None:

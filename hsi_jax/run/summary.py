@@ -26,13 +26,19 @@ class Leakage:
 
 
 class SplitSummary(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The split: its kind, its samples and its leakage (of a scene)."""
+    """The split: its kind, its samples and its leakage (of a scene).
+
+    Runs with the same `digest` trained, chose and tested on the same samples; those with the same
+    `test_digest` tested on the same ones.
+    """
 
     kind: str
     counts: dict[str, int]
     counts_per_class: dict[str, list[int]] = {}
     remarks: tuple[str, ...] = ()
     leakage: Leakage | None = None
+    digest: str = ""
+    test_digest: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +200,8 @@ class Summary(Outcome, ModelledTimes):
         timed_steps: steps since the start or the last resumption.
         samples_per_second: measured.
         compile_seconds: measured.
+        train_seconds: measured time of all steps since the start or the last resumption, without
+            compiling and validating; of a baseline, of its fit. None where there was neither.
         feed: how samples came to the devices.
         rebalancing: steps in which the devices were timed.
         hardware: the devices, and whether they were emulated.
@@ -234,6 +242,7 @@ class Summary(Outcome, ModelledTimes):
     devices: list[DeviceSummary] = field(default_factory=list)
     reduce: str = "device"
     straggler: Straggler | None = None
+    train_seconds: float | None = None
     failed_checkpoints: list[str] = field(default_factory=list)
     labels: LabelSummary | None = None
     cube: CubeSummary | None = None
