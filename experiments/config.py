@@ -13,6 +13,7 @@ from datetime import datetime
 from absl import flags
 
 from experiments.command_line import check_options, option, options_from_flags, parse_flags
+from experiments.protocols import PROTOCOLS, check_protocol, find_protocol
 from hsi_jax.data.catalogue import CATALOGUE
 from hsi_jax.data.image_catalogue import FOLDER, IMAGE_CATALOGUE, TFDS_PREFIX
 from hsi_jax.data.reading import Reading
@@ -122,6 +123,12 @@ class Config:
     )
     cache_mb: int = option("Data", 2048, "decoded images kept in memory, MiB", at_least=0)
 
+    protocol: str = option(
+        "Split",
+        "",
+        f"a scene and split of papers, instead of --dataset and the flags below: "
+        f"{', '.join(PROTOCOLS)}; experiments.datasets --protocols tells of each",
+    )
     split: str = option(
         "Split",
         "random",
@@ -298,6 +305,8 @@ class Config:
 
     def __post_init__(self):
         check_options(self)
+        if self.protocol:
+            check_protocol(self.protocol, self)
         parse_figure_formats(self.figures)
         if self.patch_size is not None and self.patch_size % 2 == 0:
             raise InputError(f"--patch_size={self.patch_size}: give an odd number")
@@ -315,6 +324,16 @@ class Config:
             return self.workdir
         names = f"{_plain(self.dataset)}-{_plain(self.model_name)}"
         return str(new_folder(f"runs/{names}-{datetime.now():%Y%m%d-%H%M%S}"))
+
+    def path_of(self, name: str) -> str:
+        """The path that an option holds; a protocol's own file is looked for in --data_dir.
+
+        Raises:
+            InputError: if that is not there.
+        """
+        if self.protocol and name in (protocol := find_protocol(self.protocol)).files:
+            return protocol.find(name, self.data_dir)
+        return getattr(self, name)
 
     @property
     def is_image_set(self) -> bool:
@@ -388,7 +407,7 @@ def _check_data(config: Config) -> None:
             raise InputError(
                 f"--{name} goes with scenes from files, not with --dataset={config.dataset}"
             )
-    if config.data_dir and config.dataset in ("synthetic", "file"):
+    if config.data_dir and config.dataset in ("synthetic", "file") and not config.protocol:
         raise InputError(f"--data_dir is of no use with --dataset={config.dataset}; leave it out")
 
 
@@ -432,12 +451,31 @@ def _check_split_kind(config: Config) -> None:
         raise InputError("--split=official goes with sets of images; give random or disjoint")
 
 
-def parse_run(run_flags: Sequence[str], set_by_launcher: Sequence[str]) -> Config:
+def config_from_flags(values: flags.FlagValues = flags.FLAGS, protocol: str = "") -> Config:
+    """The run that the parsed flags describe; flags that are not given are those of the protocol.
+
+    Args:
+        values: the flags.
+        protocol: the protocol, where --protocol is not given.
+
+    Raises:
+        InputError: on a value that cannot be used, or that contradicts the protocol.
+    """
+    name = values["protocol"].value or protocol
+    options = dict(find_protocol(name).options) if name else {}
+    set_here = {key: value for key, value in options.items() if not values[key].present}
+    return options_from_flags(Config, values, **set_here, protocol=name)
+
+
+def parse_run(
+    run_flags: Sequence[str], set_by_launcher: Sequence[str], protocol: str = ""
+) -> Config:
     """The configuration of runs that another command starts.
 
     Args:
         run_flags: the flags of every run.
         set_by_launcher: flags that the command sets itself.
+        protocol: the protocol, where the flags have none.
 
     Raises:
         InputError: on a value that cannot be used, or a flag that must not be given.
@@ -447,4 +485,4 @@ def parse_run(run_flags: Sequence[str], set_by_launcher: Sequence[str]) -> Confi
     for name in set_by_launcher:
         if flags.FLAGS[name].present:
             raise InputError(f"--{name} after --: it is set for each run; leave it out")
-    return options_from_flags(Config)
+    return config_from_flags(protocol=protocol)

@@ -3,6 +3,7 @@
 import textwrap
 
 from experiments.config import Config
+from experiments.protocols import find_protocol
 from experiments.setup import Setup
 from experiments.summarise import (
     describe_remarks,
@@ -35,11 +36,19 @@ def describe_start(setup: Setup) -> str:
         _describe_data(dataset),
         *([f"         {dataset.note}"] if dataset.note else []),
         *describe_scene(dataset),
+        *_describe_protocol(setup.config),
         f"Split    {split.kind}: {sizes}{_describe_leakage(leakage)}",
         *(f"         {remark}" for remark in split.remarks),
         *_describe_model(setup),
     ]
     return "\n".join(lines)
+
+
+def _describe_protocol(config: Config) -> list[str]:
+    if not config.protocol:
+        return []
+    protocol = find_protocol(config.protocol)
+    return _entry("Protocol", f"{protocol.name} ({protocol.whose}): {protocol.split}")
 
 
 def _describe_model(setup: Setup) -> list[str]:

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from experiments.config import Config
+from experiments.protocols import find_protocol
 from experiments.resolve import Resolved
 from hsi_jax.data.disjoint import disjoint_split
 from hsi_jax.data.image_catalogue import IMAGE_CATALOGUE
@@ -15,6 +16,7 @@ from hsi_jax.data.polygon_split import polygon_split
 from hsi_jax.data.scene import Scene
 from hsi_jax.data.scene_file import file_scene, load_scene
 from hsi_jax.data.split import Split, file_split, hold_out, random_split
+from hsi_jax.data.split_labels import label_by_split
 from hsi_jax.data.synthetic import synthetic_scene
 from hsi_jax.data.tfds_scenes import cached_scene
 from hsi_jax.errors import InputError
@@ -61,8 +63,8 @@ def open_scene(config: Config) -> Scene:
         return synthetic_scene()
     if config.dataset == "file":
         return file_scene(
-            config.cube,
-            config.labels,
+            config.path_of("cube"),
+            config.path_of("labels"),
             config.cube_variable or None,
             config.labels_variable or None,
             config.reading,
@@ -70,8 +72,12 @@ def open_scene(config: Config) -> Scene:
             labels_touched=config.labels_touched,
         )
     if config.data_dir:
-        return load_scene(config.dataset, config.data_dir, config.reading)
-    return cached_scene(config.dataset, reading=config.reading)
+        scene = load_scene(config.dataset, config.data_dir, config.reading)
+    else:
+        scene = cached_scene(config.dataset, reading=config.reading)
+    if config.protocol and (ids := find_protocol(config.protocol).class_ids):
+        return label_by_split(scene, config.path_of("split"), ids)
+    return scene
 
 
 def split_scene(config: Config, scene: Scene) -> Split:
@@ -107,7 +113,7 @@ def split_scene(config: Config, scene: Scene) -> Split:
             )
         split = polygon_split(labels, scene.polygon_ids, config.seed, **amount, class_names=names)
     else:
-        split = file_split(config.split, labels, names, scene.nodata)
+        split = file_split(config.path_of("split"), labels, names, scene.nodata)
     held_out = HELD_OUT if config.validation_fraction is None else config.validation_fraction
     return hold_out(split, labels, held_out, config.seed)
 

@@ -16,6 +16,7 @@ from hsi_jax.train import Dataset
 # The result does not depend on these; where the data are may change, what they hold may not.
 MAY_DIFFER = frozenset(
     {
+        "protocol",  # the options that it sets may not
         "profile",
         "retime_every",
         "dead_band",

@@ -72,6 +72,7 @@ def summarise(
         best_step=fitted.best_step,
         dataset=dataset.name,
         note=dataset.note,
+        protocol=setup.config.protocol,
         split=summarise_split(dataset),
         model=setup.config.model_name,
         parameters=count_parameters(fitted.state),

@@ -187,6 +187,7 @@ class Summary(Outcome, ModelledTimes):
         skipped_steps: steps whose batch was left out, because it was not finite.
         dataset: name of the data.
         note: what a reader of the results has to know.
+        protocol: name of the scene and split, where they are known by one.
         model: name of the architecture.
         parameters: number of trained numbers.
         input_shape: of one input.
@@ -247,6 +248,7 @@ class Summary(Outcome, ModelledTimes):
     labels: LabelSummary | None = None
     cube: CubeSummary | None = None
     remarks: list[str] = field(default_factory=list)
+    protocol: str = ""
 
 
 def to_json(summary: Outcome) -> dict[str, Any]:
