@@ -6,7 +6,7 @@ What needs files, models or the environment is checked by `experiments.resolve`.
 import dataclasses
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,7 +19,7 @@ from hsi_jax.data.image_catalogue import FOLDER, IMAGE_CATALOGUE, TFDS_PREFIX
 from hsi_jax.data.reading import Reading
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import SCHEMES
-from hsi_jax.models import MODELS
+from hsi_jax.models import MODELS, find_trait
 from hsi_jax.run.figure_file import FIGURE_FORMATS, parse_figure_formats
 from hsi_jax.run.lock import new_folder
 from hsi_jax.train.names import AUGMENTATIONS, LOSSES, OPTIMIZERS, SCHEDULES
@@ -153,6 +153,13 @@ class Config:
         choices=("error", "half"),
     )
     block_size: int = option("Split", 8, "side of the blocks of --split=disjoint", at_least=1)
+    guard: int | None = option(
+        "Split",
+        None,
+        "with --split=disjoint: pixels kept free between training and test; default half a patch",
+        kind=int,
+        at_least=0,
+    )
     validation_fraction: float | None = option(
         "Split",
         None,
@@ -351,6 +358,14 @@ class Config:
         return self.model or ("resnet20" if self.is_image_set else "cnn2d")
 
     @property
+    def split_guard(self) -> int:
+        """Pixels that --split=disjoint keeps free between training and test."""
+        if self.guard is not None:
+            return self.guard
+        size: int = self.patch_size or find_trait(self.model_name, "default_patch_size")
+        return size // 2
+
+    @property
     def microbatch_sizes(self) -> list[int]:
         """The sizes that may be chosen: the one asked for, or several to be measured."""
         if self.microbatch_size != "auto":
@@ -445,6 +460,8 @@ def _check_split(config: Config) -> None:
 
 
 def _check_split_kind(config: Config) -> None:
+    if config.guard is not None and config.split != "disjoint":
+        raise InputError(f"--guard={config.guard} goes with --split=disjoint; leave it out")
     if config.is_image_set and config.split not in ("random", "official"):
         raise InputError(f"--split={config.split}: images have the splits random and official")
     if config.split == "official" and not config.is_image_set:
@@ -481,8 +498,19 @@ def parse_run(
         InputError: on a value that cannot be used, or a flag that must not be given.
         SystemExit: with one line on stderr, on a flag that is unknown.
     """
+    refuse_flags(run_flags, set_by_launcher)
+    return config_from_flags(protocol=protocol)
+
+
+def refuse_flags(run_flags: Sequence[str], names: Collection[str]) -> None:
+    """Parses the flags of runs, and checks that some are not among them.
+
+    Raises:
+        InputError: naming a flag that must not be given.
+        SystemExit: with one line on stderr, on a flag that is unknown.
+    """
+    flags.FLAGS.unparse_flags()  # of a run that was parsed before
     parse_flags(["experiments.run", *run_flags], lambda: "")
-    for name in set_by_launcher:
+    for name in names:
         if flags.FLAGS[name].present:
             raise InputError(f"--{name} after --: it is set for each run; leave it out")
-    return config_from_flags(protocol=protocol)

@@ -20,7 +20,6 @@ from hsi_jax.data.split_labels import label_by_split
 from hsi_jax.data.synthetic import synthetic_scene
 from hsi_jax.data.tfds_scenes import cached_scene
 from hsi_jax.errors import InputError
-from hsi_jax.models import find_trait
 from hsi_jax.train import Dataset, image_dataset, scene_dataset
 
 SCENE_FRACTION, HELD_OUT = 0.1, 0.1  # where no flag and no catalogue says otherwise
@@ -97,11 +96,10 @@ def split_scene(config: Config, scene: Scene) -> Split:
             class_names=names,
         )
     elif config.split == "disjoint":
-        size = config.patch_size or find_trait(config.model_name, "default_patch_size")
         split = disjoint_split(
             labels,
             config.seed,
-            guard=size // 2,
+            guard=config.split_guard,
             block_size=config.block_size,
             **amount,
             class_names=names,

@@ -76,9 +76,7 @@ def guard_splits(
     splits = {}
     for guard in guards:
         candidates = [ids[distance.ravel()[ids] > guard] for ids in classes.members]
-        drawn = [
-            ids[np.argsort(order[ids])[:n]] for ids, n in zip(candidates, needed, strict=True)
-        ]
+        drawn = [ids[np.argsort(order[ids])[:n]] for ids, n in zip(candidates, needed, strict=True)]
         train = np.sort(np.concatenate(drawn)).astype(np.int32)
         remark = f"Every test pixel lies more than {guard} pixel(s) from every training pixel."
         remarks = (remark, *classes.coverage_remarks(train, test, needed))

@@ -32,7 +32,7 @@ def _turned(test: PairedTest) -> PairedTest:
     )
 
 
-def draw_differences(panels: Mapping[str, tuple[str, Sequence[PairedTest]]], unit: str) -> Figure:
+def draw_differences(panels: Mapping[str, tuple[str, Sequence[PairedTest]]]) -> Figure:
     """Draws the difference in OA of every method to the best one, a panel for each protocol.
 
     A dot is a seed, a diamond the mean, and a bar the 95 % interval of the mean difference. Where
@@ -40,7 +40,6 @@ def draw_differences(panels: Mapping[str, tuple[str, Sequence[PairedTest]]], uni
 
     Args:
         panels: by title: the method of the highest mean OA, and the tests of all pairs.
-        unit: what is tested, such as "test pixels".
 
     Returns:
         The figure.
@@ -62,7 +61,7 @@ def draw_differences(panels: Mapping[str, tuple[str, Sequence[PairedTest]]], uni
         axes.set_title(title, fontsize=TEXT)
     axes = grid[-1]
     axes.set_xlabel(
-        f"OA on {unit} less that of the best method (points); bars: {LEVEL:.0%} intervals",
+        f"test OA less that of the best method (points); bars: {LEVEL:.0%} intervals",
         fontsize=TEXT,
     )
     return figure

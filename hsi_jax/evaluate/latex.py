@@ -11,8 +11,6 @@ _ESCAPES = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     "±": r"$\pm$",
-    "×": r"$\times$",
-    "–": "--",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 
 from hsi_jax.evaluate.latex import latex_table
-from hsi_jax.evaluate.paired import Trial
 from hsi_jax.evaluate.table import MISSING, markdown
 from hsi_jax.run.summary import Summary
 
@@ -32,8 +31,6 @@ class ModelResult:
         train: samples that trained.
         validation: samples that chose the epoch, or what else was to be chosen.
         test: samples that were tested.
-        samples: digest of the split, "" if not known.
-        test_samples: digest of the test samples, likewise.
         class_names: of the data.
         per_class: accuracy of each class, a fraction of 1.
         problem: why there is no result.
@@ -53,8 +50,6 @@ class ModelResult:
     train: int | None = None
     validation: int | None = None
     test: int | None = None
-    samples: str = ""
-    test_samples: str = ""
     class_names: tuple[str, ...] = ()
     per_class: tuple[float | None, ...] = ()
     problem: str = ""
@@ -76,24 +71,8 @@ class ModelResult:
             parameters=summary.parameters,
             split=split.kind,
             **{name: split.counts.get(name, 0) for name in ("train", "validation", "test")},
-            samples=split.digest,
-            test_samples=split.test_digest,
             class_names=summary.class_names,
             per_class=tuple(summary.per_class_accuracy),
-        )
-
-    @property
-    def trial(self) -> Trial:
-        """The result as a paired test sees it; it must have one."""
-        assert not self.problem
-        return Trial(
-            self.model,
-            self.seed,
-            self.overall_accuracy or 0.0,
-            (self.train or 0) + (self.validation or 0),
-            self.test or 0,
-            self.samples,
-            self.test_samples,
         )
 
 

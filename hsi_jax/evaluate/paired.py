@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hsi_jax.run.summary import Outcome
+
 MIN_SEEDS = 5  # with fewer the deviation over seeds is a guess, and so is all that follows from it
 LEVEL = 0.95  # of the intervals
 
@@ -32,6 +34,21 @@ class Trial:
     num_test: int
     samples: str
     test_samples: str
+
+    @classmethod
+    def of_outcome(cls, method: str, seed: int, outcome: Outcome) -> "Trial":
+        """A finished run of a method."""
+        split = outcome.split
+        counts = {name: split.counts.get(name, 0) for name in ("train", "validation", "test")}
+        return cls(
+            method,
+            seed,
+            outcome.overall_accuracy,
+            counts["train"] + counts["validation"],
+            counts["test"],
+            split.digest,
+            split.test_digest,
+        )
 
 
 @dataclass(frozen=True)
@@ -87,6 +104,14 @@ def paired_tests(trials: Sequence[Trial]) -> list[PairedTest]:
         test if test.p_value is None else replace(test, adjusted_p_value=next(adjusted))
         for test in tests
     ]
+
+
+def best_method(trials: Sequence[Trial]) -> str:
+    """The method of the highest mean accuracy, the first of several."""
+    values: dict[str, list[float]] = {}
+    for trial in trials:
+        values.setdefault(trial.method, []).append(trial.accuracy)
+    return max(values, key=lambda method: statistics.fmean(values[method]))
 
 
 def _test(first: dict[int, Trial], second: dict[int, Trial]) -> PairedTest:
