@@ -17,6 +17,7 @@ EMULATED = tuple(name for name in OURS if not SCHEMES[name].retimed)
 MEASURED = (*EMULATED, *(name for name in OURS if SCHEMES[name].retimed), *PEERS)
 
 TARGET = 0.95
+MAX_SEEDS = 10_000  # of a range
 MODELS_HELP = (
     "networks and baselines to compare instead of schemes; NAME.flags is a file with --model and "
     "other flags of its own, here or of experiments/presets"
@@ -112,17 +113,20 @@ def parse_seeds(texts: Sequence[str]) -> tuple[int, ...]:
     Raises:
         InputError: if one is no such number or range, or is there twice.
     """
-    seeds: list[int] = []
-    for text in texts:
-        found = re.fullmatch(r"(\d{1,10})(?:\.\.(\d{1,10}))?", text.strip())
-        first, last = (int(end) if end else None for end in found.groups()) if found else (1, 0)
-        seeds += range(first, (first if last is None else last) + 1)
-        if not found or (last is not None and last < first) or len(seeds) > len(set(seeds)):
-            seeds = []
-            break
-    if not seeds:
+    seeds = [seed for text in texts for seed in _range(text)]
+    if not texts or not all(map(_range, texts)) or len(seeds) > len(set(seeds)):
         raise InputError(
             f"--seeds={','.join(texts)}: give different whole numbers between commas, such as "
             f"0,1,2, or a range such as 0..9"
         )
     return tuple(seeds)
+
+
+def _range(text: str) -> range:
+    """The seeds of one text; none where it is not understood."""
+    found = re.fullmatch(r"(\d{1,10})(?:\.\.(\d{1,10}))?", text.strip())
+    if not found:
+        return range(0)
+    first = int(found[1])
+    seeds = range(first, int(found[2] or first) + 1)
+    return seeds if len(seeds) <= MAX_SEEDS else range(0)

@@ -10,7 +10,6 @@ from typing import Any
 from tqdm import tqdm
 
 from experiments.comparison_run import ComparisonRun, Platform, do_run, read_finished
-from experiments.resume_check import differing_options
 from hsi_jax.errors import HsiJaxError, InputError, StorageError
 from hsi_jax.json_file import read_json, write_json
 from hsi_jax.run.folder import check_place
@@ -70,6 +69,8 @@ def check_finished(
     Raises:
         InputError: naming the run and what differs.
     """
+    from experiments.resume_check import differing_options  # here: --help does without JAX
+
     for run in runs:
         path = workdir / run.name / "config.json"
         if not path.exists() or read_finished(run, workdir) is None:

@@ -113,7 +113,7 @@ def draw_guards(points: Sequence[GuardPoint], title: str) -> "Figure":
 
     from hsi_jax.evaluate.page import PAGE, SMALL, TEXT
 
-    figure = Figure(figsize=(PAGE, 2.9), layout="constrained")
+    figure = Figure(figsize=(PAGE, 3.0), layout="constrained")
     panels = figure.subplots(1, 2)
     for number, model in enumerate(dict.fromkeys(point.model for point in points)):
         own = [point for point in points if point.model == model]
@@ -146,7 +146,8 @@ def draw_guards(points: Sequence[GuardPoint], title: str) -> "Figure":
         axes.grid(color="0.92")
         axes.set_axisbelow(True)
     panels[0].legend(fontsize=SMALL)
-    figure.suptitle(title, fontsize=TEXT)
+    how = "bars: standard deviation over seeds; rings: no patch holds a training pixel"
+    figure.suptitle(f"{title}\n{how}", fontsize=TEXT)
     return figure
 
 

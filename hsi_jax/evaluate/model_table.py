@@ -160,8 +160,8 @@ def _table(protocol: str, results: Sequence[ModelResult]) -> ProtocolTable:
 def cells(table: ProtocolTable) -> tuple[list[str], list[list[list[str]]]]:
     """The header and the groups of rows as text; the best mean of a row stands within **.
 
-    A cell has the mean ± sample standard deviation, or the mean alone where it is the same in all
-    runs or there is one run.
+    A cell has the mean ± sample standard deviation; of one run, or of a circumstance that is the
+    same in all runs, the mean alone.
     """
     models = zip(table.models, table.counts, strict=True)
     header = ["", *(f"{model} (n = {count})" for model, count in models)]
@@ -169,7 +169,7 @@ def cells(table: ProtocolTable) -> tuple[list[str], list[list[list[str]]]]:
 
 
 def _row(measure: Measure) -> list[str]:
-    texts = [_cell(values, measure.digits) for values in measure.values]
+    texts = [_cell(values, measure) for values in measure.values]
     means = [
         round(statistics.fmean(values), measure.digits) if values else None
         for values in measure.values
@@ -183,13 +183,13 @@ def _row(measure: Measure) -> list[str]:
     return [measure.name, *texts]
 
 
-def _cell(values: Sequence[float], digits: int) -> str:
+def _cell(values: Sequence[float], measure: Measure) -> str:
     if not values:
         return MISSING
-    mean = f"{statistics.fmean(values):.{digits}f}"
-    if len(set(values)) == 1:
-        return mean if len(values) == 1 or not digits else f"{mean} ± {0:.{digits}f}"
-    return f"{mean} ± {statistics.stdev(values):.{digits}f}"
+    mean = f"{statistics.fmean(values):.{measure.digits}f}"
+    if len(values) == 1 or (len(set(values)) == 1 and not measure.best):
+        return mean
+    return f"{mean} ± {statistics.stdev(values):.{measure.digits}f}"
 
 
 def title(table: ProtocolTable) -> str:
