@@ -109,8 +109,9 @@ def _choose_test(
     """
     labels = classes.labels
     num_classes = len(far)
-    blocks = blocks_of_pixels(*labels.shape, block_size)
-    across = -(-labels.shape[1] // block_size)
+    rows, columns = labels.shape
+    blocks = blocks_of_pixels(rows, columns, block_size)
+    across = -(-columns // block_size)
     is_test = np.zeros(labels.shape, bool)
     is_far = labels >= 0
     num_far, num_test = classes.counts, np.zeros(num_classes, int)
@@ -140,4 +141,4 @@ def _distance_to(mask: np.ndarray) -> np.ndarray:
     """Chebyshev distance of each pixel to the nearest one of the mask, int [rows, columns]."""
     from scipy.ndimage import distance_transform_cdt  # slow to import
 
-    return distance_transform_cdt(~mask, metric="chessboard")
+    return np.asarray(distance_transform_cdt(~mask, metric="chessboard"))

@@ -70,7 +70,9 @@ class ModelResult:
             train_s=summary.train_seconds,
             parameters=summary.parameters,
             split=split.kind,
-            **{name: split.counts.get(name, 0) for name in ("train", "validation", "test")},
+            train=split.counts.get("train", 0),
+            validation=split.counts.get("validation", 0),
+            test=split.counts.get("test", 0),
             class_names=summary.class_names,
             per_class=tuple(summary.per_class_accuracy),
         )

@@ -39,13 +39,12 @@ class Trial:
     def of_outcome(cls, method: str, seed: int, outcome: Outcome) -> "Trial":
         """A finished run of a method."""
         split = outcome.split
-        counts = {name: split.counts.get(name, 0) for name in ("train", "validation", "test")}
         return cls(
             method,
             seed,
             outcome.overall_accuracy,
-            counts["train"] + counts["validation"],
-            counts["test"],
+            split.counts.get("train", 0) + split.counts.get("validation", 0),
+            split.counts.get("test", 0),
             split.digest,
             split.test_digest,
         )
@@ -117,8 +116,8 @@ def best_method(trials: Sequence[Trial]) -> str:
 def _test(first: dict[int, Trial], second: dict[int, Trial]) -> PairedTest:
     seeds = [seed for seed in first if seed in second]
     differences = {seed: first[seed].accuracy - second[seed].accuracy for seed in seeds}
-    names = (next(iter(trials.values())).method for trials in (first, second))
-    test = PairedTest(*names, differences)
+    one, other = (next(iter(trials.values())).method for trials in (first, second))
+    test = PairedTest(one, other, differences)
     pairs = [(first[seed], second[seed]) for seed in seeds]
     if reason := _obstacle(pairs, list(differences.values())):
         return replace(test, reason=reason)
