@@ -22,7 +22,7 @@ from hsi_jax.hetero import SCHEMES
 from hsi_jax.models import MODELS, find_trait
 from hsi_jax.run.figure_file import FIGURE_FORMATS, parse_figure_formats
 from hsi_jax.run.lock import new_folder
-from hsi_jax.train.names import AUGMENTATIONS, LOSSES, OPTIMIZERS, SCHEDULES
+from hsi_jax.train.names import AUGMENTATIONS, LOSSES, OPTIMIZERS, SAMPLINGS, SCHEDULES
 from hsi_jax.train.recipe import Recipe
 
 MEASURED_SIZES = (4, 8, 16, 32, 64)  # microbatches of --microbatch_size=auto
@@ -272,6 +272,12 @@ class Config:
         "loss of a sample; weighted: all classes count alike; focal: hard samples count more",
         choices=LOSSES,
     )
+    sampling: str = option(
+        "Training",
+        _RECIPE.sampling,
+        "shuffled: every sample once an epoch; balanced: every class equally often",
+        choices=SAMPLINGS,
+    )
     seed: int = option(
         "Training",
         _RECIPE.seed,
@@ -320,6 +326,7 @@ class Config:
         _check_data(self)
         _check_split(self)
         _check_cluster(self)
+        _ = self.recipe  # checks what goes together
         _check_resume(self)
 
     def choose_workdir(self) -> str:

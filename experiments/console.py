@@ -60,10 +60,11 @@ def _describe_model(setup: Setup) -> list[str]:
             "         Devices only predict. Of the flags of Training only --seed has an effect.",
         ]
     loss = "" if config.loss == Config.loss else f", {config.loss} loss"
+    sampling = "" if config.sampling == Config.sampling else f", {config.sampling} sampling"
     return [
         f"Model    {config.model_name} on {inputs}, {count_parameters(setup.state):,} parameters",
         f"Training {setup.num_steps} steps of {config.batch_size} samples, {config.optimizer}, "
-        f"learning rate {config.learning_rate:g} ({config.schedule}){loss}",
+        f"learning rate {config.learning_rate:g} ({config.schedule}){loss}{sampling}",
     ]
 
 

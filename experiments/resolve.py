@@ -92,7 +92,7 @@ def _check_baseline(config: Config, in_cluster: bool) -> None:
         raise InputError(f"{problem}there is nothing to resume; give --overwrite instead")
     if config.microbatch_size == "auto":
         raise InputError(f"{problem}leave out --microbatch_size=auto")
-    for name in ("augment", "loss"):
+    for name in ("augment", "loss", "sampling"):
         if getattr(config, name) != getattr(Config, name):
             raise InputError(f"{problem}leave out --{name}")
 

@@ -84,6 +84,7 @@ def train(
             save_every=config.checkpoint_every,
             skip_nonfinite=config.on_nonfinite == "skip",
             check_every=config.check_every,
+            batches=setup.recipe.batches(split.train, setup.dataset.labels),
         )
 
 

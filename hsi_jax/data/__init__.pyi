@@ -1,3 +1,4 @@
+from .balanced_sampler import BalancedSampler as BalancedSampler
 from .catalogue import CATALOGUE as CATALOGUE
 from .catalogue import SceneInfo as SceneInfo
 from .decoded_cache import DecodedCache as DecodedCache
