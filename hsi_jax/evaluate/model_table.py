@@ -147,7 +147,7 @@ def _table(protocol: str, results: Sequence[ModelResult]) -> ProtocolTable:
         measure("training samples", "train"),
         measure("validation samples", "validation"),
         measure("test samples", "test"),
-        measure("patch side (pixels)", "patch_size"),
+        measure("side of the input (pixels)", "patch_size"),
         measure("test samples with a training pixel in their patch (%)", "leakage", 100, 1),
         measure("training time (s)", "train_s", 1, 1),
         measure("parameters", "parameters"),

@@ -146,6 +146,27 @@ def test_another_comparison_in_the_folder_is_refused(parse, stand_in, tmp_path):
         compare(*parse(*other, f"--workdir={tmp_path}", "--", *TINY))
 
 
+def test_schemes_over_protocols_have_a_table_and_a_picture_for_each(parse, stand_in, tmp_path):
+    names = ("indian_pines_random10", "salinas_a_random10")
+    own = (*EMULATED, f"--protocols={','.join(names)}", "--seeds=0..1", f"--workdir={tmp_path}")
+    runs, *others = parse(*own, "--", *TINY, "--data_dir=d")
+    assert [run.name for run in runs[:4]] == [
+        f"{name}-{scheme}-seed0" for name in names for scheme in ("even", "balanced")
+    ]
+    assert {run.config.protocol for run in runs} == set(names)
+    results = compare(runs, *others)
+    assert [r.protocol for r in results[:3]] == [names[0], names[0], names[1]]
+    text = (tmp_path / "table.md").read_text()
+    assert re.findall(r"^## (\w+)$", text, re.MULTILINE) == [*names]
+    assert (
+        text.count("| even - balanced | 2 | +0.00 | the same accuracy in every seed | - | - |") == 2
+    )
+    with open(tmp_path / "table.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["protocol"] for row in rows] == [names[0], names[0], names[1], names[1]]
+    assert (tmp_path / f"accuracy-{names[1]}.png").stat().st_size > 1000
+
+
 def test_a_folder_of_something_else_is_refused(parse, stand_in, tmp_path):
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(InputError, match="holds something else"):
