@@ -266,6 +266,11 @@ def parse(argv: Sequence[str]) -> tuple[list[ComparisonRun], Platform, Reporting
             f"--model={config.model_name}: the PyTorch peers are of cnn2d; give --schemes without "
             f"{', '.join(PEERS)}"
         )
+    if config.as_published and any(run.scheme in PEERS for run in runs):
+        raise InputError(
+            f"--as_published: the PyTorch peers choose by validation pixels; give --schemes "
+            f"without {', '.join(PEERS)}"
+        )
     if config.loss != Config.loss and any(run.scheme in PEERS for run in runs):
         raise InputError(
             f"--loss={config.loss}: the PyTorch peers have cross_entropy alone; give --schemes "

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from experiments.as_published import deviations
 from experiments.comparison_run import ComparisonRun, Platform, read_finished
 from hsi_jax.evaluate.table import Result, csv_text, markdown, runs_csv, summarise_schemes
 from hsi_jax.run.figure_file import save_figure
@@ -29,11 +30,13 @@ def write_report(
 ) -> None:
     """Writes tables and pictures into the folder of the comparison."""
     folder, timed = platform.workdir, not platform.emulated
+    notes = deviations(runs[0].config)
+    note = f"\nAs published: {'; '.join(notes)}.\n" if notes else ""
     rows = summarise_schemes(results, reporting.target, timed)
     for name, text in [
         ("runs.csv", runs_csv(results)),
         ("table.csv", csv_text(rows)),
-        ("table.md", markdown(rows)),
+        ("table.md", markdown(rows) + note),
     ]:
         (folder / name).write_text(text, encoding="utf-8")
     if all(result.problem for result in results):

@@ -7,6 +7,7 @@ import statistics
 
 import numpy as np
 
+from experiments.as_published import summarise_as_published
 from experiments.command_line import with_flags
 from experiments.setup import Setup
 from experiments.summarise_devices import summarise_devices, summarise_straggler
@@ -99,6 +100,7 @@ def summarise(
         labels=summarise_labels(dataset),
         cube=summarise_cube(dataset),
         remarks=describe_remarks(dataset),
+        as_published=summarise_as_published(setup.config, setup.folder.read_records()),
         versions={"python": platform.python_version(), **library_versions()},
     )
 

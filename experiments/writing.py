@@ -82,7 +82,8 @@ def _write_map(setup: Setup, scene: Scene, prediction: np.ndarray, test: Assessm
         return  # a list of pixels makes no picture
     rgb = rgb_composite(scene.cube, scene.rgb_bands, scene.nodata) if scene.rgb_bands else None
     oa = test.scores.overall_accuracy
-    title = f"{scene.name}: OA {oa:.2%} on test pixels, {split.kind} split"
+    published = ", as published" if setup.config.as_published else ""
+    title = f"{scene.name}: OA {oa:.2%} on test pixels, {split.kind} split{published}"
     figure = draw_map(
         scene.require_labels(),
         prediction,

@@ -42,7 +42,8 @@ def curves(records: Sequence[Record], best_step: int | None) -> list[Chart]:
     steps = _by_step(r for r in records if isinstance(r, Step))
     found = [r for r in records if isinstance(r, Evaluation)]
     validation = _by_step(r for r in found if r.set == "validation")
-    test = _by_step(r for r in found if r.set == "test")[-1:]
+    test = _by_step(r for r in found if r.set == "test")
+    test = [r for r in test if r.step == best_step] or test[-1:]
     loss = [
         _series("training loss", steps, "loss", 0),
         _series("validation loss", validation, "loss", 1),
