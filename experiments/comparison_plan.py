@@ -102,6 +102,11 @@ def _check_peers(config: Config, schemes: Sequence[str]) -> None:
             f"--model={config.model_name}: the PyTorch peers are of cnn2d; give --schemes without "
             f"{', '.join(PEERS)}"
         )
+    if config.as_published:
+        raise InputError(
+            f"--as_published: the PyTorch peers choose by validation pixels; give --schemes "
+            f"without {', '.join(PEERS)}"
+        )
     if config.loss != Config.loss:
         raise InputError(
             f"--loss={config.loss}: the PyTorch peers have cross_entropy alone; give --schemes "

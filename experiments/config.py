@@ -169,6 +169,13 @@ class Config:
         below=1,
     )
 
+    as_published: bool = option(
+        "Split",
+        False,
+        "as many papers do, let test pixels have a say: fit scaling and components on the whole "
+        "scene, and choose the epoch on test pixels; what validation would choose is told as well",
+    )
+
     model: str | None = option(
         "Model",
         None,
@@ -412,6 +419,8 @@ def _check_data(config: Config) -> None:
         if getattr(config, name) is not None:
             kind = "scenes" if config.is_image_set else "sets of images"
             raise InputError(f"--{name} goes with {kind}, not with --dataset={config.dataset}")
+    if config.as_published and config.is_image_set:
+        raise InputError(f"--as_published goes with scenes, not with --dataset={config.dataset}")
     if config.feed == "streamed" and not config.is_image_set:
         raise InputError("--feed=streamed goes with sets of images; a scene stays on the devices")
     if config.dataset == "file" and not (config.cube and config.labels):

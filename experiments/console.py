@@ -173,9 +173,28 @@ def describe_end(summary: Summary) -> str:
         f"Test, {summary.split.kind} split: OA {summary.overall_accuracy:.2%}, "
         f"AA {summary.average_accuracy:.2%}, kappa {summary.kappa:.4f}{state}",
     ]
+    if summary.calibration:
+        error = summary.calibration.expected_calibration_error
+        lines.append(
+            f"Expected calibration error {error:.4f}, of {len(summary.calibration.bins)} bins"
+        )
+    lines += _describe_as_published(summary)
     if summary.interrupted:
         lines.append("Ctrl-C ended the training early; the results are those of its steps so far.")
     return "\n".join(lines)
+
+
+def _describe_as_published(summary: Summary) -> list[str]:
+    if summary.as_published is None:
+        return []
+    lines = [f"As published: {'; '.join(summary.as_published.deviations)}."]
+    if state := summary.as_published.by_validation:
+        lines.append(
+            f"The same training, epoch chosen without test pixels: OA "
+            f"{state.overall_accuracy:.2%}, AA {state.average_accuracy:.2%}, kappa "
+            f"{state.kappa:.4f} (state after step {state.step})"
+        )
+    return lines
 
 
 def describe_straggler(straggler: Straggler | None) -> list[str]:

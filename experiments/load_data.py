@@ -1,10 +1,12 @@
 """From the configuration to the data that a run learns from."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import jax
 import numpy as np
 
+from experiments.as_published import deviations
 from experiments.config import Config
 from experiments.protocols import find_protocol
 from experiments.resolve import Resolved
@@ -46,6 +48,10 @@ def load_dataset(resolved: Resolved, devices: Sequence[jax.Device]) -> Dataset:
             seed=config.seed,
         )
     scene = open_scene(config)
+    if said := deviations(config):
+        scene = dataclasses.replace(
+            scene, note=f"{scene.note} As published: {'; '.join(said)}.".strip()
+        )
     return scene_dataset(
         scene,
         split_scene(config, scene),
@@ -53,6 +59,7 @@ def load_dataset(resolved: Resolved, devices: Sequence[jax.Device]) -> Dataset:
         patch_size=config.patch_size,
         components=config.components,
         augment=resolved.augment,
+        fit_on_scene=config.as_published,
     )
 
 

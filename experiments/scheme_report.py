@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from experiments.as_published import deviations
 from experiments.comparison_report import (
     Reporting,
     draw_differences,
@@ -59,7 +60,7 @@ def report_schemes(
     texts = {
         "runs.csv": runs_csv(results),
         "table.csv": csv_text(_rows(tables)),
-        "table.md": _markdown(tables, tests),
+        "table.md": _markdown(tables, tests) + _note(runs),
         "paired.csv": csv_of_tests(tests),
     }
     write_texts(platform.workdir, texts)
@@ -103,6 +104,12 @@ def _markdown(
         parts += [markdown(table)]
         parts += [markdown_of_tests(tests[protocol])] if tests[protocol] else []
     return "\n".join(parts)
+
+
+def _note(runs: Sequence[ComparisonRun]) -> str:
+    """In which way test pixels have a say in the results, if they have."""
+    said = dict.fromkeys(text for run in runs for text in deviations(run.config))
+    return f"\nAs published: {'; '.join(said)}.\n" if said else ""
 
 
 def _title(protocol: str, platform: Platform) -> str:

@@ -22,6 +22,8 @@ class ModelResult:
         overall_accuracy: OA on test samples, a fraction of 1.
         average_accuracy: AA on test samples, a fraction of 1.
         kappa: Cohen's kappa.
+        honest_accuracy: OA of the epoch that validation samples choose, where the tested one was
+            chosen on test samples.
         leakage: fraction of the test pixels that have a training or validation pixel in their
             patch; None for images.
         patch_size: side of the input, in pixels.
@@ -33,6 +35,7 @@ class ModelResult:
         test: samples that were tested.
         class_names: of the data.
         per_class: accuracy of each class, a fraction of 1.
+        deviations: in which way test samples have a say in the result, sentences.
         problem: why there is no result.
     """
 
@@ -42,6 +45,7 @@ class ModelResult:
     overall_accuracy: float | None = None
     average_accuracy: float | None = None
     kappa: float | None = None
+    honest_accuracy: float | None = None
     leakage: float | None = None
     patch_size: int | None = None
     train_s: float | None = None
@@ -52,12 +56,14 @@ class ModelResult:
     test: int | None = None
     class_names: tuple[str, ...] = ()
     per_class: tuple[float | None, ...] = ()
+    deviations: tuple[str, ...] = ()
     problem: str = ""
 
     @classmethod
     def of_summary(cls, protocol: str, model: str, seed: int, summary: Summary) -> "ModelResult":
         """The result of a finished run."""
-        split = summary.split
+        split, published = summary.split, summary.as_published
+        chosen = published.by_validation if published else None
         return cls(
             protocol,
             model,
@@ -65,6 +71,7 @@ class ModelResult:
             summary.overall_accuracy,
             summary.average_accuracy,
             summary.kappa,
+            honest_accuracy=chosen.overall_accuracy if chosen else None,
             leakage=split.leakage.fraction_of_test_pixels if split.leakage else None,
             patch_size=summary.input_shape[0],
             train_s=summary.train_seconds,
@@ -75,6 +82,7 @@ class ModelResult:
             test=split.counts.get("test", 0),
             class_names=summary.class_names,
             per_class=tuple(summary.per_class_accuracy),
+            deviations=published.deviations if published else (),
         )
 
 
@@ -105,6 +113,7 @@ class ProtocolTable:
         models: what the columns are called.
         counts: of each model, its runs that have a result.
         groups: rows, from above to below, in groups: classes, means, circumstances.
+        deviations: for each model in whose results test samples have a say, in which way.
         problems: a sentence for each run without a result.
     """
 
@@ -113,6 +122,7 @@ class ProtocolTable:
     models: tuple[str, ...]
     counts: tuple[int, ...]
     groups: tuple[tuple[Measure, ...], ...]
+    deviations: tuple[str, ...]
     problems: tuple[str, ...]
 
 
@@ -143,6 +153,8 @@ def _table(protocol: str, results: Sequence[ModelResult]) -> ProtocolTable:
         measure("AA (%)", "average_accuracy", 100, 2, True),
         measure("kappa", "kappa", 1, 4, True),
     )
+    if any(r.honest_accuracy is not None for r in results):
+        means += (measure("OA, epoch by validation (%)", "honest_accuracy", 100, 2),)
     circumstances = (
         measure("training samples", "train"),
         measure("validation samples", "validation"),
@@ -153,9 +165,15 @@ def _table(protocol: str, results: Sequence[ModelResult]) -> ProtocolTable:
         measure("parameters", "parameters"),
     )
     problems = tuple(f"{r.model}, seed {r.seed}: {r.problem}" for r in results if r.problem)
-    groups = (classes, means, circumstances)
+    said = {r.model: r.deviations for r in results if r.deviations}
     return ProtocolTable(
-        protocol, first.split if first else "", models, tuple(map(len, good)), groups, problems
+        protocol,
+        first.split if first else "",
+        models,
+        counts=tuple(map(len, good)),
+        groups=(classes, means, circumstances),
+        deviations=tuple(f"{model}: {'; '.join(words)}" for model, words in said.items()),
+        problems=problems,
     )
 
 
@@ -204,7 +222,7 @@ def markdown_of_models(table: ProtocolTable) -> str:
     """The table in Markdown, under a heading, and the runs that failed."""
     header, groups = cells(table)
     lines = [f"## {title(table)}\n", markdown([header, *(row for rows in groups for row in rows)])]
-    lines += [f"- {problem}" for problem in table.problems]
+    lines += [f"- {text}" for text in (*table.deviations, *table.problems)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -215,6 +233,8 @@ def latex_of_models(table: ProtocolTable) -> str:
         f"Test accuracy on {title(table)}: mean ± standard deviation over n seeds; the best mean "
         f"of a row is bold. Classes in %."
     )
+    if table.deviations:
+        caption += f" As published: {'. '.join(table.deviations)}."
     return latex_table(header, groups, caption=caption, label=f"tab:{table.protocol or 'models'}")
 
 
@@ -246,6 +266,7 @@ def runs_of_models(results: Sequence[ModelResult]) -> str:
     for result in results:
         row = asdict(result)
         row["class_names"] = "/".join(result.class_names)
+        row["deviations"] = "; ".join(result.deviations)
         row["per_class"] = "/".join("" if a is None else f"{a:.6f}" for a in result.per_class)
         writer.writerow(row)
     return text.getvalue()

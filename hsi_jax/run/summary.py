@@ -13,6 +13,7 @@ import msgspec
 
 from hsi_jax.errors import InputError
 from hsi_jax.json_file import read_json
+from hsi_jax.run.calibration_summary import Calibration
 from hsi_jax.run.device_summary import DeviceSummary, Straggler
 
 
@@ -136,6 +137,30 @@ class ModelledTimes:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChosenState:
+    """A state of the training, after so many steps, and its scores on the test samples."""
+
+    step: int
+    overall_accuracy: float
+    average_accuracy: float
+    kappa: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class AsPublished:
+    """What a run did as many papers do, in which test samples have a say.
+
+    Attributes:
+        deviations: from what is done otherwise, in words.
+        by_validation: the state of the same training that validation samples choose (or the last
+            one where there are none); None where no epoch was to be chosen.
+    """
+
+    deviations: tuple[str, ...]
+    by_validation: ChosenState | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What every run tells, ours and those of other programs that `compare` starts.
 
@@ -214,6 +239,8 @@ class Summary(Outcome, ModelledTimes):
         labels: of a scene; None for images.
         cube: likewise.
         remarks: what was said of the data before training, a sentence each.
+        calibration: of the probabilities of the test samples; None where a model has none.
+        as_published: in which way test samples have a say in the result; None where in none.
     """
 
     test_loss: float
@@ -249,6 +276,8 @@ class Summary(Outcome, ModelledTimes):
     cube: CubeSummary | None = None
     remarks: list[str] = field(default_factory=list)
     protocol: str = ""
+    as_published: AsPublished | None = None
+    calibration: Calibration | None = None
 
 
 def to_json(summary: Outcome) -> dict[str, Any]:

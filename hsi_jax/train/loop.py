@@ -95,9 +95,9 @@ def fit(
         plan: how each batch is divided over the devices.
         num_steps: >= 1.
         seed: batch t is a function of (seed, t), in which every sample comes once an epoch.
-        validate: ranks a state (not replicated) by samples kept for choosing, never by those of
-            the test; the first of the highest rank is the best. It is told how many steps have
-            been taken.
+        validate: ranks a state (not replicated) by samples kept for choosing, not those of the
+            test; the first of the highest rank is the best. It is told how many steps have been
+            taken.
         validate_every: steps between validations; the last step is always validated, and so is
             the one after which Ctrl-C, but not SIGTERM, ended the training.
         on_step: told each step's number, from 0, its loss and its wall time, s.

@@ -81,6 +81,16 @@ def test_each_protocol_has_a_table_in_all_formats():
     assert row["n"] == "2"
 
 
+def test_what_test_pixels_have_a_say_in_stands_in_the_tables():
+    words = ("epoch chosen on test pixels",)
+    tuned = [result("net", s, 0.9, deviations=words, honest_accuracy=0.8) for s in (0, 1)]
+    (table,) = protocol_tables([result("svm", 0, 0.85), *tuned])
+    assert "- net: epoch chosen on test pixels\n" in markdown_of_models(table)
+    assert "As published: net: epoch chosen on test pixels." in latex_of_models(table)
+    assert table_of([*tuned])[1]["OA, epoch by validation (%)"] == ["80.00"]
+    assert "OA, epoch by validation (%)" not in table_of(RESULTS)[1]
+
+
 def test_without_any_result_there_is_a_table_of_problems():
     (table,) = protocol_tables([ModelResult("", "svm", 0, problem="no memory")])
     assert markdown_of_models(table).endswith("- svm, seed 0: no memory\n")
