@@ -173,6 +173,11 @@ def describe_end(summary: Summary) -> str:
         f"Test, {summary.split.kind} split: OA {summary.overall_accuracy:.2%}, "
         f"AA {summary.average_accuracy:.2%}, kappa {summary.kappa:.4f}{state}",
     ]
+    if summary.calibration:
+        error = summary.calibration.expected_calibration_error
+        lines.append(
+            f"Expected calibration error {error:.4f}, of {len(summary.calibration.bins)} bins"
+        )
     lines += _describe_as_published(summary)
     if summary.interrupted:
         lines.append("Ctrl-C ended the training early; the results are those of its steps so far.")

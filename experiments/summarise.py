@@ -17,7 +17,10 @@ from hsi_jax.data.disjoint import count_leakage
 from hsi_jax.data.nodata import format_value
 from hsi_jax.data.split import class_counts
 from hsi_jax.errors import InputError
+from hsi_jax.evaluate.calibration import measure_calibration
 from hsi_jax.hetero import Plan, Profile, make_plan
+from hsi_jax.models import find_trait
+from hsi_jax.run.calibration_summary import Calibration
 from hsi_jax.run.summary import (
     CubeSummary,
     FeedSummary,
@@ -100,9 +103,17 @@ def summarise(
         labels=summarise_labels(dataset),
         cube=summarise_cube(dataset),
         remarks=describe_remarks(dataset),
+        calibration=_calibrate(setup, test),
         as_published=summarise_as_published(setup.config, setup.folder.read_records()),
         versions={"python": platform.python_version(), **library_versions()},
     )
+
+
+def _calibrate(setup: Setup, test: Assessment) -> Calibration | None:
+    if not find_trait(setup.config.model_name, "has_probabilities"):
+        return None
+    truth = setup.dataset.labels[setup.dataset.split.test]
+    return measure_calibration(test.confidences, test.classes == truth)
 
 
 def summarise_labels(dataset: Dataset) -> LabelSummary | None:

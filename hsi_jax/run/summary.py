@@ -13,6 +13,7 @@ import msgspec
 
 from hsi_jax.errors import InputError
 from hsi_jax.json_file import read_json
+from hsi_jax.run.calibration_summary import Calibration
 from hsi_jax.run.device_summary import DeviceSummary, Straggler
 
 
@@ -230,6 +231,7 @@ class Summary(Outcome, ModelledTimes):
         labels: of a scene; None for images.
         cube: likewise.
         remarks: what was said of the data before training, a sentence each.
+        calibration: of the probabilities of the test samples; None where a model has none.
         as_published: in which way test samples have a say in the result; None where in none.
     """
 
@@ -266,6 +268,7 @@ class Summary(Outcome, ModelledTimes):
     remarks: list[str] = field(default_factory=list)
     protocol: str = ""
     as_published: AsPublished | None = None
+    calibration: Calibration | None = None
 
 
 def to_json(summary: Outcome) -> dict[str, Any]:

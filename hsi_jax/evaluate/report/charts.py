@@ -60,6 +60,27 @@ def curves(records: Sequence[Record], best_step: int | None) -> list[Chart]:
     return [chart for chart in charts if chart]
 
 
+def reliability(summary: Summary) -> list[Chart]:
+    """The chart of accuracy over confidence; none where the run tells no calibration."""
+    if summary.calibration is None:
+        return []
+    used = [one for one in summary.calibration.bins if one.samples]
+    x = np.array([one.confidence for one in used], float)
+    y = np.array([one.accuracy for one in used], float)
+    series = [
+        Series("as confident as right", np.array([0.0, 100.0]), np.array([0.0, 1.0]), 1),
+        Series("test samples, by bins", 100 * x, y, 0),
+    ]
+    chart = draw_chart(
+        "Reliability",
+        series,
+        x_label="confidence (%)",
+        y_label="fraction that is right",
+        from_zero=True,
+    )
+    return [chart] if chart else []
+
+
 def history(summary: Summary) -> list[Chart]:
     """The charts of shares and of measured times while training; none where there are no such."""
     rows = summary.rebalancing
