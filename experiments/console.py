@@ -175,9 +175,8 @@ def describe_end(summary: Summary) -> str:
     ]
     if summary.calibration:
         error = summary.calibration.expected_calibration_error
-        lines.append(
-            f"Expected calibration error {error:.4f}, of {len(summary.calibration.bins)} bins"
-        )
+        bins = len(summary.calibration.bins)
+        lines.append(f"Expected calibration error {error:.4f} ({bins} bins of confidence)")
     lines += _describe_as_published(summary)
     if summary.interrupted:
         lines.append("Ctrl-C ended the training early; the results are those of its steps so far.")
