@@ -28,7 +28,8 @@ def run_baseline(setup: Setup) -> Summary:
         setup.resolved.model_options,
         setup.config.seed,
     )
-    console.say(f"Fitted in {time.perf_counter() - began:.1f} s: {baseline.note}")
+    seconds = time.perf_counter() - began
+    console.say(f"Fitted in {seconds:.1f} s: {baseline.note}")
     resolved = dataclasses.replace(setup.resolved, model_options=baseline.options)
     setup = dataclasses.replace(setup, resolved=resolved, state=baseline.state)
     fitted = unstepped(baseline.state, setup.plan)
@@ -36,7 +37,13 @@ def run_baseline(setup: Setup) -> Summary:
         evaluate_set(setup, fitted.state, "validation", 0)
     test = evaluate_set(setup, fitted.state, "test", 0)
     summary = summarise(
-        setup, fitted, test, profile=setup.profile, rebalancing=None, failed_checkpoints=[]
+        setup,
+        fitted,
+        test,
+        profile=setup.profile,
+        rebalancing=None,
+        failed_checkpoints=[],
+        train_seconds=seconds,
     )
     from experiments.writing import write_results  # here: other runs do without Matplotlib at first
 

@@ -1,11 +1,13 @@
-"""What a comparison writes: tables and pictures."""
+"""What comparisons of any kind write: files of text, pictures, and paired tests."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from experiments.comparison_run import ComparisonRun, Platform, read_finished
-from hsi_jax.evaluate.table import Result, csv_text, markdown, runs_csv, summarise_schemes
+from experiments.comparison_run import ComparisonRun, read_finished
+from hsi_jax.evaluate.paired import Trial, best_method, paired_tests
 from hsi_jax.run.figure_file import save_figure
+from hsi_jax.run.summary import Outcome
 
 
 @dataclass(frozen=True)
@@ -21,45 +23,52 @@ class Reporting:
     figures: tuple[str, ...]
 
 
-def write_report(
-    results: Sequence[Result],
-    runs: Sequence[ComparisonRun],
-    platform: Platform,
-    reporting: Reporting,
-) -> None:
-    """Writes tables and pictures into the folder of the comparison."""
-    folder, timed = platform.workdir, not platform.emulated
-    rows = summarise_schemes(results, reporting.target, timed)
-    for name, text in [
-        ("runs.csv", runs_csv(results)),
-        ("table.csv", csv_text(rows)),
-        ("table.md", markdown(rows)),
-    ]:
+def read_outcomes(
+    runs: Sequence[ComparisonRun], problems: Mapping[str, str], workdir: Path
+) -> dict[str, Outcome]:
+    """What the runs without a problem tell, by the runs' names."""
+    outcomes = {run.name: read_finished(run, workdir) for run in runs if not problems[run.name]}
+    return {name: outcome for name, outcome in outcomes.items() if outcome is not None}
+
+
+def trials_by_protocol(
+    runs: Sequence[ComparisonRun], outcomes: Mapping[str, Outcome]
+) -> dict[str, list[Trial]]:
+    """The finished runs of each protocol, as paired tests see them."""
+    trials: dict[str, list[Trial]] = {run.protocol: [] for run in runs}
+    for run in runs:
+        if run.name in outcomes:
+            trial = Trial.of_outcome(run.method, run.config.seed, outcomes[run.name])
+            trials[run.protocol].append(trial)
+    return trials
+
+
+def draw_differences(trials: Mapping[str, Sequence[Trial]], titles: Mapping[str, str]) -> dict:
+    """The picture of paired differences by its name; none without two methods to compare.
+
+    Args:
+        trials: of each protocol.
+        titles: of the panel of each protocol.
+    """
+    from hsi_jax.evaluate import differences  # here: --help does without Matplotlib
+
+    panels = {}
+    for protocol, own in trials.items():
+        tests = paired_tests(own)
+        if any(test.differences for test in tests):
+            panels[titles[protocol]] = (best_method(own), tests)
+    return {"differences": differences.draw_differences(panels)} if panels else {}
+
+
+def write_texts(folder: Path, texts: Mapping[str, str]) -> None:
+    """Writes files of text into a folder."""
+    for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    if all(result.problem for result in results):
-        return
-    for name, figure in _draw(results, runs, platform).items():
-        for suffix in reporting.figures:
+
+
+def save_figures(folder: Path, figures: Mapping, formats: Sequence[str]) -> None:
+    """Writes each picture in each format into a folder."""
+    for name, figure in figures.items():
+        for suffix in formats:
             with open(folder / f"{name}.{suffix}", "wb") as file:
                 save_figure(figure, file, suffix)
-
-
-def _draw(results: Sequence[Result], runs: Sequence[ComparisonRun], platform: Platform) -> dict:
-    """The pictures by name."""
-    # Here, because --help of compare does without Matplotlib.
-    from hsi_jax.evaluate.comparison import draw_accuracies, draw_step_times
-    from hsi_jax.evaluate.timeline import draw_timeline
-
-    speeds = ":".join(f"{speed:g}" for speed in platform.profile.speeds)
-    where = f"speeds {speeds}, {'emulated' if platform.emulated else 'real'} devices"
-    figures = {"accuracy": draw_accuracies(results, where)}
-    if platform.emulated:
-        return figures
-    figures["step_time"] = draw_step_times(results, where)
-    for run in {run.scheme: run for run in reversed(runs)}.values():
-        outcome = read_finished(run, platform.workdir)
-        if outcome is not None and outcome.timeline:
-            title = f"{run.scheme}, {where}, seed {run.config.seed}"
-            names = [f"rank {rank}" for rank in range(len(platform.profile))]
-            figures[f"timeline-{run.scheme}"] = draw_timeline(outcome.timeline, names, title)
-    return figures

@@ -1,9 +1,8 @@
-"""One run of a comparison: a scheme and a seed, on the platform that all of them have in common."""
+"""One run of a comparison, on the platform that all of them have in common."""
 
 import contextlib
-import dataclasses
-import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,12 +11,7 @@ from pathlib import Path
 
 from experiments.config import Config
 from experiments.launch import Launch, launch
-from experiments.peer import (
-    PEERS,
-    peer_command,
-    peer_counts,
-    start_folder,
-)
+from experiments.peer import peer_command, peer_counts, start_folder
 from hsi_jax.errors import LostWorkerError
 from hsi_jax.hetero.profile import Profile
 from hsi_jax.json_file import write_json
@@ -52,15 +46,27 @@ class Platform:
 
 @dataclass(frozen=True)
 class ComparisonRun:
-    """A run to do: its scheme, its seed and all its options."""
+    """A run to do.
 
-    scheme: str
+    Attributes:
+        method: what is compared: a scheme, or the name of a model in tables.
+        config: all its options.
+        flags: its own, after those of all runs.
+        protocol: that its folder and its table are called after, or "".
+        peer: whether the scheme is that of another program.
+    """
+
+    method: str
     config: Config
+    flags: tuple[str, ...] = ()
+    protocol: str = ""
+    peer: bool = False
 
     @property
     def name(self) -> str:
         """Its folder, and that of its logs."""
-        return f"{self.scheme}-seed{self.config.seed}"
+        parts = (self.protocol, self.method, f"seed{self.config.seed}")
+        return "-".join(re.sub(r"[^\w.-]+", "_", part) for part in parts if part)
 
 
 def read_finished(run: ComparisonRun, workdir: Path) -> Outcome | None:
@@ -68,7 +74,7 @@ def read_finished(run: ComparisonRun, workdir: Path) -> Outcome | None:
     path = workdir / run.name / "summary.json"
     if not path.exists():
         return None
-    outcome = read_outcome(path) if run.scheme in PEERS else read_summary(path)
+    outcome = read_outcome(path) if run.peer else read_summary(path)
     return None if outcome.interrupted else outcome
 
 
@@ -86,7 +92,7 @@ def do_run(run: ComparisonRun, platform: Platform) -> None:
             _emulate(run, platform, logs / "output.log", log)
             return
         with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-            if run.scheme in PEERS:
+            if run.peer:
                 _launch_peer(run, platform, logs)
             else:
                 flags = [*_flags(run, platform), "--time_devices"]
@@ -96,17 +102,15 @@ def do_run(run: ComparisonRun, platform: Platform) -> None:
 
 
 def _flags(run: ComparisonRun, platform: Platform) -> list[str]:
-    own = {"scheme": run.scheme, "seed": run.config.seed}
-    own["workdir"] = platform.workdir / run.name
+    own = [*run.flags, f"--seed={run.config.seed}", f"--workdir={platform.workdir / run.name}"]
     # An unfinished run of that name is replaced.
-    return [*platform.run_flags, *(f"--{key}={value}" for key, value in own.items()), "--overwrite"]
+    return [*platform.run_flags, *own, "--overwrite"]
 
 
 def _emulate(run: ComparisonRun, platform: Platform, path: Path, log) -> None:
     """In a process of its own, so that its failure is no other run's."""
-    flags = [*_flags(run, platform), f"--profile={run.config.profile}"]
     cache = {"JAX_COMPILATION_CACHE_DIR": str(platform.workdir / "compiled")} | CACHE
-    command = [sys.executable, "-m", "experiments.run", *flags]
+    command = [sys.executable, "-m", "experiments.run", *_flags(run, platform)]
     done = subprocess.run(
         command, stdout=log, stderr=subprocess.STDOUT, env=cache | os.environ, check=False
     )
@@ -121,27 +125,13 @@ def _launch_peer(run: ComparisonRun, platform: Platform, logs: Path) -> None:
     folder = platform.workdir / run.name
     start_folder(folder)
     handover = folder / "handover.npz"
-    counts = peer_counts(run.scheme, platform.profile, run.config.batch_size)
+    counts = peer_counts(run.method, platform.profile, run.config.batch_size)
     setup = hand_over(run.config, handover)
-    command = peer_command(run.scheme, counts, platform.torch_python, handover, folder)
+    command = peer_command(run.method, counts, platform.torch_python, handover, folder)
     try:
         asked = Launch(platform.profile, (), folder, tuple(platform.slowdowns), str(logs))
         launch(asked, command)
     finally:
         handover.unlink(missing_ok=True)
-    summary = summarise_peer(run.scheme, setup, counts, folder)
+    summary = summarise_peer(run.method, setup, counts, folder)
     write_json(folder / "summary.json", summary)
-
-
-def shared_settings(platform: Platform, config: Config) -> dict:
-    """What must be the same for runs to be compared: platform and options, as JSON holds them."""
-    own = ("scheme", "seed", "workdir", "overwrite", "profile")
-    options = {k: v for k, v in dataclasses.asdict(config).items() if k not in own}
-    settings = {
-        "platform": platform.profile.to_json(),
-        "emulated": platform.emulated,
-        "slowdowns": [str(slowdown) for slowdown in platform.slowdowns],
-        "profile_of_runs": None if platform.emulated else config.profile,
-        "options": options,
-    }
-    return json.loads(json.dumps(settings))

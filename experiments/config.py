@@ -6,22 +6,23 @@ What needs files, models or the environment is checked by `experiments.resolve`.
 import dataclasses
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from absl import flags
 
 from experiments.command_line import check_options, option, options_from_flags, parse_flags
+from experiments.protocols import PROTOCOLS, check_protocol, find_protocol
 from hsi_jax.data.catalogue import CATALOGUE
 from hsi_jax.data.image_catalogue import FOLDER, IMAGE_CATALOGUE, TFDS_PREFIX
 from hsi_jax.data.reading import Reading
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import SCHEMES
-from hsi_jax.models import MODELS
+from hsi_jax.models import MODELS, find_trait
 from hsi_jax.run.figure_file import FIGURE_FORMATS, parse_figure_formats
 from hsi_jax.run.lock import new_folder
-from hsi_jax.train.names import AUGMENTATIONS, LOSSES, OPTIMIZERS, SCHEDULES
+from hsi_jax.train.names import AUGMENTATIONS, LOSSES, OPTIMIZERS, SAMPLINGS, SCHEDULES
 from hsi_jax.train.recipe import Recipe
 
 MEASURED_SIZES = (4, 8, 16, 32, 64)  # microbatches of --microbatch_size=auto
@@ -122,6 +123,12 @@ class Config:
     )
     cache_mb: int = option("Data", 2048, "decoded images kept in memory, MiB", at_least=0)
 
+    protocol: str = option(
+        "Split",
+        "",
+        f"a scene and split of papers, instead of --dataset and the flags below: "
+        f"{', '.join(PROTOCOLS)}; experiments.datasets --protocols tells of each",
+    )
     split: str = option(
         "Split",
         "random",
@@ -146,6 +153,13 @@ class Config:
         choices=("error", "half"),
     )
     block_size: int = option("Split", 8, "side of the blocks of --split=disjoint", at_least=1)
+    guard: int | None = option(
+        "Split",
+        None,
+        "with --split=disjoint: pixels kept free between training and test; default half a patch",
+        kind=int,
+        at_least=0,
+    )
     validation_fraction: float | None = option(
         "Split",
         None,
@@ -153,6 +167,13 @@ class Config:
         kind=float,
         at_least=0,
         below=1,
+    )
+
+    as_published: bool = option(
+        "Split",
+        False,
+        "as many papers do, let test pixels have a say: fit scaling and components on the whole "
+        "scene, and choose the epoch on test pixels; what validation would choose is told as well",
     )
 
     model: str | None = option(
@@ -258,6 +279,12 @@ class Config:
         "loss of a sample; weighted: all classes count alike; focal: hard samples count more",
         choices=LOSSES,
     )
+    sampling: str = option(
+        "Training",
+        _RECIPE.sampling,
+        "shuffled: every sample once an epoch; balanced: every class equally often",
+        choices=SAMPLINGS,
+    )
     seed: int = option(
         "Training",
         _RECIPE.seed,
@@ -298,12 +325,15 @@ class Config:
 
     def __post_init__(self):
         check_options(self)
+        if self.protocol:
+            check_protocol(self.protocol, self)
         parse_figure_formats(self.figures)
         if self.patch_size is not None and self.patch_size % 2 == 0:
             raise InputError(f"--patch_size={self.patch_size}: give an odd number")
         _check_data(self)
         _check_split(self)
         _check_cluster(self)
+        _ = self.recipe  # checks what goes together
         _check_resume(self)
 
     def choose_workdir(self) -> str:
@@ -315,6 +345,16 @@ class Config:
             return self.workdir
         names = f"{_plain(self.dataset)}-{_plain(self.model_name)}"
         return str(new_folder(f"runs/{names}-{datetime.now():%Y%m%d-%H%M%S}"))
+
+    def path_of(self, name: str) -> str:
+        """The path that an option holds; a protocol's own file is looked for in --data_dir.
+
+        Raises:
+            InputError: if that is not there.
+        """
+        if self.protocol and name in (protocol := find_protocol(self.protocol)).files:
+            return protocol.find(name, self.data_dir)
+        return getattr(self, name)
 
     @property
     def is_image_set(self) -> bool:
@@ -330,6 +370,14 @@ class Config:
     def model_name(self) -> str:
         """The network asked for, or the default."""
         return self.model or ("resnet20" if self.is_image_set else "cnn2d")
+
+    @property
+    def split_guard(self) -> int:
+        """Pixels that --split=disjoint keeps free between training and test."""
+        if self.guard is not None:
+            return self.guard
+        size: int = self.patch_size or find_trait(self.model_name, "default_patch_size")
+        return size // 2
 
     @property
     def microbatch_sizes(self) -> list[int]:
@@ -371,6 +419,8 @@ def _check_data(config: Config) -> None:
         if getattr(config, name) is not None:
             kind = "scenes" if config.is_image_set else "sets of images"
             raise InputError(f"--{name} goes with {kind}, not with --dataset={config.dataset}")
+    if config.as_published and config.is_image_set:
+        raise InputError(f"--as_published goes with scenes, not with --dataset={config.dataset}")
     if config.feed == "streamed" and not config.is_image_set:
         raise InputError("--feed=streamed goes with sets of images; a scene stays on the devices")
     if config.dataset == "file" and not (config.cube and config.labels):
@@ -388,7 +438,7 @@ def _check_data(config: Config) -> None:
             raise InputError(
                 f"--{name} goes with scenes from files, not with --dataset={config.dataset}"
             )
-    if config.data_dir and config.dataset in ("synthetic", "file"):
+    if config.data_dir and config.dataset in ("synthetic", "file") and not config.protocol:
         raise InputError(f"--data_dir is of no use with --dataset={config.dataset}; leave it out")
 
 
@@ -426,25 +476,57 @@ def _check_split(config: Config) -> None:
 
 
 def _check_split_kind(config: Config) -> None:
+    if config.guard is not None and config.split != "disjoint":
+        raise InputError(f"--guard={config.guard} goes with --split=disjoint; leave it out")
     if config.is_image_set and config.split not in ("random", "official"):
         raise InputError(f"--split={config.split}: images have the splits random and official")
     if config.split == "official" and not config.is_image_set:
         raise InputError("--split=official goes with sets of images; give random or disjoint")
 
 
-def parse_run(run_flags: Sequence[str], set_by_launcher: Sequence[str]) -> Config:
+def config_from_flags(values: flags.FlagValues = flags.FLAGS, protocol: str = "") -> Config:
+    """The run that the parsed flags describe; flags that are not given are those of the protocol.
+
+    Args:
+        values: the flags.
+        protocol: the protocol, where --protocol is not given.
+
+    Raises:
+        InputError: on a value that cannot be used, or that contradicts the protocol.
+    """
+    name = values["protocol"].value or protocol
+    options = dict(find_protocol(name).options) if name else {}
+    set_here = {key: value for key, value in options.items() if not values[key].present}
+    return options_from_flags(Config, values, **set_here, protocol=name)
+
+
+def parse_run(
+    run_flags: Sequence[str], set_by_launcher: Sequence[str], protocol: str = ""
+) -> Config:
     """The configuration of runs that another command starts.
 
     Args:
         run_flags: the flags of every run.
         set_by_launcher: flags that the command sets itself.
+        protocol: the protocol, where the flags have none.
 
     Raises:
         InputError: on a value that cannot be used, or a flag that must not be given.
         SystemExit: with one line on stderr, on a flag that is unknown.
     """
+    refuse_flags(run_flags, set_by_launcher)
+    return config_from_flags(protocol=protocol)
+
+
+def refuse_flags(run_flags: Sequence[str], names: Collection[str]) -> None:
+    """Parses the flags of runs, and checks that some are not among them.
+
+    Raises:
+        InputError: naming a flag that must not be given.
+        SystemExit: with one line on stderr, on a flag that is unknown.
+    """
+    flags.FLAGS.unparse_flags()  # of a run that was parsed before
     parse_flags(["experiments.run", *run_flags], lambda: "")
-    for name in set_by_launcher:
+    for name in names:
         if flags.FLAGS[name].present:
             raise InputError(f"--{name} after --: it is set for each run; leave it out")
-    return options_from_flags(Config)

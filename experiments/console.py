@@ -3,6 +3,7 @@
 import textwrap
 
 from experiments.config import Config
+from experiments.protocols import find_protocol
 from experiments.setup import Setup
 from experiments.summarise import (
     describe_remarks,
@@ -35,11 +36,19 @@ def describe_start(setup: Setup) -> str:
         _describe_data(dataset),
         *([f"         {dataset.note}"] if dataset.note else []),
         *describe_scene(dataset),
+        *_describe_protocol(setup.config),
         f"Split    {split.kind}: {sizes}{_describe_leakage(leakage)}",
         *(f"         {remark}" for remark in split.remarks),
         *_describe_model(setup),
     ]
     return "\n".join(lines)
+
+
+def _describe_protocol(config: Config) -> list[str]:
+    if not config.protocol:
+        return []
+    protocol = find_protocol(config.protocol)
+    return _entry("Protocol", f"{protocol.name} ({protocol.whose}): {protocol.split}")
 
 
 def _describe_model(setup: Setup) -> list[str]:
@@ -51,10 +60,11 @@ def _describe_model(setup: Setup) -> list[str]:
             "         Devices only predict. Of the flags of Training only --seed has an effect.",
         ]
     loss = "" if config.loss == Config.loss else f", {config.loss} loss"
+    sampling = "" if config.sampling == Config.sampling else f", {config.sampling} sampling"
     return [
         f"Model    {config.model_name} on {inputs}, {count_parameters(setup.state):,} parameters",
         f"Training {setup.num_steps} steps of {config.batch_size} samples, {config.optimizer}, "
-        f"learning rate {config.learning_rate:g} ({config.schedule}){loss}",
+        f"learning rate {config.learning_rate:g} ({config.schedule}){loss}{sampling}",
     ]
 
 
@@ -163,9 +173,27 @@ def describe_end(summary: Summary) -> str:
         f"Test, {summary.split.kind} split: OA {summary.overall_accuracy:.2%}, "
         f"AA {summary.average_accuracy:.2%}, kappa {summary.kappa:.4f}{state}",
     ]
+    if summary.calibration:
+        error = summary.calibration.expected_calibration_error
+        bins = len(summary.calibration.bins)
+        lines.append(f"Expected calibration error {error:.4f} ({bins} bins of confidence)")
+    lines += _describe_as_published(summary)
     if summary.interrupted:
         lines.append("Ctrl-C ended the training early; the results are those of its steps so far.")
     return "\n".join(lines)
+
+
+def _describe_as_published(summary: Summary) -> list[str]:
+    if summary.as_published is None:
+        return []
+    lines = [f"As published: {'; '.join(summary.as_published.deviations)}."]
+    if state := summary.as_published.by_validation:
+        lines.append(
+            f"The same training, epoch chosen without test pixels: OA "
+            f"{state.overall_accuracy:.2%}, AA {state.average_accuracy:.2%}, kappa "
+            f"{state.kappa:.4f} (state after step {state.step})"
+        )
+    return lines
 
 
 def describe_straggler(straggler: Straggler | None) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.command_line import check_options, fail, help_text, option, parse_options
+from experiments.protocol_list import describe_protocols, format_protocols
 from experiments.text_table import text_table
 from hsi_jax.data.catalogue import CATALOGUE, SceneInfo
 from hsi_jax.data.image_catalogue import IMAGE_CATALOGUE, ImageSetInfo
@@ -22,6 +23,7 @@ Lists the scenes and the sets of images that --dataset of experiments.run knows 
 
   python -m experiments.datasets
   python -m experiments.datasets --data_dir=DIR      which of them are in DIR
+  python -m experiments.datasets --protocols         what --protocol of experiments.run knows
 
 Besides these there are --dataset=synthetic (built in), and your own data: see experiments.run.
 """
@@ -36,12 +38,15 @@ class DatasetsOptions:
     """
 
     data_dir: str = option("Data", "", "folder in which to look for the files", path=True)
+    protocols: bool = option("Data", False, "list the protocols instead: scenes and their splits")
     json: bool = option("Output", False, "print JSON, for programs")
 
     def __post_init__(self):
         check_options(self)
         if self.data_dir and not Path(self.data_dir).is_dir():
             raise InputError(f"--data_dir={self.data_dir} is no folder; give one that exists")
+        if self.data_dir and self.protocols:
+            raise InputError("--data_dir has no effect on the list of --protocols; leave one out")
 
 
 def describe_datasets(folder: Path | None) -> list[dict[str, Any]]:
@@ -175,6 +180,10 @@ def main(argv: Sequence[str]) -> None:
         options = parse_options(argv, DatasetsOptions, datasets_help)
     except HsiJaxError as error:
         fail(error)
+        return
+    if options.protocols:
+        protocols = describe_protocols()
+        print(json.dumps(protocols, indent=2) if options.json else format_protocols(protocols))
         return
     datasets = describe_datasets(Path(options.data_dir) if options.data_dir else None)
     print(json.dumps(datasets, indent=2) if options.json else format_datasets(datasets))

@@ -1,11 +1,14 @@
 """From the configuration to the data that a run learns from."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import jax
 import numpy as np
 
+from experiments.as_published import deviations
 from experiments.config import Config
+from experiments.protocols import find_protocol
 from experiments.resolve import Resolved
 from hsi_jax.data.disjoint import disjoint_split
 from hsi_jax.data.image_catalogue import IMAGE_CATALOGUE
@@ -15,10 +18,10 @@ from hsi_jax.data.polygon_split import polygon_split
 from hsi_jax.data.scene import Scene
 from hsi_jax.data.scene_file import file_scene, load_scene
 from hsi_jax.data.split import Split, file_split, hold_out, random_split
+from hsi_jax.data.split_labels import label_by_split
 from hsi_jax.data.synthetic import synthetic_scene
 from hsi_jax.data.tfds_scenes import cached_scene
 from hsi_jax.errors import InputError
-from hsi_jax.models import find_trait
 from hsi_jax.train import Dataset, image_dataset, scene_dataset
 
 SCENE_FRACTION, HELD_OUT = 0.1, 0.1  # where no flag and no catalogue says otherwise
@@ -45,6 +48,10 @@ def load_dataset(resolved: Resolved, devices: Sequence[jax.Device]) -> Dataset:
             seed=config.seed,
         )
     scene = open_scene(config)
+    if said := deviations(config):
+        scene = dataclasses.replace(
+            scene, note=f"{scene.note} As published: {'; '.join(said)}.".strip()
+        )
     return scene_dataset(
         scene,
         split_scene(config, scene),
@@ -52,6 +59,7 @@ def load_dataset(resolved: Resolved, devices: Sequence[jax.Device]) -> Dataset:
         patch_size=config.patch_size,
         components=config.components,
         augment=resolved.augment,
+        fit_on_scene=config.as_published,
     )
 
 
@@ -61,8 +69,8 @@ def open_scene(config: Config) -> Scene:
         return synthetic_scene()
     if config.dataset == "file":
         return file_scene(
-            config.cube,
-            config.labels,
+            config.path_of("cube"),
+            config.path_of("labels"),
             config.cube_variable or None,
             config.labels_variable or None,
             config.reading,
@@ -70,8 +78,12 @@ def open_scene(config: Config) -> Scene:
             labels_touched=config.labels_touched,
         )
     if config.data_dir:
-        return load_scene(config.dataset, config.data_dir, config.reading)
-    return cached_scene(config.dataset, reading=config.reading)
+        scene = load_scene(config.dataset, config.data_dir, config.reading)
+    else:
+        scene = cached_scene(config.dataset, reading=config.reading)
+    if config.protocol and (ids := find_protocol(config.protocol).class_ids):
+        return label_by_split(scene, config.path_of("split"), ids)
+    return scene
 
 
 def split_scene(config: Config, scene: Scene) -> Split:
@@ -91,11 +103,10 @@ def split_scene(config: Config, scene: Scene) -> Split:
             class_names=names,
         )
     elif config.split == "disjoint":
-        size = config.patch_size or find_trait(config.model_name, "default_patch_size")
         split = disjoint_split(
             labels,
             config.seed,
-            guard=size // 2,
+            guard=config.split_guard,
             block_size=config.block_size,
             **amount,
             class_names=names,
@@ -107,7 +118,7 @@ def split_scene(config: Config, scene: Scene) -> Split:
             )
         split = polygon_split(labels, scene.polygon_ids, config.seed, **amount, class_names=names)
     else:
-        split = file_split(config.split, labels, names, scene.nodata)
+        split = file_split(config.path_of("split"), labels, names, scene.nodata)
     held_out = HELD_OUT if config.validation_fraction is None else config.validation_fraction
     return hold_out(split, labels, held_out, config.seed)
 

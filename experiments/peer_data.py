@@ -15,11 +15,11 @@ from flax import traverse_util
 from experiments.config import Config
 from experiments.resolve import resolve
 from experiments.setup import Setup, join_devices, set_up
-from hsi_jax.data import batch_ids
+from experiments.summarise import summarise_split
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate import confusion_matrix, scores
 from hsi_jax.run import RunFolder
-from hsi_jax.run.summary import Outcome, SplitSummary, to_json
+from hsi_jax.run.summary import Outcome, to_json
 from hsi_jax.train import Patches
 
 
@@ -59,7 +59,8 @@ def hand_over(config: Config, path: Path) -> Setup:
     patches, split = setup.dataset.samples, setup.dataset.split
     if not isinstance(patches, Patches):
         raise InputError(f"`dataset`={config.dataset}: the PyTorch peers need a scene")
-    steps, size = range(setup.num_steps), config.batch_size
+    batches = setup.recipe.batches(split.train, setup.dataset.labels)
+    steps = range(setup.num_steps)
     settings = {
         "patch_size": patches.patch_size,
         "columns": patches.columns,
@@ -69,7 +70,7 @@ def hand_over(config: Config, path: Path) -> Setup:
     arrays: dict[str, Any] = {
         "cube": patches.cube,
         "labels": patches.labels,
-        "batches": np.stack([batch_ids(split.train, size, config.seed, t) for t in steps]),
+        "batches": np.stack([batches(step) for step in steps]),
         "learning_rates": np.array([setup.schedule(step) for step in steps], np.float32),
         "validation": split.validation,
         "test": split.test,
@@ -101,7 +102,7 @@ def summarise_peer(
         scheme=scheme,
         counts=tuple(counts),
         batch_size=sum(counts),
-        split=SplitSummary(dataset.split.kind, {"train": len(dataset.split.train)}),
+        split=summarise_split(dataset),
         steps=len(step_seconds),
         best_step=int(result["best_step"]),
         step_time_ms_median=1e3 * statistics.median(step_seconds),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.config import NAMED_SPLITS, Config
+from experiments.protocols import find_protocol
 from hsi_jax.cluster.devices import emulate_devices, find_devices
 from hsi_jax.cluster.launchers import find_place
 from hsi_jax.errors import InputError
@@ -57,7 +58,9 @@ def resolve(config: Config, in_cluster: bool | None = None) -> Resolved:
     _check_real_devices(config, in_cluster)
     if config.tensorboard:
         check_tensorboard()
-    if config.split not in NAMED_SPLITS and not Path(config.split).is_file():
+    for name in find_protocol(config.protocol).files if config.protocol else ():
+        config.path_of(name)
+    if config.split not in NAMED_SPLITS and not Path(config.path_of("split")).is_file():
         raise InputError(
             f"--split={config.split}: give random, disjoint, polygons or a .npz or .mat file that "
             f"exists"
@@ -89,7 +92,7 @@ def _check_baseline(config: Config, in_cluster: bool) -> None:
         raise InputError(f"{problem}there is nothing to resume; give --overwrite instead")
     if config.microbatch_size == "auto":
         raise InputError(f"{problem}leave out --microbatch_size=auto")
-    for name in ("augment", "loss"):
+    for name in ("augment", "loss", "sampling"):
         if getattr(config, name) != getattr(Config, name):
             raise InputError(f"{problem}leave out --{name}")
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -100,10 +100,13 @@ def check_weights(setup: Setup, checkpoint: Checkpoint) -> None:
         )
 
 
-def keeps_record(step: int, validate_every: int, num_steps: int) -> Callable[[Record], bool]:
+def keeps_record(
+    step: int, sets: Sequence[str], validate_every: int, num_steps: int
+) -> Callable[[Record], bool]:
     """Which records of metrics.jsonl are of the first `step` steps and of the training's course.
 
-    A validation after Ctrl-C, or of steps that are to be done again, is not.
+    A validation after Ctrl-C, or of steps that are to be done again, is not; `sets` are those that
+    are evaluated while training.
     """
 
     def keep(record: Record) -> bool:
@@ -112,7 +115,7 @@ def keeps_record(step: int, validate_every: int, num_steps: int) -> Callable[[Re
         if isinstance(record, Step):
             return record.step < step
         regular = record.step % validate_every == 0 or record.step == num_steps
-        return record.set == "validation" and record.step <= step and regular
+        return record.set in sets and record.step <= step and regular
 
     return keep
 

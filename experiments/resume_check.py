@@ -16,6 +16,7 @@ from hsi_jax.train import Dataset
 # The result does not depend on these; where the data are may change, what they hold may not.
 MAY_DIFFER = frozenset(
     {
+        "protocol",  # the options that it sets may not
         "profile",
         "retime_every",
         "dead_band",
@@ -65,13 +66,8 @@ def check_same_run(earlier: Mapping[str, object], config: Config) -> None:
     Raises:
         InputError: naming each field that differs and matters.
     """
-    now = json.loads(json.dumps(dataclasses.asdict(config)))
-    before = {field.name: field.default for field in dataclasses.fields(Config)} | dict(earlier)
-    differing = [
-        name
-        for name in sorted(before.keys() | now.keys())
-        if name not in MAY_DIFFER and before[name] != now.get(name, before[name])
-    ]
+    before, now = _with_defaults(earlier), dataclasses.asdict(config)
+    differing = differing_options(earlier, config)
     # Exact schemes give the gradient of the whole batch, whoever computes it.
     if all(name in SCHEMES and SCHEMES[name].exact for name in (before["scheme"], now["scheme"])):
         differing = [name for name in differing if name != "scheme"]
@@ -87,6 +83,27 @@ def check_same_run(earlier: Mapping[str, object], config: Config) -> None:
         f"--resume: the run in --workdir={config.workdir} would become another one by "
         f"{words}{why}; give the values it was started with, or another --workdir without --resume"
     )
+
+
+def differing_options(earlier: Mapping[str, object], config: Config) -> list[str]:
+    """The options that matter for the result and differ between two runs.
+
+    Args:
+        earlier: the configuration of the one, as a dictionary; what an older version lacked is the
+            default.
+        config: that of the other.
+    """
+    now = json.loads(json.dumps(dataclasses.asdict(config)))
+    before = _with_defaults(earlier)
+    return [
+        name
+        for name in sorted(before.keys() | now.keys())
+        if name not in MAY_DIFFER and before[name] != now.get(name, before[name])
+    ]
+
+
+def _with_defaults(earlier: Mapping[str, object]) -> dict[str, object]:
+    return {field.name: field.default for field in dataclasses.fields(Config)} | dict(earlier)
 
 
 def fingerprint(dataset: Dataset) -> str:

@@ -15,10 +15,9 @@ from experiments.command_line import (
     fail,
     help_text,
     message_of,
-    options_from_flags,
     parse_flags,
 )
-from experiments.config import Config
+from experiments.config import Config, config_from_flags
 from hsi_jax.errors import HsiJaxError
 from hsi_jax.hetero import PRESETS
 
@@ -62,7 +61,7 @@ def main(argv: list[str]) -> None:
     """Runs what the flags say."""
     logging.set_verbosity(logging.WARNING)  # JAX tells of each kind of device that it lacks
     try:
-        config = options_from_flags(Config)
+        config = config_from_flags()
     except HsiJaxError as error:
         fail(error)
     else:

@@ -71,6 +71,15 @@ class Setup:
         return self.resolved.config
 
     @property
+    def sets_that_choose(self) -> tuple[str, ...]:
+        """The sets of the split that are evaluated while training; the last one chooses the state.
+
+        With --as_published that is the test, beside the validation that should.
+        """
+        validation = ("validation",) if len(self.dataset.split.validation) else ()
+        return (*validation, "test") if self.config.as_published else validation
+
+    @property
     def steps_between_validations(self) -> int:
         """An epoch, or more where there would be too many validations."""
         return self.recipe.steps_between_validations(len(self.dataset.split.train))

@@ -1,5 +1,6 @@
 """The content of summary.json, from what a run has done."""
 
+import hashlib
 import math
 import os
 import platform
@@ -7,6 +8,7 @@ import statistics
 
 import numpy as np
 
+from experiments.as_published import summarise_as_published
 from experiments.command_line import with_flags
 from experiments.setup import Setup
 from experiments.summarise_devices import summarise_devices, summarise_straggler
@@ -16,7 +18,10 @@ from hsi_jax.data.disjoint import count_leakage
 from hsi_jax.data.nodata import format_value
 from hsi_jax.data.split import class_counts
 from hsi_jax.errors import InputError
+from hsi_jax.evaluate.calibration import measure_calibration
 from hsi_jax.hetero import Plan, Profile, make_plan
+from hsi_jax.models import find_trait
+from hsi_jax.run.calibration_summary import Calibration
 from hsi_jax.run.summary import (
     CubeSummary,
     FeedSummary,
@@ -41,6 +46,7 @@ def summarise(
     profile: Profile,
     rebalancing: Rebalancing | None,
     failed_checkpoints: list[str],
+    train_seconds: float | None = None,
 ) -> Summary:
     """What a run tells about itself; see `Summary`.
 
@@ -51,6 +57,7 @@ def summarise(
         profile: of the devices, as they are known at the end.
         rebalancing: the timed steps, or None.
         failed_checkpoints: why a checkpoint could not be saved, a line each.
+        train_seconds: measured, where not step by step.
     """
     dataset, plan = setup.dataset, fitted.plan
     # None where the run was resumed after its last step.
@@ -69,6 +76,7 @@ def summarise(
         best_step=fitted.best_step,
         dataset=dataset.name,
         note=dataset.note,
+        protocol=setup.config.protocol,
         split=summarise_split(dataset),
         model=setup.config.model_name,
         parameters=count_parameters(fitted.state),
@@ -94,12 +102,22 @@ def summarise(
         devices=summarise_devices(setup, fitted, profile),
         reduce=reduction(),
         straggler=summarise_straggler(setup, rebalancing, profile),
+        train_seconds=sum(fitted.step_seconds) if fitted.step_seconds else train_seconds,
         failed_checkpoints=failed_checkpoints,
         labels=summarise_labels(dataset),
         cube=summarise_cube(dataset),
         remarks=describe_remarks(dataset),
+        calibration=_calibrate(setup, test),
+        as_published=summarise_as_published(setup.config, setup.folder.read_records()),
         versions={"python": platform.python_version(), **library_versions()},
     )
+
+
+def _calibrate(setup: Setup, test: Assessment) -> Calibration | None:
+    if not find_trait(setup.config.model_name, "has_probabilities"):
+        return None
+    truth = setup.dataset.labels[setup.dataset.split.test]
+    return measure_calibration(test.confidences, test.classes == truth)
 
 
 def summarise_labels(dataset: Dataset) -> LabelSummary | None:
@@ -205,7 +223,15 @@ def summarise_split(dataset: Dataset) -> SplitSummary:
         },
         remarks=tuple(split.remarks),
         leakage=_measure_leakage(dataset),
+        digest=_digest(*sets.values()),
+        test_digest=_digest(split.test),
     )
+
+
+def _digest(*sets: np.ndarray) -> str:
+    """A short text that differs where the sample ids do."""
+    parts = [str(len(ids)).encode() + ids.astype("<i4").tobytes() for ids in sets]
+    return hashlib.sha256(b";".join(parts)).hexdigest()[:16]
 
 
 def _measure_leakage(dataset: Dataset) -> Leakage | None:

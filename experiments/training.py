@@ -61,7 +61,8 @@ def train(
         bar.update()
 
     def validate(state: TrainState, step: int) -> tuple:
-        return evaluate_set(setup, state, "validation", step).rank
+        assessments = [evaluate_set(setup, state, name, step) for name in setup.sets_that_choose]
+        return assessments[-1].rank
 
     quiet = True if rank() > 0 else None  # None: a bar on a terminal only
     bar = tqdm(
@@ -75,7 +76,7 @@ def train(
             plan=plan,
             num_steps=setup.num_steps,
             seed=config.seed,
-            validate=validate if len(split.validation) else None,
+            validate=validate if setup.sets_that_choose else None,
             validate_every=setup.steps_between_validations,
             on_step=on_step,
             rebalancing=rebalancing,
@@ -84,6 +85,7 @@ def train(
             save_every=config.checkpoint_every,
             skip_nonfinite=config.on_nonfinite == "skip",
             check_every=config.check_every,
+            batches=setup.recipe.batches(split.train, setup.dataset.labels),
         )
 
 

@@ -92,7 +92,9 @@ def _open_folder(setup: Setup, checkpoints: Checkpoints) -> Checkpoint | None:
         return None
     checkpoint = find_checkpoint(setup, checkpoints)
     step = checkpoint.step if checkpoint else 0
-    keep = keeps_record(step, setup.steps_between_validations, setup.num_steps)
+    keep = keeps_record(
+        step, setup.sets_that_choose, setup.steps_between_validations, setup.num_steps
+    )
     setup.folder.go_on(config, keep)
     console.say(f"Resuming after step {step} of {setup.num_steps}")
     return checkpoint

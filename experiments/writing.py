@@ -14,6 +14,7 @@ from hsi_jax.evaluate.curves import draw_curves
 from hsi_jax.evaluate.gallery import choose_examples, draw_gallery
 from hsi_jax.evaluate.lettering import captions
 from hsi_jax.evaluate.map import draw_map, rgb_composite
+from hsi_jax.evaluate.reliability import draw_reliability
 from hsi_jax.evaluate.shares import draw_shares
 from hsi_jax.evaluate.spectra import class_spectra
 from hsi_jax.run import RunFolder
@@ -33,6 +34,8 @@ def write_results(
         names = captions(summary.class_names, summary.class_ids)
         confusion = draw_confusion(test.confusion, names)
         folder.write_figure("confusion", confusion, formats)
+        if summary.calibration:
+            folder.write_figure("reliability", draw_reliability(summary.calibration), formats)
         if summary.steps:
             curves = draw_curves(folder.read_records(), summary.best_step)
             folder.write_figure("curves", curves, formats)
@@ -82,7 +85,8 @@ def _write_map(setup: Setup, scene: Scene, prediction: np.ndarray, test: Assessm
         return  # a list of pixels makes no picture
     rgb = rgb_composite(scene.cube, scene.rgb_bands, scene.nodata) if scene.rgb_bands else None
     oa = test.scores.overall_accuracy
-    title = f"{scene.name}: OA {oa:.2%} on test pixels, {split.kind} split"
+    published = ", as published" if setup.config.as_published else ""
+    title = f"{scene.name}: OA {oa:.2%} on test pixels, {split.kind} split{published}"
     figure = draw_map(
         scene.require_labels(),
         prediction,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from experiments import compare, launch, predict, report, run, simulate
+from experiments import compare, datasets, launch, predict, report, run, simulate
 from hsi_jax import data
 
 ROOT = Path(__file__).parents[1]
@@ -20,6 +20,7 @@ HELP = {
     "compare": compare.compare_help,
     "simulate": simulate.simulate_help,
     "predict": predict.predict_help,
+    "datasets": datasets.datasets_help,
     "report": report.report_help,
 }
 

@@ -1,8 +1,10 @@
+from .balanced_sampler import BalancedSampler as BalancedSampler
 from .catalogue import CATALOGUE as CATALOGUE
 from .catalogue import SceneInfo as SceneInfo
 from .decoded_cache import DecodedCache as DecodedCache
 from .disjoint import count_leakage as count_leakage
 from .disjoint import disjoint_split as disjoint_split
+from .guard import guard_splits as guard_splits
 from .image_catalogue import IMAGE_CATALOGUE as IMAGE_CATALOGUE
 from .image_catalogue import ImageSetInfo as ImageSetInfo
 from .image_loader import load_image_set as load_image_set

@@ -58,7 +58,7 @@ def disjoint_split(
     classes = LabelledClasses.of(labels, class_names)
     targets = classes.training_targets(train_fraction, train_per_class)
     rows, columns = labels.shape
-    blocks = _block_of_pixel(rows, columns, block_size)
+    blocks = blocks_of_pixels(rows, columns, block_size)
     rng = seeded_generator(seed)
 
     def draw() -> tuple[np.ndarray, np.ndarray]:
@@ -101,7 +101,7 @@ def count_leakage(split: Split, shape: Sequence[int], patch_size: int) -> int:
     return int(np.count_nonzero(_dilate(seen, shape[:2], patch_size)[split.test]))
 
 
-def _block_of_pixel(rows: int, columns: int, block_size: int) -> np.ndarray:
+def blocks_of_pixels(rows: int, columns: int, block_size: int) -> np.ndarray:
     """Index of the block in which each flat pixel id lies, int [rows * columns]."""
     blocks_across = -(-columns // block_size)
     row, column = np.divmod(np.arange(rows * columns), columns)

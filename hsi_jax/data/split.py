@@ -111,8 +111,8 @@ def file_split(
         InputError: if a map is missing, empty or of another shape or type, if the maps overlap, or
             if they contain unlabelled pixels.
     """
-    train, left_out = _read_map(path, "train", labels, nodata)
-    test, more = _read_map(path, "test", labels, nodata)
+    train, left_out = _read_ids(path, "train", labels, nodata)
+    test, more = _read_ids(path, "test", labels, nodata)
     overlap = np.intersect1d(train, test).size
     if overlap:
         raise InputError(
@@ -258,21 +258,38 @@ def draw_samples(
     return np.sort(np.concatenate(drawn)).astype(np.int32)
 
 
-def _read_map(
-    path: str | Path, name: str, labels: np.ndarray, nodata: np.ndarray | None
-) -> tuple[np.ndarray, int]:
-    """Flat ids of the pixels that a map contains, and how many others have no data."""
+def read_split_map(path: str | Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Reads a map of a split that somebody else defined.
+
+    Args:
+        path: .npz or .mat file.
+        name: of the map, "train" or "test".
+        shape: rows and columns of the scene.
+
+    Returns:
+        Whole numbers (of any dtype) or bool, [rows, columns]; at least one is not zero.
+
+    Raises:
+        InputError: if it is missing, empty or of another shape or type.
+    """
     values = read_array(path, name, ndim=2)
-    if values.shape != labels.shape:
+    if values.shape != shape:
         raise InputError(
-            f"`{name}` of {path} has shape {values.shape}, but the scene has {labels.shape}; give "
+            f"`{name}` of {path} has shape {values.shape}, but the scene has {shape}; give "
             f"a split of the same scene."
         )
     if not np.array_equal(values, np.rint(values)):
         raise InputError(f"`{name}` of {path} has values that are not whole numbers.")
-    ids = np.flatnonzero(values).astype(np.int32)
-    if not ids.size:
+    if not values.any():
         raise InputError(f"`{name}` of {path} is empty: all its values are zero.")
+    return values
+
+
+def _read_ids(
+    path: str | Path, name: str, labels: np.ndarray, nodata: np.ndarray | None
+) -> tuple[np.ndarray, int]:
+    """Flat ids of the pixels that a map contains, and how many others have no data."""
+    ids = np.flatnonzero(read_split_map(path, name, labels.shape)).astype(np.int32)
     kept = ids if nodata is None else ids[~nodata.ravel()[ids]]
     left_out, ids = len(ids) - len(kept), kept
     unlabelled = np.count_nonzero(labels.ravel()[ids] < 0)

@@ -33,7 +33,7 @@ def draw_curves(records: Sequence[Record], best_step: int | None = None) -> Figu
     Where several records are of the same step, as after a resumed run, the last one counts.
 
     Args:
-        records: of the run. Only the last evaluation of the test is drawn.
+        records: of the run. Only the test of the chosen step, or else the last one, is drawn.
         best_step: the step whose parameters were chosen, marked in every panel.
 
     Returns:
@@ -45,7 +45,8 @@ def draw_curves(records: Sequence[Record], best_step: int | None = None) -> Figu
     training = _by_step(record for record in records if isinstance(record, Step))
     evaluations = [record for record in records if isinstance(record, Evaluation)]
     validation = _by_step(record for record in evaluations if record.set == "validation")
-    test = _by_step(record for record in evaluations if record.set == "test")[-1:]
+    test = _by_step(record for record in evaluations if record.set == "test")
+    test = [record for record in test if record.step == best_step] or test[-1:]
     if not (training or validation or test):
         raise InputError(
             "`records` holds no step and no evaluation; give the records of a run that has trained"

@@ -30,6 +30,7 @@ class Result:
         waiting: fraction that it waited for the slowest device, [devices].
         modelled_speedup_over_even: by the profile, not measured.
         problem: why there is no result.
+        protocol: of the run, or "" where none was named.
     """
 
     scheme: str
@@ -44,6 +45,7 @@ class Result:
     waiting: list[float] | None = None
     modelled_speedup_over_even: float | None = None
     problem: str = ""
+    protocol: str = ""
 
 
 def read_result(
@@ -54,6 +56,7 @@ def read_result(
     *,
     target: float,
     timed: bool,
+    protocol: str = "",
 ) -> Result:
     """The result of a run from its summary and records.
 
@@ -65,8 +68,10 @@ def read_result(
         target: validation OA, a fraction of 1, for the time until it was reached.
         timed: whether the devices were real. If they were emulated, measured times mean nothing,
             and the result has the modelled speed-up instead, where the outcome is a `Summary`.
+        protocol: of the run, or "".
     """
-    result = Result(scheme, seed, outcome.overall_accuracy, outcome.average_accuracy, outcome.kappa)
+    accuracies = (outcome.overall_accuracy, outcome.average_accuracy, outcome.kappa)
+    result = Result(scheme, seed, *accuracies, protocol=protocol)
     if not timed:
         modelled = outcome.modelled_speedup_over_even if isinstance(outcome, Summary) else None
         return replace(result, modelled_speedup_over_even=modelled)

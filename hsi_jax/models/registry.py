@@ -44,6 +44,7 @@ TRAITS = {
     "one_pass": False,  # whether it can be called with the layers of whole tiles
     "by_steps": True,  # whether it is trained by steps, not fitted by scikit-learn
     "found_by_fit": (),  # options that such a fit finds
+    "has_probabilities": True,  # whether its probabilities do more than order the classes
 }
 
 

@@ -30,6 +30,7 @@ class SVM(nn.Module):
     default_components: ClassVar[int] = 0
     by_steps: ClassVar[bool] = False
     found_by_fit: ClassVar[tuple[str, ...]] = ("support",)
+    has_probabilities: ClassVar[bool] = False
 
     @nn.compact
     def __call__(

@@ -29,6 +29,7 @@ RESULTS = (
     "spectra.npz",
     "curves.png",
     "confusion.png",
+    "reliability.png",
     "map.png",
     "gallery.png",
     "shares.png",

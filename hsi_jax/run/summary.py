@@ -13,6 +13,7 @@ import msgspec
 
 from hsi_jax.errors import InputError
 from hsi_jax.json_file import read_json
+from hsi_jax.run.calibration_summary import Calibration
 from hsi_jax.run.device_summary import DeviceSummary, Straggler
 
 
@@ -26,13 +27,19 @@ class Leakage:
 
 
 class SplitSummary(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The split: its kind, its samples and its leakage (of a scene)."""
+    """The split: its kind, its samples and its leakage (of a scene).
+
+    Runs with the same `digest` trained, chose and tested on the same samples; those with the same
+    `test_digest` tested on the same ones.
+    """
 
     kind: str
     counts: dict[str, int]
     counts_per_class: dict[str, list[int]] = {}
     remarks: tuple[str, ...] = ()
     leakage: Leakage | None = None
+    digest: str = ""
+    test_digest: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +137,30 @@ class ModelledTimes:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChosenState:
+    """A state of the training, after so many steps, and its scores on the test samples."""
+
+    step: int
+    overall_accuracy: float
+    average_accuracy: float
+    kappa: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class AsPublished:
+    """What a run did as many papers do, in which test samples have a say.
+
+    Attributes:
+        deviations: from what is done otherwise, in words.
+        by_validation: the state of the same training that validation samples choose (or the last
+            one where there are none); None where no epoch was to be chosen.
+    """
+
+    deviations: tuple[str, ...]
+    by_validation: ChosenState | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What every run tells, ours and those of other programs that `compare` starts.
 
@@ -181,6 +212,7 @@ class Summary(Outcome, ModelledTimes):
         skipped_steps: steps whose batch was left out, because it was not finite.
         dataset: name of the data.
         note: what a reader of the results has to know.
+        protocol: name of the scene and split, where they are known by one.
         model: name of the architecture.
         parameters: number of trained numbers.
         input_shape: of one input.
@@ -194,6 +226,8 @@ class Summary(Outcome, ModelledTimes):
         timed_steps: steps since the start or the last resumption.
         samples_per_second: measured.
         compile_seconds: measured.
+        train_seconds: measured time of all steps since the start or the last resumption, without
+            compiling and validating; of a baseline, of its fit. None where there was neither.
         feed: how samples came to the devices.
         rebalancing: steps in which the devices were timed.
         hardware: the devices, and whether they were emulated.
@@ -205,6 +239,8 @@ class Summary(Outcome, ModelledTimes):
         labels: of a scene; None for images.
         cube: likewise.
         remarks: what was said of the data before training, a sentence each.
+        calibration: of the probabilities of the test samples; None where a model has none.
+        as_published: in which way test samples have a say in the result; None where in none.
     """
 
     test_loss: float
@@ -234,10 +270,14 @@ class Summary(Outcome, ModelledTimes):
     devices: list[DeviceSummary] = field(default_factory=list)
     reduce: str = "device"
     straggler: Straggler | None = None
+    train_seconds: float | None = None
     failed_checkpoints: list[str] = field(default_factory=list)
     labels: LabelSummary | None = None
     cube: CubeSummary | None = None
     remarks: list[str] = field(default_factory=list)
+    protocol: str = ""
+    as_published: AsPublished | None = None
+    calibration: Calibration | None = None
 
 
 def to_json(summary: Outcome) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from .names import AUGMENTATIONS as AUGMENTATIONS
 from .names import LOSSES as LOSSES
 from .names import METHODS as METHODS
 from .names import OPTIMIZERS as OPTIMIZERS
+from .names import SAMPLINGS as SAMPLINGS
 from .names import SCHEDULES as SCHEDULES
 from .optimizer import make_optimizer as make_optimizer
 from .optimizer import make_schedule as make_schedule

@@ -134,6 +134,7 @@ def train_scene(
         validate=validate if len(split.validation) else None,
         validate_every=recipe.steps_between_validations(count),
         on_step=on_step,
+        batches=recipe.batches(split.train, dataset.labels),
     )
     return Trained(_trained_model(dataset, fitted, model, parsed, recipe), fitted)
 

@@ -69,6 +69,7 @@ def scene_dataset(
     patch_size: int | None = None,
     components: int | None = None,
     augment: tuple[str, ...] = (),
+    fit_on_scene: bool = False,
 ) -> Dataset:
     """The pixels of a scene, scaled by what its training pixels say, ready to be cut into patches.
 
@@ -79,6 +80,8 @@ def scene_dataset(
         patch_size: side of a patch, odd.
         components: principal components; 0 keeps all bands.
         augment: names of `hsi_jax.train.AUGMENTATIONS`.
+        fit_on_scene: fits the scaling and the components on all pixels that have data, as many
+            papers do, although test pixels are among them.
 
     Raises:
         InputError: if the scene has no labels, or the model cannot take such patches.
@@ -91,7 +94,8 @@ def scene_dataset(
         default: int = find_trait(model, "default_components")
         components = min(default, bands, len(split.train) - 1)
     check_input(model, size, components or bands)
-    preprocessing = Preprocessing.fit(scene.cube, split.train, components)
+    fitted_on = _pixels_with_data(scene) if fit_on_scene else split.train
+    preprocessing = Preprocessing.fit(scene.cube, fitted_on, components)
     patches = Patches.of_scene(
         scene.cube, labels, size, nodata=scene.nodata, preprocessing=preprocessing
     )
@@ -109,6 +113,12 @@ def scene_dataset(
         scene=scene,
         preprocessing=preprocessing,
     )
+
+
+def _pixels_with_data(scene: Scene) -> np.ndarray:
+    if scene.nodata is None:
+        return np.arange(scene.cube.shape[0] * scene.cube.shape[1])
+    return np.flatnonzero(~scene.nodata)
 
 
 def _check_neighbours(scene: Scene, patch_size: int) -> None:

@@ -35,11 +35,13 @@ class Assessment:
         classes: predicted class indexes, int32 [n].
         confusion: counts, int64 [C, C]; rows are the truth.
         loss: mean cross-entropy over the samples.
+        confidences: probability of each predicted class, float32 [n].
     """
 
     classes: np.ndarray
     confusion: np.ndarray
     loss: float
+    confidences: np.ndarray
 
     @property
     def scores(self) -> Scores:
@@ -78,7 +80,7 @@ def predict(
     Raises:
         InputError: if the state is not of a classifier.
     """
-    classes, losses = _run(predict_step, replicas, state, ids, profile, plan, on_progress)
+    classes, losses, _ = _run(predict_step, replicas, state, ids, profile, plan, on_progress)
     return classes, losses
 
 
@@ -120,7 +122,7 @@ def evaluate(
     Raises:
         DivergenceError: if the mean loss is not finite, as after an update that went astray.
     """
-    classes, losses = predict(replicas, state, ids, profile=profile, plan=plan)
+    classes, losses, confidences = _run(predict_step, replicas, state, ids, profile, plan, _ignore)
     loss = float(np.mean(losses, dtype=np.float64))
     if not math.isfinite(loss):
         odd_input = find_input(replicas, ids)
@@ -128,7 +130,8 @@ def evaluate(
         if odd_input:
             cause = f"{odd_input}; {CHECK_DATA}"
         raise DivergenceError(f"the loss over {len(ids)} samples is {loss}: {cause}")
-    return Assessment(classes, confusion_matrix(labels[ids], classes, num_classes), loss)
+    confusion = confusion_matrix(labels[ids], classes, num_classes)
+    return Assessment(classes, confusion, loss, confidences)
 
 
 def _run(step: Callable, replicas, state, ids, profile, plan, on_progress) -> list[np.ndarray]:

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -83,6 +84,7 @@ def fit(
     save_every: int = 0,
     skip_nonfinite: bool = False,
     check_every: int = 100,
+    batches: Callable[[int], np.ndarray] | None = None,
 ) -> Fit:
     """Trains until `num_steps` steps have been taken, or until Ctrl-C or SIGTERM.
 
@@ -92,10 +94,10 @@ def fit(
         train_ids: sample ids to learn from, int32 [n].
         plan: how each batch is divided over the devices.
         num_steps: >= 1.
-        seed: batch t is a function of (seed, t).
-        validate: ranks a state (not replicated) by samples kept for choosing, never by those of
-            the test; the first of the highest rank is the best. It is told how many steps have
-            been taken.
+        seed: batch t is a function of (seed, t), in which every sample comes once an epoch.
+        validate: ranks a state (not replicated) by samples kept for choosing, not those of the
+            test; the first of the highest rank is the best. It is told how many steps have been
+            taken.
         validate_every: steps between validations; the last step is always validated, and so is
             the one after which Ctrl-C, but not SIGTERM, ended the training.
         on_step: told each step's number, from 0, its loss and its wall time, s.
@@ -107,14 +109,15 @@ def fit(
             an error; the optimiser and its schedule do not see it.
         check_every: steps between comparisons of the parameters of all devices, where there are
             several processes; 0 for none but those before each `save`.
+        batches: the sample ids of each step, int32 [plan.batch_size], a function of the step alone,
+            instead of those of train_ids and seed; see `Recipe.batches`.
 
     Raises:
         DivergenceError: see `judge_step`.
         DriftError: if the devices no longer hold the same parameters; what was saved is sound.
     """
 
-    def ids_of(step):
-        return batch_ids(train_ids, plan.batch_size, seed, step)
+    ids_of = batches or partial(batch_ids, train_ids, plan.batch_size, seed)
 
     def next_work(step):
         return deal(ids_of(step), plan)

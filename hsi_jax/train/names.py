@@ -8,4 +8,5 @@ SCHEDULES = ("constant", "cosine", "warmup_cosine", "linear")  # optimizer.py
 # augmentation.py; the place of a name decides what it draws, so new ones come at the end
 AUGMENTATIONS = ("flip", "rotate", "crop", "noise", "bands")
 LOSSES = ("cross_entropy", "weighted", "focal")  # losses.py
+SAMPLINGS = ("shuffled", "balanced")  # recipe.py
 METHODS = ("auto", "one_pass", "patches")  # of a map: scene_map.py

@@ -118,19 +118,22 @@ def contribution(state: TrainState, samples: SampleSource, work: Work) -> Callab
 
 def predict_step(
     state: TrainState, samples: SampleSource, work: Work
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Predicts the device's own microbatches and gathers those of all devices.
 
     Returns:
-        Class indexes, int32 [U, m], and losses, float32 [U, m], of the whole batch in its order,
-        the same on every device. Padding, and the loss of an unlabelled pixel, mean nothing.
+        Class indexes, int32 [U, m], losses and probabilities of these classes, float32 [U, m], of
+        the whole batch in its order, the same on every device. Padding, and the loss of an
+        unlabelled pixel, mean nothing.
     """
 
     def predict(index):
         inputs, labels = samples.take(work.ids[index], index)
         logits = state.task.logits(state.params, state.batch_stats, inputs)
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.maximum(labels, 0))
-        return jnp.argmax(logits, axis=-1).astype(jnp.int32), losses
+        classes = jnp.argmax(logits, axis=-1).astype(jnp.int32)
+        confidences = jnp.exp(-optax.softmax_cross_entropy_with_integer_labels(logits, classes))
+        return classes, losses, confidences
 
     return _gather_microbatches(predict, work)
 

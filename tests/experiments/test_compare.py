@@ -12,12 +12,11 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from absl import flags
 
 from experiments import compare as program
-from experiments import peer, peer_data
-from experiments.command_line import define_flags
-from experiments.compare import MEASURED, CompareOptions, compare, compare_help
+from experiments import comparison_work, peer, peer_data
+from experiments.compare import compare, compare_help
+from experiments.comparison_options import MEASURED, CompareOptions
 from experiments.comparison_run import read_finished
 from experiments.config import Config
 from experiments.run import run
@@ -33,13 +32,9 @@ TINY = ("--steps=4", "--model=mlp", "--patch_size=1", "--batch_size=19", "--micr
 
 
 @pytest.fixture
-def parse():
-    """Makes runs of a command line; absl keeps the flags of run in one place."""
-    define_flags(Config)
-    yield lambda *arguments: program.parse(["compare", *arguments])
-    flags.FLAGS.unparse_flags()
-    for field in dataclasses.fields(Config):
-        delattr(flags.FLAGS, field.name)
+def parse(run_flags):
+    """Makes runs of a command line."""
+    return lambda *arguments: program.parse(["compare", *arguments])
 
 
 def test_a_baseline_has_no_schemes_to_compare(parse, tmp_path):
@@ -100,7 +95,7 @@ def stand_in(monkeypatch, summary):
         (folder / "summary.json").write_text(json.dumps(summary))
         (folder / "metrics.jsonl").write_text("")
 
-    monkeypatch.setattr(program, "do_run", do)
+    monkeypatch.setattr(comparison_work, "do_run", do)
     return done, failing
 
 
@@ -125,8 +120,8 @@ def test_a_failed_run_loses_no_other_and_is_tried_again(parse, stand_in, tmp_pat
 
 
 def test_a_run_that_ctrl_c_ended_early_is_not_finished(parse, stand_in, tmp_path):
-    runs, platform, target = parse(*EMULATED, f"--workdir={tmp_path}", "--", *TINY)
-    compare(runs, platform, target)
+    runs, *others = parse(*EMULATED, f"--workdir={tmp_path}", "--", *TINY)
+    compare(runs, *others)
     path = tmp_path / runs[0].name / "summary.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"interrupted": True}))
     assert read_finished(runs[0], tmp_path) is None
@@ -151,6 +146,27 @@ def test_another_comparison_in_the_folder_is_refused(parse, stand_in, tmp_path):
         compare(*parse(*other, f"--workdir={tmp_path}", "--", *TINY))
 
 
+def test_schemes_over_protocols_have_a_table_and_a_picture_for_each(parse, stand_in, tmp_path):
+    names = ("indian_pines_random10", "salinas_a_random10")
+    own = (*EMULATED, f"--protocols={','.join(names)}", "--seeds=0..1", f"--workdir={tmp_path}")
+    runs, *others = parse(*own, "--", *TINY, "--data_dir=d")
+    assert [run.name for run in runs[:4]] == [
+        f"{name}-{scheme}-seed0" for name in names for scheme in ("even", "balanced")
+    ]
+    assert {run.config.protocol for run in runs} == set(names)
+    results = compare(runs, *others)
+    assert [r.protocol for r in results[:3]] == [names[0], names[0], names[1]]
+    text = (tmp_path / "table.md").read_text()
+    assert re.findall(r"^## (\w+)$", text, re.MULTILINE) == [*names]
+    assert (
+        text.count("| even - balanced | 2 | +0.00 | the same accuracy in every seed | - | - |") == 2
+    )
+    with open(tmp_path / "table.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["protocol"] for row in rows] == [names[0], names[0], names[1], names[1]]
+    assert (tmp_path / f"accuracy-{names[1]}.png").stat().st_size > 1000
+
+
 def test_a_folder_of_something_else_is_refused(parse, stand_in, tmp_path):
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(InputError, match="holds something else"):
@@ -172,17 +188,17 @@ def test_peers_that_are_not_installed_are_told(parse, stand_in, monkeypatch, tmp
 
 
 def test_all_schemes_of_a_seed_come_first_and_share_all_but_scheme_and_seed(parse):
-    runs, platform, reporting = parse(
+    runs, platform, reporting, subject = parse(
         *("--profile=2:1", "--seeds=3,1", "--workdir=w", "--slowdown=1:3:5"),
         *("--target_accuracy=0.9", "--", "--profile=measured"),
     )
-    assert [run.scheme for run in runs] == [*MEASURED] * 2
+    assert [run.method for run in runs] == [*MEASURED] * 2
     assert [run.config.seed for run in runs] == [3] * len(MEASURED) + [1] * 9
     assert {dataclasses.replace(t.config, seed=0, scheme="even") for t in runs[:4]} == {
         dataclasses.replace(runs[0].config, seed=0)
     }
     assert (platform.run_flags, reporting.target) == (["--profile=measured"], 0.9)
-    assert platform.slowdowns[0].factor == 3
+    assert (platform.slowdowns[0].factor, subject) == (3, "schemes")
 
 
 @pytest.mark.parametrize(

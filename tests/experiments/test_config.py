@@ -116,6 +116,12 @@ def test_every_choice_can_be_made():
         assert Config(dataset=dataset, data_dir="data").is_image_set
 
 
+def test_rare_classes_are_made_up_for_once():
+    assert Config(sampling="balanced", loss="focal").recipe.sampling == "balanced"
+    with pytest.raises(InputError, match=r"sampling.*loss"):
+        Config(sampling="balanced", loss="weighted")
+
+
 def test_every_number_has_a_range():
     numbers = {f.name for f in dataclasses.fields(Config) if f.metadata["kind"] in (int, float)}
     assert numbers == set(RANGES)

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("run", "predict", "report", "compare", "launch", "simulate", "datasets", "models")
+COMMANDS = (
+    *("run", "predict", "report", "compare", "leakage"),
+    *("launch", "simulate", "datasets", "models"),
+)
 
 # Libraries that --help may import, with the seconds of the slowest, NumPy, about 0.1.
 LIGHT = {"absl", "lazy_loader", "numpy", "msgspec", "psutil", "tqdm", "typing_extensions"}

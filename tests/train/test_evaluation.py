@@ -52,6 +52,19 @@ def test_each_pixel_is_predicted_once_and_in_order(
     assert sum(told) == count
 
 
+def test_confidences_are_the_probabilities_of_the_predicted_classes(
+    small_calls, machine_of, state_of, labels
+):
+    machine, state = machine_of("5:1:1:0"), state_of(Softmax(), 1)
+    ids = np.arange(PIXELS, dtype=np.int32)
+    division = {"profile": machine.profile, "plan": machine.plan}
+    labels = labels.ravel()
+    found = evaluate(machine.replicas, state, ids, labels, num_classes=CLASSES, **division)
+    probabilities = predict_probabilities(machine.replicas, state, ids, **division)
+    assert found.confidences.dtype == np.float32
+    np.testing.assert_allclose(found.confidences, probabilities.max(axis=1), rtol=1e-5)
+
+
 def test_memory_caps_do_not_stop_prediction(tmp_path, machine_of, state_of):
     path = tmp_path / "capped.json"
     path.write_text('{"devices": [{"speed": 1, "memory_cap": 20}, {"speed": 1, "memory_cap": 20}]}')

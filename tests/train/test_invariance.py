@@ -7,6 +7,7 @@ import pytest
 from hsi_jax.data.sampler import batch_ids
 from hsi_jax.hetero import deal
 from hsi_jax.models import find_model
+from hsi_jax.train.recipe import Recipe
 from hsi_jax.train.replicas import fetch
 from hsi_jax.train.step import train_step
 from tests.train.small_scene import CLASSES, COLUMNS, ROWS, assert_same_bits
@@ -77,6 +78,25 @@ def test_the_test_can_fail(machine_of, state_of):
     balanced = machine_of("5:1", 42).fit(state, pixels, 3, seed=5)
     uniform = machine_of("5:1", 42, scheme="uniform").fit(state, pixels, 3, seed=5)
     assert balanced.losses != uniform.losses
+
+
+def test_balanced_batches_train_to_the_same_bits_and_to_others_than_shuffled_ones(
+    machine_of, state_of, labels
+):
+    """The rare class, a tenth as frequent, is in each batch as often as the others."""
+    state, labels = state_of(find_model("cnn1d")(CLASSES), 1), labels.ravel()
+    rare = np.flatnonzero(labels == 0)[:3]
+    pixels = np.sort(np.concatenate([rare, np.flatnonzero(labels > 0)])).astype(np.int32)
+    batches = Recipe(batch_size=40, seed=5, sampling="balanced").batches(pixels, labels)
+    drawn = np.bincount(labels[np.concatenate([batches(step) for step in range(5)])])
+    assert drawn.tolist() == [40] * CLASSES
+    results = []
+    for profile in ("1", "2:1:1", "5:1", "7:0.5:0.5:0"):
+        fitted = machine_of(profile).fit(state, pixels, 6, seed=5, batches=batches)
+        results.append((fitted.losses, fitted.state))
+    for result in results[1:]:
+        assert_same_bits(result, results[0])
+    assert machine_of("2:1:1").fit(state, pixels, 6, seed=5).losses != results[0][0]
 
 
 def test_the_seed_decides_batches_and_dropout(machine_of, state_of):

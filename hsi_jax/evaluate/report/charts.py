@@ -42,7 +42,8 @@ def curves(records: Sequence[Record], best_step: int | None) -> list[Chart]:
     steps = _by_step(r for r in records if isinstance(r, Step))
     found = [r for r in records if isinstance(r, Evaluation)]
     validation = _by_step(r for r in found if r.set == "validation")
-    test = _by_step(r for r in found if r.set == "test")[-1:]
+    test = _by_step(r for r in found if r.set == "test")
+    test = [r for r in test if r.step == best_step] or test[-1:]
     loss = [
         _series("training loss", steps, "loss", 0),
         _series("validation loss", validation, "loss", 1),
@@ -57,6 +58,27 @@ def curves(records: Sequence[Record], best_step: int | None) -> list[Chart]:
         draw_chart("Accuracies", accuracy, x_label="step", y_label="fraction of 1", rule=best_step),
     ]
     return [chart for chart in charts if chart]
+
+
+def reliability(summary: Summary) -> list[Chart]:
+    """The chart of accuracy over confidence; none where the run tells no calibration."""
+    if summary.calibration is None:
+        return []
+    used = [one for one in summary.calibration.bins if one.samples]
+    x = np.array([one.confidence for one in used], float)
+    y = np.array([one.accuracy for one in used], float)
+    series = [
+        Series("as confident as right", np.array([0.0, 100.0]), np.array([0.0, 1.0]), 1),
+        Series("test samples, by bins", 100 * x, y, 0),
+    ]
+    chart = draw_chart(
+        "Reliability",
+        series,
+        x_label="confidence (%)",
+        y_label="fraction that is right",
+        from_zero=True,
+    )
+    return [chart] if chart else []
 
 
 def history(summary: Summary) -> list[Chart]:

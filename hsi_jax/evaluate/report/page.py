@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.report.chart import Chart
-from hsi_jax.evaluate.report.charts import Spectra, class_spectra_of, curves, history
+from hsi_jax.evaluate.report.charts import Spectra, class_spectra_of, curves, history, reliability
 from hsi_jax.evaluate.report.classes import (
     Accuracy,
     Cell,
@@ -66,6 +66,7 @@ class RunView:
     maps: ClassMaps | None
     gallery: str
     curves: list[Chart]
+    reliability: list[Chart]
     spectra: Spectra | None
     devices: tuple[DeviceRow, ...]
     history: list[Chart]
@@ -167,6 +168,7 @@ def _view(run: RunFiles, number: int, name: str, commands: Sequence[str]) -> Run
         maps=_made(make_maps, run, missing) if outcome and run.prediction else None,
         gallery=data_uri(run.gallery) if run.gallery else "",
         curves=curves(run.records, outcome.best_step if outcome else None),
+        reliability=reliability(summary) if summary else [],
         spectra=_made(class_spectra_of, run, missing) if outcome and run.spectra else None,
         devices=device_rows(summary) if summary else (),
         history=history(summary) if summary else [],
