@@ -10,15 +10,17 @@ the sum; if there is one, all 64 bits are sent after all. So the result is the s
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
 
 FRACTION_BITS = 32  # resolution 2**-32 = 2.3e-10; sums up to 2**30 = 1e9, within 32 bits up to 0.5
 LARGE = 4096  # numbers of an array from which on it is sent as 32 bits
+_SHIFTS = np.arange(0, 64, 16)
 _COUNTS = 2  # at the start of the sums: unsound values, and values too large for 32 bits
 
 Tree = TypeVar("Tree")
@@ -80,17 +82,22 @@ def combine(sums: jax.Array, term: Callable[[jax.Array], Tree], axis_name: str |
         term: as for `exact_sum`; only the shapes of its tree count.
         axis_name: as for `exact_sum`.
     """
-    parts = _by_size(_zeros_like(term))
-    _, restore = ravel_pytree(parts)
+    _, restore = ravel_pytree(_by_size(_zeros_like(term)))
+    small = num_small(term)
     with jax.enable_x64(True):
         if axis_name is not None:
-            sums = sum_over_devices(sums, ravel_pytree(parts[0])[0].size, axis_name)
+            sums = sum_over_devices(sums, small, axis_name)
         total = from_fixed(sums)
     # Keeps what follows in its own kernels: they must not depend on whether a psum stood here.
-    small, large = restore(lax.optimization_barrier(total))
+    parts = restore(lax.optimization_barrier(total))
     return jax.tree.map(
-        lambda a, b: b if a is None else a, small, large, is_leaf=lambda leaf: leaf is None
+        lambda a, b: b if a is None else a, *parts, is_leaf=lambda leaf: leaf is None
     )
+
+
+def num_small(term: Callable[[jax.Array], Tree]) -> int:
+    """Numbers of a term that are sent whole, because their arrays are small."""
+    return sum(leaf.size for leaf in jax.tree.leaves(_by_size(_zeros_like(term))[0]))
 
 
 def _zeros_like(term: Callable[[jax.Array], Tree]) -> Tree:
@@ -129,17 +136,34 @@ def sum_over_devices(sums: jax.Array, small: int, axis_name: str) -> jax.Array:
         small: numbers at their start that are sent whole, besides the counts.
         axis_name: the pmapped axis, of less than 2**15 devices.
     """
-    head, tail = sums[: _COUNTS + small], sums[_COUNTS + small :]
-    shifts = jnp.arange(0, 64, 16)
-    quarters = (head[:, None] >> shifts) & 0xFFFF  # of 16 bits, so that no carry is lost
-    low = lax.bitcast_convert_type(tail, jnp.int32)[:, 0]
-    wire = jnp.concatenate([quarters.astype(jnp.int32).ravel(), low])
-    total = lax.psum(wire, axis_name)
-    quarters, low = jnp.split(total, [quarters.size])
-    head = jnp.sum(quarters.reshape(-1, 4).astype(jnp.int64) << shifts, axis=1)
-    fits = head[1] == 0  # the same on every device
+    total = lax.psum(to_wire(sums, small), axis_name)
+    head, low = from_wire(total, small)
+    fits, tail = is_whole(total), sums[len(head) :]  # fits is the same on every device
     tail = lax.cond(fits, lambda: low.astype(jnp.int64), lambda: lax.psum(tail, axis_name))
     return jnp.concatenate([head, tail])
+
+
+def to_wire(sums: jax.Array, small: int) -> jax.Array:
+    """Int64 [2 + n] of a device as int32 [4 (2 + small) + n - small], to be added to the others'.
+
+    The first 2 + small are sent whole, in quarters, the others by their low halves.
+    """
+    head, tail = sums[: _COUNTS + small], sums[_COUNTS + small :]
+    quarters = (head[:, None] >> _SHIFTS) & 0xFFFF  # of 16 bits, so that no carry is lost
+    low = lax.bitcast_convert_type(tail, jnp.int32)[:, 0]
+    return jnp.concatenate([quarters.astype(jnp.int32).ravel(), low])
+
+
+def is_whole(total: Any) -> Any:
+    """Whether the sum of what `to_wire` gave tells all, bool []; if not, 64 bits must be added."""
+    return (total[4:8] == 0).all()  # nobody has counted a value too large for 32 bits
+
+
+def from_wire(total: jax.Array, small: int) -> tuple[jax.Array, jax.Array]:
+    """The two parts of the sum of what `to_wire` gave: int64 [2 + small], and low halves, int32."""
+    quarters, low = jnp.split(total, [4 * (_COUNTS + small)])
+    head = jnp.sum(quarters.reshape(-1, 4).astype(jnp.int64) << _SHIFTS, axis=1)
+    return head, low
 
 
 def from_fixed(sums: jax.Array) -> jax.Array:

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import peer, peer_data
+from experiments import comparison_run, peer, peer_data
 from experiments.config import Config
 from hsi_jax import evaluate
+from hsi_jax.hetero import parse_profile
 from hsi_jax.launch.workers import Worker, Workers, free_port
 from hsi_jax.run.records import Evaluation, Start, Step, read_records
 from hsi_jax.run.summary import read_outcome
@@ -81,6 +82,32 @@ def test_every_peer_is_started_by_its_path(tmp_path):
         assert command[2:6] == ("--rank=1", "--world=2", "--port=4567", "--counts=3,2")
         assert command[6:] == (f"--handover={tmp_path / 'h.npz'}", f"--workdir={tmp_path / 'run'}")
         assert script.is_file()
+
+
+def test_compare_starts_a_peer(tmp_path, monkeypatch):
+    started = []
+
+    def launch(asked, command):
+        started.append(command(asked.run_flags, COORDINATOR, 2, 1))
+
+    monkeypatch.setattr(comparison_run, "launch", launch)
+    monkeypatch.setattr(peer_data, "hand_over", lambda config, path: None)
+    monkeypatch.setattr(peer_data, "summarise_peer", lambda *given: {"scheme": given[0]})
+    platform = comparison_run.Platform(
+        profile=parse_profile("2:1"),
+        emulated=False,
+        slowdowns=(),
+        run_flags=(),
+        workdir=tmp_path,
+        torch_python="/other/python",
+    )
+    run = comparison_run.ComparisonRun("local_sgd_proportional", Config(batch_size=30))
+    comparison_run.do_run(run, platform)
+    (command,) = started
+    assert command[:2] == ("/other/python", str(peer.PROGRAMS / "local_sgd_rank.py"))
+    assert "--counts=20,10" in command
+    told = json.loads((tmp_path / run.name / "summary.json").read_text(encoding="utf-8"))
+    assert told == {"scheme": "local_sgd_proportional"}
 
 
 def test_no_sibling_hides_a_module_that_they_need():
