@@ -137,10 +137,7 @@ def sum_over_devices(sums: jax.Array, small: int, axis_name: str) -> jax.Array:
         axis_name: the pmapped axis, of less than 2**15 devices.
     """
     total = lax.psum(to_wire(sums, small), axis_name)
-    head, low = from_wire(total, small)
-    fits, tail = is_whole(total), sums[len(head) :]  # fits is the same on every device
-    tail = lax.cond(fits, lambda: low.astype(jnp.int64), lambda: lax.psum(tail, axis_name))
-    return jnp.concatenate([head, tail])
+    return from_wire(total, small, lambda: lax.psum(sums, axis_name))
 
 
 def to_wire(sums: jax.Array, small: int) -> jax.Array:
@@ -159,11 +156,19 @@ def is_whole(total: Any) -> Any:
     return (total[4:8] == 0).all()  # nobody has counted a value too large for 32 bits
 
 
-def from_wire(total: jax.Array, small: int) -> tuple[jax.Array, jax.Array]:
-    """The two parts of the sum of what `to_wire` gave: int64 [2 + small], and low halves, int32."""
+def from_wire(total: jax.Array, small: int, add_whole: Callable[[], jax.Array]) -> jax.Array:
+    """The sum of devices' sums, int64 [2 + n].
+
+    Args:
+        total: the sum of what `to_wire` gave for each, the same on every device.
+        small: as of `to_wire`.
+        add_whole: gives the sum in 64 bits, int64 [2 + n]; called where `is_whole` is not.
+    """
     quarters, low = jnp.split(total, [4 * (_COUNTS + small)])
     head = jnp.sum(quarters.reshape(-1, 4).astype(jnp.int64) << _SHIFTS, axis=1)
-    return head, low
+    fits = is_whole(total)
+    tail = lax.cond(fits, lambda: low.astype(jnp.int64), lambda: add_whole()[len(head) :])
+    return jnp.concatenate([head, tail])
 
 
 def from_fixed(sums: jax.Array) -> jax.Array:

@@ -40,7 +40,7 @@ def own_step(state: TrainState, samples: SampleSource, work: Work) -> tuple[jax.
 
 
 def total_step(
-    state: TrainState, samples: SampleSource, work: Work, total: jax.Array
+    state: TrainState, samples: SampleSource, work: Work, total: jax.Array, halves: jax.Array
 ) -> tuple[TrainState, jax.Array]:
     """The rest of `train_step` from the sums over all processes.
 
@@ -48,7 +48,8 @@ def total_step(
         state: as for `train_step`.
         samples: likewise; only shapes count.
         work: likewise.
-        total: the sum of what `own_step` gave, int32: [w], or [2 + n, 2] of 64 bits.
+        total: the sum of the first of what `own_step` gave, int32 [w].
+        halves: that of the second, int32 [2 + n, 2]; it counts where `is_whole` is not.
 
     Returns:
         The next state; and the bits of the loss and of what the others take over of the state,
@@ -57,13 +58,10 @@ def total_step(
     term = contribution(state, samples, work)
     small = num_small(term)
     with jax.enable_x64(True):
-        if total.ndim == 1:
-            head, low = from_wire(total, small)
-            sums = jnp.concatenate([head, low.astype(jnp.int64)])
-        else:
-            sums = lax.bitcast_convert_type(total, jnp.int64)
+        sums = from_wire(total, small, lambda: lax.bitcast_convert_type(halves, jnp.int64))
     loss, grads, stats = combine(sums, term, None)
-    new = update_if_finite(state, loss, grads, stats)
+    # What is sent is what is kept: not computed twice, by kernels that could round otherwise.
+    new = lax.optimization_barrier(update_if_finite(state, loss, grads, stats))
     vector, _ = ravel_pytree((loss, new.params, new.batch_stats))
     return new, lax.bitcast_convert_type(vector, jnp.int32)
 
@@ -109,7 +107,8 @@ class HostStepper:
         own = self._own(*given)
         if rank() == 0:
             update = replicas.parallel(total_step, donate=(0,))
-            self._updates: Any = [update.lower(*given, sums).compile() for sums in own]
+            self._update: Any = update.lower(*given, *own).compile()
+            self._no_halves = own[1]  # any will do where they do not count
         self._nothing = np.zeros(_num_bits(live), np.int32)
         adopt = replicas.parallel(adopt_step, donate=(0,))
         self._adopt: Any = adopt.lower(live, replicas.replicate(self._nothing)).compile()
@@ -138,12 +137,11 @@ class HostStepper:
     ) -> tuple[TrainState, float]:
         wire, halves = own
         total = _add(wire)
-        wide = not is_whole(total)  # the same in every process
-        if wide:
-            total = _add(halves)
+        whole = None if is_whole(total) else _add(halves)  # likewise in every process
         if rank() == 0:
-            update = self._updates[wide]
-            live, bits = update(live, *ready, self._replicas.replicate(total))
+            replicate = self._replicas.replicate
+            halves = self._no_halves if whole is None else replicate(whole)
+            live, bits = self._update(live, *ready, replicate(total), halves)
             known = add(fetch(bits))
         else:
             known = add(self._nothing)
