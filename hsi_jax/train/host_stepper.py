@@ -6,6 +6,7 @@ bits (`hsi_jax.hetero.exact`). What follows is rounded, and by unlike platforms 
 So process 0 alone updates the parameters, and the others take them over, bit for bit.
 """
 
+import functools
 import time
 from typing import Any
 
@@ -154,8 +155,7 @@ def _add(sums: jax.Array) -> np.ndarray:
     rows = [np.asarray(shard.data)[0] for shard in sums.addressable_shards]
     if sums.ndim == 3:  # of 64 bits
         rows = [np.ascontiguousarray(row).view(np.int64) for row in rows]
-    own = rows[0] if len(rows) == 1 else np.sum(rows, axis=0, dtype=rows[0].dtype)
-    total = add(own)
+    total = add(functools.reduce(np.add, rows))
     return total.view(np.int32) if sums.ndim == 3 else total
 
 
