@@ -26,13 +26,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.measure import first_line
-from experiments.peer import PEERS, Peer, find_version, rank_command
+from experiments.peer import PEERS as ALL_PEERS
+from experiments.peer import Peer, find_version, rank_command
 from hsi_jax.errors import InputError, name_flags
 from hsi_jax.hetero import Plan, Profile, make_plan, parse_profile
 from hsi_jax.launch.measured_processes import describe_machine, run_measured
 from hsi_jax.launch.placement import Placement, place
 from hsi_jax.launch.workers import available_cores, free_port
 
+PEERS = {name: peer for name, peer in ALL_PEERS.items() if peer.in_steps}
 OURS = ("ideal", "balanced", "measured", "even", "timed", "own work", "sum and update")
 RATIOS = (
     ("balanced", "ideal"),

@@ -127,7 +127,8 @@ def _launch_peer(run: ComparisonRun, platform: Platform, logs: Path) -> None:
     handover = folder / "handover.npz"
     counts = peer_counts(run.method, platform.profile, run.config.batch_size)
     setup = hand_over(run.config, handover)
-    command = peer_command(run.method, counts, platform.torch_python, handover, folder)
+    files = {"handover": handover, "workdir": folder}
+    command = peer_command(run.method, counts, python=platform.torch_python, **files)
     try:
         asked = Launch(platform.profile, (), folder, tuple(platform.slowdowns), str(logs))
         launch(asked, command)

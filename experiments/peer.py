@@ -1,4 +1,4 @@
-"""Outside baselines, PyTorch DDP and Horovod: what there is, and how their ranks are started."""
+"""Outside baselines on PyTorch: what there is, and how their ranks are started."""
 
 import shutil
 import subprocess
@@ -23,12 +23,14 @@ class Peer:
         script: its program, in `PROGRAMS`.
         module: the module that its Python must have.
         scheme: ours that divides the batch alike.
+        in_steps: whether all ranks take the same steps from the start, which can then be timed.
     """
 
     label: str
     script: str
     module: str
     scheme: str
+    in_steps: bool = True
 
 
 PEERS: dict[str, Peer] = {
@@ -36,6 +38,11 @@ PEERS: dict[str, Peer] = {
     "ddp_proportional": Peer("DDP proportional", "ddp_rank.py", "torch", "balanced"),
     "horovod_even": Peer("Horovod even", "horovod_rank.py", "horovod", "even"),
     "horovod_proportional": Peer("Horovod proportional", "horovod_rank.py", "horovod", "balanced"),
+    "omnilearn": Peer("OmniLearn", "omnilearn_rank.py", "torch", "even", in_steps=False),
+    "local_sgd_even": Peer("Local SGD even", "local_sgd_rank.py", "torch", "even", in_steps=False),
+    "local_sgd_proportional": Peer(
+        "Local SGD proportional", "local_sgd_rank.py", "torch", "balanced", in_steps=False
+    ),
 }
 
 

@@ -28,7 +28,7 @@ class PeerOutcome(Outcome):
     """The summary of a peer's run; see also `Outcome`.
 
     Attributes:
-        counts: samples of each rank.
+        counts: samples of each rank, at the end if they have moved.
     """
 
     counts: tuple[int, ...]
@@ -42,7 +42,8 @@ def hand_over(config: Config, path: Path) -> Setup:
     - `batches`, sample ids of each step, int32 [steps, B], and `learning_rates`, float32 [steps];
     - `validation` and `test`, sample ids, int32 [n];
     - the first parameters by their names in Flax, "params/Conv_0/kernel" and so on;
-    - `settings`, JSON: patch_size, columns, validate_every, optimizer, momentum, weight_decay.
+    - `settings`, JSON: patch_size, columns, validate_every, steps_per_epoch, optimizer, momentum,
+      weight_decay.
 
     Returns:
         The setup that it was made from.
@@ -65,6 +66,7 @@ def hand_over(config: Config, path: Path) -> Setup:
         "patch_size": patches.patch_size,
         "columns": patches.columns,
         "validate_every": setup.steps_between_validations,
+        "steps_per_epoch": -(-len(split.train) // size),
         **{name: getattr(config, name) for name in ("optimizer", "momentum", "weight_decay")},
     }
     arrays: dict[str, Any] = {
@@ -100,7 +102,7 @@ def summarise_peer(
         classes_present=measured.classes_present,
         confusion_matrix=confusion.tolist(),
         scheme=scheme,
-        counts=tuple(counts),
+        counts=tuple(result.get("counts", np.array(counts)).tolist()),
         batch_size=sum(counts),
         split=summarise_split(dataset),
         steps=len(step_seconds),

@@ -87,6 +87,13 @@ class SimulateOptions:
         "recursive doubling or halving (Thakur, Rabenseifner and Gropp 2005)",
         choices=("best", *ALL_REDUCES),
     )
+    devices_per_process: int = option(
+        "Network",
+        1,
+        "devices of a process, whose sums are added there, at no modelled cost, before it sends",
+        at_least=1,
+        at_most=MAX_DEVICES,
+    )
     parameters: int | None = option(
         "Training",
         None,
@@ -176,6 +183,7 @@ def sweep_of(options: SimulateOptions) -> Sweep:
             latency=options.latency_us / 1e6,
             bandwidth=options.bandwidth_gbps * 1e9 / 8,
             all_reduce=options.all_reduce,
+            devices_per_process=options.devices_per_process,
         ),
     )
 

@@ -50,6 +50,8 @@ def write(
         f"Modelled, {sweep.scaling} scaling: batch of {batch}; {sweep.parameters:,} parameters; "
         f"{8e-9 * network.bandwidth:g} Gbit/s, {1e6 * network.latency:g} µs"
     )
+    if network.devices_per_process > 1:
+        title += f"; {network.devices_per_process} devices a process"
     figure = draw_scaling(clusters, mixtures, title)
     for suffix in formats:
         with open(folder / f"modelled.{suffix}", "wb") as file:

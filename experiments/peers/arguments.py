@@ -3,7 +3,7 @@
 import argparse
 
 
-def parse_arguments(description: str) -> argparse.Namespace:
+def parse_arguments(description: str, *, needs_handover: bool = False) -> argparse.Namespace:
     """Reads the flags; counts become a list of numbers."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rank", type=int, required=True, help="number of this process, from 0")
@@ -22,6 +22,8 @@ def parse_arguments(description: str) -> argparse.Namespace:
         parser.error(f"--counts={text}: give whole numbers between commas")
     if len(arguments.counts) != arguments.world or min(arguments.counts) < 1:
         parser.error(f"--counts={text}: give {arguments.world} numbers >= 1")
+    if needs_handover and not arguments.handover:
+        parser.error("--handover is missing: this peer trains on data alone")
     if arguments.handover and not arguments.workdir:
         parser.error("--handover needs --workdir=FOLDER")
     return arguments

@@ -16,32 +16,20 @@ that may have nothing else. Each is started by its path, so that Python finds it
 # pyright: reportMissingImports=false
 # torch is in the Python that runs this program, not in ours.
 
-from datetime import timedelta
-
 import torch
-from torch import distributed, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from arguments import parse_arguments
+from gloo_group import joined
 from rank_work import do_work
-
-TIMEOUT = timedelta(minutes=5)  # for other ranks, in every step and while rank 0 predicts
 
 
 def main() -> None:
     """Joins the other ranks and trains; on random samples, rank 0 prints the times."""
     arguments = parse_arguments("One rank of PyTorch DistributedDataParallel on gloo.")
-    torch.set_num_threads(1)
-    distributed.init_process_group(
-        "gloo",
-        init_method=f"tcp://127.0.0.1:{arguments.port}",
-        rank=arguments.rank,
-        world_size=arguments.world,
-        timeout=TIMEOUT,
-    )
-    do_work(arguments, wrap)
-    distributed.barrier()  # a rank that leaves early can break the last reduction of the others
-    distributed.destroy_process_group()
+    with joined(arguments):
+        do_work(arguments, wrap)
 
 
 def wrap(

@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from rank_training import Handover, Wrap, train
+from handover import Handover
+from rank_training import Wrap, train
 from steps import print_times
 
 

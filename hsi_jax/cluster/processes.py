@@ -92,16 +92,17 @@ def _join_by_platform(meeting: "_Meeting", devices: int, reduce: str) -> Members
         return Membership("host" if host else "device")
     # JAX would look for the devices of accelerators in all processes; it starts once more, and
     # with a host's sums each process keeps its own to itself.
+    elsewhere = meeting.moved()
     meeting.leave()
     if host and asked:
         jax.config.update("jax_platforms", asked if "cpu" in asked.split(",") else f"{asked},cpu")
     else:
         jax.config.update("jax_platforms", asked)
     if not host:
-        meeting.join(devices)
+        elsewhere.join(devices)
         return Membership()
     jax.config.update("jax_pjrt_client_create_options", {"num_nodes": 1, "node_id": 0})
-    meeting.join(devices, _emulated(devices, "host"))
+    elsewhere.join(devices, _emulated(devices, "host"))
     return Membership("host", "cpu")
 
 
@@ -165,6 +166,18 @@ class _Meeting:
             ) from None
         finally:
             alarm.cancel()
+
+    def moved(self) -> "_Meeting":
+        """The same processes at another port of process 0, which all are told; call it when joined.
+
+        Who leaves and comes again to the same port may still find the service that is about to end.
+        """
+        port = 0
+        if self.process_id == 0:
+            with socket.create_server(("", 0)) as free:
+                port = free.getsockname()[1]
+        port = int(add(np.array(port, np.int32)))
+        return replace(self, coordinator=f"{self.coordinator.rpartition(':')[0]}:{port}")
 
     def leave(self) -> None:
         """Parts from the others in peace, so that all can join again."""

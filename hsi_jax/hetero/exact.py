@@ -10,15 +10,17 @@ with the sum; if there is one, all 64 bits are sent after all. So the result is 
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
 
 FRACTION_BITS = 32  # resolution 2**-32 = 2.3e-10; sums up to 2**30 = 1e9, within 32 bits up to 0.5
 LARGE = 4096  # numbers of an array from which on it is sent as 32 bits
+_SHIFTS = np.arange(0, 64, 16)
 _UNSOUND = -(2**63)  # a sum with a term that cannot be added; no sound sum is as low
 
 Tree = TypeVar("Tree")
@@ -84,17 +86,22 @@ def combine(sums: jax.Array, term: Callable[[jax.Array], Tree], axis_name: str |
         axis_name: as for `exact_sum`.
     """
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), _shapes(term))
-    parts = _by_size(zeros)
-    _, restore = ravel_pytree(parts)
+    _, restore = ravel_pytree(_by_size(zeros))
+    small = num_small(term)
     with jax.enable_x64(True):
         if axis_name is not None:
-            sums = sum_over_devices(sums, ravel_pytree(parts[0])[0].size, axis_name)
+            sums = sum_over_devices(sums, small, axis_name)
         total = from_fixed(sums)
     # Keeps what follows in its own kernels: they must not depend on whether a psum stood here.
-    small, large = restore(lax.optimization_barrier(total))
+    parts = restore(lax.optimization_barrier(total))
     return jax.tree.map(
-        lambda a, b: b if a is None else a, small, large, is_leaf=lambda leaf: leaf is None
+        lambda a, b: b if a is None else a, *parts, is_leaf=lambda leaf: leaf is None
     )
+
+
+def num_small(term: Callable[[jax.Array], Tree]) -> int:
+    """Numbers of a term that are sent whole, because their arrays are small."""
+    return sum(leaf.size for leaf in jax.tree.leaves(_by_size(_shapes(term))[0]))
 
 
 def _shapes(term: Callable[[jax.Array], Tree]) -> Tree:
@@ -128,19 +135,48 @@ def sum_over_devices(sums: jax.Array, small: int, axis_name: str) -> jax.Array:
         small: numbers at their start that are sent whole, besides the count.
         axis_name: the pmapped axis, of less than 2**15 devices.
     """
+    total = lax.psum(to_wire(sums, small, lax.axis_size(axis_name)), axis_name)
+    return from_wire(total, small, lambda: lax.psum(sums, axis_name))
+
+
+def to_wire(sums: jax.Array, small: int, devices: int) -> jax.Array:
+    """Sums of a device as they are sent, to be added to those of the others.
+
+    Args:
+        sums: int64 [1 + n], as of `accumulate`.
+        small: numbers at their start that are sent whole, besides the count.
+        devices: whose sums will be added, less than 2**15.
+
+    Returns:
+        Int32 [4 (2 + small) + n - small]: in quarters, how many of the other numbers might add up
+        to more than 32 bits, the count of `sums` and the small ones; then the others' low halves.
+    """
     head, tail = sums[: 1 + small], sums[1 + small :]
-    wide = jnp.sum(jnp.abs(tail) > (2**31 - 1) // lax.axis_size(axis_name))
+    wide = jnp.sum(jnp.abs(tail) > (2**31 - 1) // devices)
     head = jnp.concatenate([wide[None], head])
-    shifts = jnp.arange(0, 64, 16)
-    quarters = (head[:, None] >> shifts) & 0xFFFF  # of 16 bits, so that no carry is lost
+    quarters = (head[:, None] >> _SHIFTS) & 0xFFFF  # of 16 bits, so that no carry is lost
     low = lax.bitcast_convert_type(tail, jnp.int32)[:, 0]
-    wire = jnp.concatenate([quarters.astype(jnp.int32).ravel(), low])
-    total = lax.psum(wire, axis_name)
-    quarters, low = jnp.split(total, [quarters.size])
-    head = jnp.sum(quarters.reshape(-1, 4).astype(jnp.int64) << shifts, axis=1)
-    fits = head[0] == 0  # the same on every device
-    tail = lax.cond(fits, lambda: low.astype(jnp.int64), lambda: lax.psum(tail, axis_name))
-    return jnp.concatenate([head[1:], tail])
+    return jnp.concatenate([quarters.astype(jnp.int32).ravel(), low])
+
+
+def is_whole(total: Any) -> Any:
+    """Whether the sum of what `to_wire` gave tells all, bool []; if not, 64 bits must be added."""
+    return (total[:4] == 0).all()
+
+
+def from_wire(total: jax.Array, small: int, add_whole: Callable[[], jax.Array]) -> jax.Array:
+    """The sum of devices' sums, int64 [1 + n].
+
+    Args:
+        total: the sum of what `to_wire` gave for each, the same on every device.
+        small: as of `to_wire`.
+        add_whole: gives the sum in 64 bits, int64 [1 + n]; called where `is_whole` is not.
+    """
+    quarters, low = jnp.split(total[4:], [4 * (1 + small)])
+    head = jnp.sum(quarters.reshape(-1, 4).astype(jnp.int64) << _SHIFTS, axis=1)
+    fits = is_whole(total)
+    tail = lax.cond(fits, lambda: low.astype(jnp.int64), lambda: add_whole()[len(head) :])
+    return jnp.concatenate([head, tail])
 
 
 def from_fixed(sums: jax.Array) -> jax.Array:

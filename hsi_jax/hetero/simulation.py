@@ -2,7 +2,7 @@
 
 A step is the slowest device's t(n) = fixed_cost + n / speed and then one all-reduce. The model
 leaves out the update of the parameters, and that devices compete with each other: every pair of
-devices has the network to itself (full bisection), and adding costs no more time than receiving.
+processes has the network to itself (full bisection), and adding costs no more time than receiving.
 """
 
 import math
@@ -27,11 +27,14 @@ class Network:
         latency: seconds, >= 0.
         bandwidth: bytes a second that one device sends while it receives as many, > 0.
         all_reduce: one of `ALL_REDUCES`, or "best" for the one of lowest cost.
+        devices_per_process: devices whose sums are added in their process first, at no cost; it
+            sends for all of them. >= 1.
     """
 
     latency: float
     bandwidth: float
     all_reduce: str = "best"
+    devices_per_process: int = 1
 
     def __post_init__(self):
         if not 0 <= self.latency < math.inf:
@@ -39,6 +42,10 @@ class Network:
         if not 0 < self.bandwidth < math.inf:
             raise InputError(
                 f"`bandwidth`={self.bandwidth:g}: give a finite number of bytes/s above 0"
+            )
+        if self.devices_per_process < 1:
+            raise InputError(
+                f"`devices_per_process`={self.devices_per_process}: give a whole number >= 1"
             )
         if self.all_reduce != "best" and self.all_reduce not in ALL_REDUCES:
             names = ", ".join(("best", *ALL_REDUCES))
@@ -48,7 +55,8 @@ class Network:
         """Modelled seconds until all devices have the sum of a vector of `size` bytes."""
         names = ALL_REDUCES if self.all_reduce == "best" else (self.all_reduce,)
         costs = (ALL_REDUCES[name] for name in names)
-        return min(cost(devices, size, self.latency, self.bandwidth) for cost in costs)
+        processes = -(-devices // self.devices_per_process)
+        return min(cost(processes, size, self.latency, self.bandwidth) for cost in costs)
 
 
 def _ring(devices: int, size: float, latency: float, bandwidth: float) -> float:

@@ -1,11 +1,12 @@
 """The training step whose sums are added by the hosts, so that platforms may be unlike.
 
-Every process sums on its own devices, by the program that timed steps use as well. The fixed-point
-sums of the processes are added on their hosts: integers, whose sum is the same wherever it is
-computed. What follows is rounded, and by unlike platforms perhaps otherwise. So process 0 alone
-updates the parameters, and the others take them over, bit for bit.
+Every process sums on its own devices. The fixed-point sums of the processes are added on their
+hosts: integers, whose sum is the same wherever it is computed, and of which most are sent as 32
+bits (`hsi_jax.hetero.exact`). What follows is rounded, and by unlike platforms perhaps otherwise.
+So process 0 alone updates the parameters, and the others take them over, bit for bit.
 """
 
+import functools
 import time
 from typing import Any
 
@@ -18,7 +19,7 @@ from jax.flatten_util import ravel_pytree
 from hsi_jax.cluster.exchange import add, rank
 from hsi_jax.cluster.processes import barrier
 from hsi_jax.hetero import Work
-from hsi_jax.hetero.exact import combine
+from hsi_jax.hetero.exact import combine, from_wire, is_whole, num_small, to_wire
 from hsi_jax.train.replicas import Ready, Replicas, fetch
 from hsi_jax.train.samples import SampleSource
 from hsi_jax.train.state import TrainState
@@ -26,8 +27,24 @@ from hsi_jax.train.step import contribution, local_step, update_if_finite
 from hsi_jax.train.stepper import AnyStepper, Stepper, ready_seconds
 
 
+def own_step(
+    state: TrainState, samples: SampleSource, work: Work, *, devices: int
+) -> tuple[jax.Array, jax.Array]:
+    """`local_step`, and its sums as they are sent, to be added to those of so many devices.
+
+    Returns:
+        Int32 [w] of `to_wire`, and the int32 [1 + n, 2] of `local_step`, for where 32 bits do not
+        do.
+    """
+    halves = local_step(state, samples, work)
+    small = num_small(contribution(state, samples, work))
+    with jax.enable_x64(True):
+        sums = lax.bitcast_convert_type(halves, jnp.int64)
+        return to_wire(sums, small, devices), halves
+
+
 def total_step(
-    state: TrainState, samples: SampleSource, work: Work, halves: jax.Array
+    state: TrainState, samples: SampleSource, work: Work, total: jax.Array, halves: jax.Array
 ) -> tuple[TrainState, jax.Array]:
     """The rest of `train_step` from the sums over all processes.
 
@@ -35,16 +52,20 @@ def total_step(
         state: as for `train_step`.
         samples: likewise; only shapes count.
         work: likewise.
-        halves: the fixed-point sums of the whole batch, as `local_step` gives a device's own.
+        total: the sum of the first of what `own_step` gave, int32 [w].
+        halves: that of the second, int32 [1 + n, 2]; it counts where `is_whole` is not.
 
     Returns:
         The next state; and the bits of the loss and of what the others take over of the state,
         int32 [n].
     """
+    term = contribution(state, samples, work)
+    small = num_small(term)
     with jax.enable_x64(True):
-        sums = lax.bitcast_convert_type(halves, jnp.int64)
-    loss, grads, stats = combine(sums, contribution(state, samples, work), None)
-    new = update_if_finite(state, loss, grads, stats)
+        sums = from_wire(total, small, lambda: lax.bitcast_convert_type(halves, jnp.int64))
+    loss, grads, stats = combine(sums, term, None)
+    # What is sent is what is kept: not computed twice, by kernels that could round otherwise.
+    new = lax.optimization_barrier(update_if_finite(state, loss, grads, stats))
     vector, _ = ravel_pytree((loss, new.params, new.batch_stats))
     return new, lax.bitcast_convert_type(vector, jnp.int32)
 
@@ -86,49 +107,60 @@ class HostStepper:
         self._replicas = replicas
         self.stamps: list[tuple[float, float, float]] = []
         given = live, *ready
-        self._local = replicas.parallel(local_step).lower(*given).compile()
-        own = self._local(*given)
+        own_sums = functools.partial(own_step, devices=replicas.count)
+        self._own = replicas.parallel(own_sums).lower(*given).compile()
+        own = self._own(*given)
         if rank() == 0:
             update = replicas.parallel(total_step, donate=(0,))
-            self._update: Any = update.lower(*given, own).compile()
-        bits = replicas.replicate(np.zeros(_num_bits(live), np.int32))
+            self._update: Any = update.lower(*given, *own).compile()
+            self._no_halves = own[1]  # any will do where they do not count
+        self._nothing = np.zeros(_num_bits(live), np.int32)
         adopt = replicas.parallel(adopt_step, donate=(0,))
-        self._adopt: Any = adopt.lower(live, bits).compile()
-        add(_sum_of_devices(own))  # compiles the exchange
+        self._adopt: Any = adopt.lower(live, replicas.replicate(self._nothing)).compile()
+        for sums in own:
+            _add(sums)  # compiles the exchange
+        add(self._nothing)
         barrier()  # or the first step would wait for those that compile for longer
         self.compile_seconds = time.perf_counter() - start
 
     def step(self, live: TrainState, ready: Ready) -> tuple[TrainState, float]:
         """See `AnyStepper`."""
-        return self._finish(live, ready, self._local(live, *ready))
+        return self._finish(live, ready, self._own(live, *ready))
 
     def timed_step(self, live: TrainState, ready: Ready) -> tuple[TrainState, float, np.ndarray]:
         """See `AnyStepper`; it runs the same programs as `step`."""
         began, start = time.time(), time.perf_counter()
-        own = self._local(live, *ready)
-        seconds = ready_seconds(self._replicas, own, start)
+        own = self._own(live, *ready)
+        seconds = ready_seconds(self._replicas, own[0], start)
         worked = seconds.max(initial=0.0)
         live, loss = self._finish(live, ready, own)
         self.stamps.append((began, began + worked, began + time.perf_counter() - start))
         return live, loss, add(seconds)
 
-    def _finish(self, live: TrainState, ready: Ready, own: jax.Array) -> tuple[TrainState, float]:
-        total = add(_sum_of_devices(own))
+    def _finish(
+        self, live: TrainState, ready: Ready, own: tuple[jax.Array, jax.Array]
+    ) -> tuple[TrainState, float]:
+        wire, halves = own
+        total = _add(wire)
+        whole = None if is_whole(total) else _add(halves)  # likewise in every process
         if rank() == 0:
-            halves = total.view(np.int32).reshape(-1, 2)
-            live, bits = self._update(live, *ready, self._replicas.replicate(halves))
+            replicate = self._replicas.replicate
+            halves = self._no_halves if whole is None else replicate(whole)
+            live, bits = self._update(live, *ready, replicate(total), halves)
             known = add(fetch(bits))
         else:
-            known = add(np.zeros(_num_bits(live), np.int32))
+            known = add(self._nothing)
             live = self._adopt(live, self._replicas.replicate(known))
         return live, float(known[:1].view(np.float32)[0])
 
 
-def _sum_of_devices(halves: jax.Array) -> np.ndarray:
-    """The sum over this process's devices, int64 [1 + n], of what `local_step` has returned."""
-    rows = [np.asarray(shard.data).reshape(-1) for shard in halves.addressable_shards]
-    sums = [np.ascontiguousarray(row).view(np.int64) for row in rows]
-    return sums[0] if len(sums) == 1 else np.sum(sums, axis=0)
+def _add(sums: jax.Array) -> np.ndarray:
+    """One of the two that `own_step` has returned, summed over all devices of all processes."""
+    rows = [np.asarray(shard.data)[0] for shard in sums.addressable_shards]
+    if sums.ndim == 3:  # of 64 bits
+        rows = [np.ascontiguousarray(row).view(np.int64) for row in rows]
+    total = add(functools.reduce(np.add, rows))
+    return total.view(np.int32) if sums.ndim == 3 else total
 
 
 def _num_bits(live: TrainState) -> int:

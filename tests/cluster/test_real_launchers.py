@@ -80,6 +80,16 @@ def test_mpirun(kind):
     assert_joined(found, 2, devices=2)
 
 
+def test_torchrun():
+    # It is part of PyTorch, which may be in another Python.
+    torch_python = os.environ.get("HSI_JAX_TEST_TORCH_PYTHON", sys.executable)
+    program = shutil.which(Path(torch_python).with_name("torchrun")) or shutil.which("torchrun")
+    if program is None:
+        pytest.skip("there is no torchrun; HSI_JAX_TEST_TORCH_PYTHON may name a Python that has it")
+    found = start(program, "--standalone", "--nproc_per_node=2", "--no-python")
+    assert_joined(found, 2)
+
+
 @pytest.mark.parametrize(
     "flags",
     [

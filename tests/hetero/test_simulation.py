@@ -69,6 +69,15 @@ def test_one_device_sends_nothing():
         assert Network(1, 1, name).all_reduce_seconds(1, 10**6) == 0
 
 
+@given(st.integers(1, 40), st.integers(1, 8), st.integers(0, 10**6))
+def test_devices_of_a_process_send_as_one(processes, own, size):
+    shared = Network(1e-5, 1e9, "ring", devices_per_process=own)
+    alone = Network(1e-5, 1e9, "ring").all_reduce_seconds(processes, size)
+    # The last process may have fewer devices.
+    for devices in (processes * own, processes * own - own + 1):
+        assert shared.all_reduce_seconds(devices, size) == alone
+
+
 def test_the_best_all_reduce_is_the_cheapest():
     small, large = 8, 10**9
     network = Network(latency=1e-5, bandwidth=1e9)
@@ -191,6 +200,7 @@ def test_a_message_has_a_sum_for_each_value_and_one_more():
         ((0, 0), "`bandwidth`=0"),
         ((0, math.inf), "`bandwidth`=inf"),
         ((0, 1, "tree"), "`all_reduce`=tree"),
+        ((0, 1, "ring", 0), "`devices_per_process`=0"),
     ],
 )
 def test_a_network_that_cannot_be_is_refused(arguments, names_it):

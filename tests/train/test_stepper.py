@@ -5,6 +5,7 @@ import pytest
 
 from hsi_jax.hetero import deal, make_plan, parse_profile
 from hsi_jax.models import find_model
+from hsi_jax.train import host_stepper
 from hsi_jax.train.replicas import fetch
 from hsi_jax.train.speeds import Rebalancing
 from hsi_jax.train.stepper import Stepper
@@ -35,6 +36,29 @@ def test_a_timed_step_gives_the_same_bits_and_a_time_for_each_device(machine_of,
         assert seconds.shape == (3,)
         assert (seconds > 0).all()
     assert_same_bits(fetch(parts), fetch(whole))
+
+
+@pytest.mark.parametrize("scale", [1, 100])
+def test_hosts_add_to_the_same_bits(machine_of, state_of, scale, monkeypatch):
+    # The first layer is so large that 32 bits of its sums are sent, and with large gradients 64.
+    module = find_model("mlp")(CLASSES, hidden=(300,), dropout=0)
+    state = state_of(module, 1, optax.sgd(0.1 / scale))
+    state = state.replace(params=jax.tree.map(lambda leaf: scale * leaf, state.params))
+    seen = []
+    is_whole = host_stepper.is_whole
+    monkeypatch.setattr(host_stepper, "is_whole", lambda t: seen.append(is_whole(t)) or seen[-1])
+    machine = machine_of("2:1", 42)
+    ready = machine.ready(IDS)
+    whole, by_host = machine.replicas.replicate(state), machine.replicas.replicate(state)
+    stepper = Stepper(machine.replicas, whole, ready)
+    hosts = host_stepper.HostStepper(machine.replicas, by_host, ready)
+    for _ in range(2):
+        whole, loss = stepper.step(whole, ready)
+        by_host, same_loss = hosts.step(by_host, ready)
+        assert same_loss == loss
+    assert np.isfinite(loss)
+    assert_same_bits(fetch(by_host), fetch(whole))
+    assert seen == [scale == 1] * 2
 
 
 def test_shares_may_change_between_compiled_steps(machine_of, state):
