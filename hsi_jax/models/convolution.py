@@ -23,9 +23,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from hsi_jax.models import winograd
+
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 FEW_CHANNELS = 16  # XLA:CPU has its fast kernel where input or output have more
 KERNEL_BYTES = 2**18  # of a part of the output's gradient
+MANY_CHANNELS = 30  # and features: Winograd's sums of rows are worth their passes over memory
+MAX_PRODUCTS = 0.62  # of those of the plain convolution, for the same reason
 
 
 def convolve(
@@ -120,6 +124,8 @@ def _slide(lhs, rhs, padding, precision):
     """The convolution without strides and dilation."""
     _, width, channels, features = rhs.shape
     columns = lhs.shape[2] + sum(padding[1]) - width + 1
+    if _saves_products(rhs.shape, lhs.shape[1] + sum(padding[0]) - 2, precision):
+        return winograd.convolve_rows(lhs, rhs, padding, partial(_slide, precision=precision))
     if max(channels, features) > FEW_CHANNELS and not any(map(any, padding)) and columns >= 8:
         # XLA's kernel is up to eight times faster where there is some padding.
         return _slide(lhs, rhs, ((0, 0), (0, 1)), precision)[:, :, :columns]
@@ -133,6 +139,14 @@ def _slide(lhs, rhs, padding, precision):
         lhs, jnp.concatenate(pair, 3), (1, 2), padding, None, None, LAYOUT, precision=precision
     )
     return out.reshape(*out.shape[:2], columns, features)
+
+
+def _saves_products(rhs_shape, rows, precision) -> bool:
+    """Whether six products for four rows of the output are much faster than all of them."""
+    taps, _, *channels = rhs_shape
+    products = -(-rows // winograd.ROWS) * winograd.PRODUCTS
+    few = products <= MAX_PRODUCTS * taps * rows
+    return taps == winograd.TAPS and min(channels) >= MANY_CHANNELS and few and precision is None
 
 
 def _convolve_window_forward(lhs, rhs, strides, padding, dilation, precision):
@@ -168,6 +182,9 @@ def _rhs_gradient(lhs, rhs_shape, grad, strides, padding, dilation, precision):
 
     It is added up over parts of the batch, whose gradients the cache holds.
     """
+    plain = strides == dilation == (1, 1)
+    if plain and _saves_products(rhs_shape, grad.shape[1], precision):
+        return winograd.kernel_gradient(lhs, grad, padding)
     pads = []
     for axis in (0, 1):
         reach = dilation[axis] * (rhs_shape[axis] - 1)
