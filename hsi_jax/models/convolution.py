@@ -28,8 +28,11 @@ from hsi_jax.models import winograd
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 FEW_CHANNELS = 16  # XLA:CPU has its fast kernel where input or output have more
 KERNEL_BYTES = 2**18  # of a part of the output's gradient
-MANY_CHANNELS = 30  # and features: Winograd's sums of rows are worth their passes over memory
-MAX_PRODUCTS = 0.62  # of those of the plain convolution, for the same reason
+# Where Winograd's products are faster by more than the passes over memory for its sums cost:
+MAX_PRODUCTS = 0.62  # as a part of those of the plain convolution
+MANY_CHANNELS = 30  # and features
+MAX_KERNEL = 2**20  # entries
+MIN_PRODUCT = 2**15  # channels times features, for the gradient of the kernel
 
 
 def convolve(
@@ -124,7 +127,8 @@ def _slide(lhs, rhs, padding, precision):
     """The convolution without strides and dilation."""
     _, width, channels, features = rhs.shape
     columns = lhs.shape[2] + sum(padding[1]) - width + 1
-    if _saves_products(rhs.shape, lhs.shape[1] + sum(padding[0]) - 2, precision):
+    suits = min(channels, features) >= MANY_CHANNELS and rhs.size <= MAX_KERNEL
+    if suits and _saves_products(rhs.shape, lhs.shape[1] + sum(padding[0]) - 2, precision):
         return winograd.convolve_rows(lhs, rhs, padding, partial(_slide, precision=precision))
     if max(channels, features) > FEW_CHANNELS and not any(map(any, padding)) and columns >= 8:
         # XLA's kernel is up to eight times faster where there is some padding.
@@ -142,11 +146,10 @@ def _slide(lhs, rhs, padding, precision):
 
 
 def _saves_products(rhs_shape, rows, precision) -> bool:
-    """Whether six products for four rows of the output are much faster than all of them."""
-    taps, _, *channels = rhs_shape
+    """Whether six products for four rows of the output are far fewer than all of them."""
     products = -(-rows // winograd.ROWS) * winograd.PRODUCTS
-    few = products <= MAX_PRODUCTS * taps * rows
-    return taps == winograd.TAPS and min(channels) >= MANY_CHANNELS and few and precision is None
+    few = products <= MAX_PRODUCTS * winograd.TAPS * rows
+    return rhs_shape[0] == winograd.TAPS and few and precision is None
 
 
 def _convolve_window_forward(lhs, rhs, strides, padding, dilation, precision):
@@ -182,8 +185,8 @@ def _rhs_gradient(lhs, rhs_shape, grad, strides, padding, dilation, precision):
 
     It is added up over parts of the batch, whose gradients the cache holds.
     """
-    plain = strides == dilation == (1, 1)
-    if plain and _saves_products(rhs_shape, grad.shape[1], precision):
+    suits = strides == dilation == (1, 1) and rhs_shape[2] * rhs_shape[3] >= MIN_PRODUCT
+    if suits and _saves_products(rhs_shape, grad.shape[1], precision):
         return winograd.kernel_gradient(lhs, grad, padding)
     pads = []
     for axis in (0, 1):

@@ -82,18 +82,17 @@ def kernel_gradient(
     for row, row_grad in zip(
         _rows_in(lhs, rows, padding[0]), _combine(_transpose(OUT), _rows_out(grad)), strict=True
     ):
-        # Each product is of all columns at once, with those of one side moved by each tap. It is
-        # faster this way round than transposed.
+        # Each product is of all columns at once, with those of one side moved by each tap.
         if channels <= features:
             moved = [_columns(row, tap - padding[1][0], columns) for tap in range(window)]
-            product = _multiply(row_grad, jnp.concatenate(moved, -1))
-            product = product.reshape(features, window, channels).transpose(1, 2, 0)
+            product = _multiply(jnp.concatenate(moved, -1), row_grad)
+            product = product.reshape(window, channels, features)
         else:
             moved = [
                 _columns(row_grad, padding[1][0] - tap, row.shape[2]) for tap in range(window)
             ]
             product = _multiply(jnp.concatenate(moved, -1), row)
-            product = product.reshape(window, features, channels).transpose(0, 2, 1)
+            product = product.reshape(window, features, channels).swapaxes(1, 2)
         gradients.append(product)
     return jnp.stack(_combine(_transpose(KERNEL), gradients))
 
