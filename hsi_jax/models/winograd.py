@@ -88,9 +88,7 @@ def kernel_gradient(
             product = _multiply(jnp.concatenate(moved, -1), row_grad)
             product = product.reshape(window, channels, features)
         else:
-            moved = [
-                _columns(row_grad, padding[1][0] - tap, row.shape[2]) for tap in range(window)
-            ]
+            moved = [_columns(row_grad, padding[1][0] - tap, row.shape[2]) for tap in range(window)]
             product = _multiply(jnp.concatenate(moved, -1), row)
             product = product.reshape(window, features, channels).swapaxes(1, 2)
         gradients.append(product)
