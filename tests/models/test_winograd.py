@@ -20,9 +20,9 @@ def assert_close(actual, expected):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("rows", [3, 4, 5, 8, 9])
+@pytest.mark.parametrize("rows", [3, 4, 5])
 @pytest.mark.parametrize("padding", [((1, 1), (1, 1)), ((0, 0), (0, 0)), ((-1, 2), (3, -1))])
-@pytest.mark.parametrize("features", [3, 4, 5])
+@pytest.mark.parametrize("features", [3, 5])
 def test_values_and_gradient_are_those_of_the_plain_convolution(rows, padding, features):
     rng = np.random.default_rng(0)
     lhs = rng.normal(size=(2, rows, 6, 4)).astype(np.float32)
