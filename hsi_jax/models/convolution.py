@@ -4,28 +4,21 @@ XLA:CPU brings a convolution into the layout of its fast kernel only in the entr
 program (https://github.com/jax-ml/jax/issues/12868). Inside a ``fori_loop`` the gradient of the
 kernel, which autodiff writes in another layout, is computed by a naive method that is many times
 slower (``python -m benchmarks.convolution``). So every convolution here, forward and backward, is
-written in the fast layout (NHWC x HWIO -> NHWC) by hand. A 3-D convolution becomes a 2-D one: the
-taps of its kernel along the depth become channels, and positions along the depth become part of the
-batch. A 1x1 kernel becomes a matrix product over the pixels.
-
-The sizes are chosen for the fast kernels too (JAX 0.10.2, one core with 2 MB of second-level cache;
-`python -m benchmarks.throughput`). They are slow where a kernel is larger than the cache, as in the
-gradient of the kernel, where the output's gradient is the kernel: it is added up over parts of the
-batch. And XLA has no fast kernel for few channels: two neighbouring pixels are computed as one of
-twice the features.
+written in the fast layout (NHWC x HWIO -> NHWC) by hand (`hsi_jax.models.convolution_2d`). A 3-D
+convolution becomes a 2-D one: the taps of its kernel along the depth become channels, and positions
+along the depth become part of the batch, several at once where the kernel has few features.
 """
 
 import math
 from collections.abc import Sequence
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-LAYOUT = ("NHWC", "HWIO", "NHWC")
-FEW_CHANNELS = 16  # XLA:CPU has its fast kernel where input or output have more
-KERNEL_BYTES = 2**18  # of a part of the output's gradient
+from hsi_jax.models.convolution_2d import convolve_2d
+
+FEATURES_AT_ONCE = 64  # of several positions along the depth, in a 3-D convolution
 
 
 def convolve(
@@ -86,136 +79,10 @@ def convolve(
 
 
 def _convolve_1d(lhs, rhs, strides, padding, dilation, precision):
-    out = _convolve_2d(
+    out = convolve_2d(
         lhs[:, None], rhs[None], (1, *strides), ((0, 0), *padding), (1, *dilation), precision
     )
     return out[:, 0]
-
-
-def _convolve_2d(lhs, rhs, strides, padding, dilation, precision) -> jax.Array:
-    if rhs.shape[:2] == (1, 1) and padding == ((0, 0), (0, 0)):
-        return _multiply(lhs, rhs, strides, precision)
-    if rhs.shape[:2] == lhs.shape[1:3] and padding == ((0, 0), (0, 0)) and dilation == (1, 1):
-        return jnp.einsum("nhwi,hwio->no", lhs, rhs, precision=precision)[:, None, None]
-    return _convolve_window(lhs, rhs, strides, padding, dilation, precision)
-
-
-def _multiply(lhs, rhs, strides, precision):
-    """The convolution by a 1x1 kernel as a matrix product; its gradients are such products too."""
-    read = lhs[:, :: strides[0], :: strides[1]]
-    pixels = read.reshape(-1, read.shape[-1])
-    return jnp.dot(pixels, rhs[0, 0], precision=precision).reshape(*read.shape[:-1], rhs.shape[-1])
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
-def _convolve_window(lhs, rhs, strides, padding, dilation, precision) -> jax.Array:
-    if strides == dilation == (1, 1):
-        return _slide(lhs, rhs, padding, precision)
-    return lax.conv_general_dilated(
-        lhs, rhs, strides, padding, None, dilation, LAYOUT, precision=precision
-    )
-
-
-def _slide(lhs, rhs, padding, precision):
-    """The convolution without strides and dilation."""
-    _, width, channels, features = rhs.shape
-    columns = lhs.shape[2] + sum(padding[1]) - width + 1
-    if max(channels, features) > FEW_CHANNELS and not any(map(any, padding)) and columns >= 8:
-        # XLA's kernel is up to eight times faster where there is some padding.
-        return _slide(lhs, rhs, ((0, 0), (0, 1)), precision)[:, :, :columns]
-    if max(channels, features) > FEW_CHANNELS or columns % 2:
-        return lax.conv_general_dilated(
-            lhs, rhs, (1, 1), padding, None, None, LAYOUT, precision=precision
-        )
-    # A window that is one pixel wider gives the features of two neighbouring pixels.
-    pair = [jnp.pad(rhs, ((0, 0), sides, (0, 0), (0, 0))) for sides in ((0, 1), (1, 0))]
-    out = lax.conv_general_dilated(
-        lhs, jnp.concatenate(pair, 3), (1, 2), padding, None, None, LAYOUT, precision=precision
-    )
-    return out.reshape(*out.shape[:2], columns, features)
-
-
-def _convolve_window_forward(lhs, rhs, strides, padding, dilation, precision):
-    return _convolve_window(lhs, rhs, strides, padding, dilation, precision), (lhs, rhs)
-
-
-def _convolve_window_backward(strides, padding, dilation, precision, residuals, grad):
-    lhs, rhs = residuals
-    return (
-        _lhs_gradient(lhs.shape, rhs, grad, strides, padding, dilation, precision),
-        _rhs_gradient(lhs, rhs.shape, grad, strides, padding, dilation, precision),
-    )
-
-
-def _lhs_gradient(lhs_shape, rhs, grad, strides, padding, dilation, precision):
-    """The output's gradient, spread out by the stride, convolved with the flipped kernel."""
-    pads = []
-    for axis in (0, 1):
-        reach = dilation[axis] * (rhs.shape[axis] - 1)
-        spread = (grad.shape[1 + axis] - 1) * strides[axis] + 1
-        low = reach - padding[axis][0]
-        pads.append((low, lhs_shape[1 + axis] + reach - low - spread))
-    flipped = jnp.swapaxes(jnp.flip(rhs, (0, 1)), 2, 3)
-    if strides == dilation == (1, 1):
-        return _slide(grad, flipped, pads, precision)
-    return lax.conv_general_dilated(
-        grad, flipped, (1, 1), pads, strides, dilation, LAYOUT, precision=precision
-    )
-
-
-def _rhs_gradient(lhs, rhs_shape, grad, strides, padding, dilation, precision):
-    """The input convolved with the output's gradient, with channels and batch exchanged.
-
-    It is added up over parts of the batch, whose gradients the cache holds.
-    """
-    pads = []
-    for axis in (0, 1):
-        reach = dilation[axis] * (rhs_shape[axis] - 1)
-        spread = (grad.shape[1 + axis] - 1) * strides[axis] + 1
-        low = padding[axis][0]
-        pads.append((low, reach + spread - lhs.shape[1 + axis] - low))
-    batch, features = grad.shape[0], grad.shape[-1]
-    part = _part_size(batch, grad.size // max(batch, 1) * grad.dtype.itemsize)
-
-    def gradient(lhs, grad):
-        sides = pads
-        if max(part, features) <= FEW_CHANNELS:  # XLA's kernel for them is slow to pad
-            zero = jnp.zeros((), lhs.dtype)
-            lhs = lax.pad(lhs, zero, [(0, 0, 0), *((*pad, 0) for pad in pads), (0, 0, 0)])
-            sides = [(0, 0), (0, 0)]
-        return lax.conv_general_dilated(
-            jnp.transpose(lhs, (3, 1, 2, 0)),
-            jnp.transpose(grad, (1, 2, 0, 3)),
-            dilation,
-            sides,
-            None,
-            strides,
-            LAYOUT,
-            precision=precision,
-        )
-
-    if part == batch:
-        return jnp.transpose(gradient(lhs, grad), (1, 2, 0, 3))
-    zeros = ((0, -batch % part), (0, 0), (0, 0), (0, 0))
-    lhs, grad = jnp.pad(lhs, zeros), jnp.pad(grad, zeros)
-
-    def add(index, total):
-        parts = (lax.dynamic_slice_in_dim(x, index * part, part) for x in (lhs, grad))
-        return total + gradient(*parts)
-
-    total = jnp.zeros((lhs.shape[-1], *rhs_shape[:2], features), lhs.dtype)
-    return jnp.transpose(lax.fori_loop(0, len(lhs) // part, add, total), (1, 2, 0, 3))
-
-
-def _part_size(batch: int, sample_bytes: int) -> int:
-    """The whole batch, or a power of two of samples that takes at most `KERNEL_BYTES`, if any."""
-    if batch * sample_bytes <= KERNEL_BYTES:
-        return batch
-    most = max(KERNEL_BYTES // max(sample_bytes, 1), 1)
-    return 2 ** (most.bit_length() - 1)
-
-
-_convolve_window.defvjp(_convolve_window_forward, _convolve_window_backward)
 
 
 def _convolve_3d(lhs, rhs, strides, padding, dilation, precision):
@@ -225,6 +92,8 @@ def _convolve_3d(lhs, rhs, strides, padding, dilation, precision):
     plain = strides[1:] == dilation[1:] == (1, 1) and padding[1:] == ((0, 0), (0, 0))
     if plain and height * width <= 3 * math.prod(window):
         return _convolve_depth(lhs, rhs, strides, padding, dilation, precision)
+    if math.prod(window) > 1 and strides == dilation == (1, 1, 1) and features < FEATURES_AT_ONCE:
+        return _convolve_positions(lhs, rhs, padding, precision)
     lhs = jnp.pad(lhs, ((0, 0), padding[0], (0, 0), (0, 0), (0, 0)))
     depth = (lhs.shape[1] - dilation[0] * (taps - 1) - 1) // strides[0] + 1
     reach = (depth - 1) * strides[0] + 1
@@ -232,7 +101,7 @@ def _convolve_3d(lhs, rhs, strides, padding, dilation, precision):
     folded = jnp.stack([lhs[:, at : at + reach : strides[0]] for at in starts], axis=4)
     folded = folded.reshape(batch * depth, height, width, taps * channels)
     kernel = jnp.moveaxis(rhs, 0, 2).reshape(*window, taps * channels, features)
-    out = _convolve_2d(folded, kernel, strides[1:], padding[1:], dilation[1:], precision)
+    out = convolve_2d(folded, kernel, strides[1:], padding[1:], dilation[1:], precision)
     return out.reshape(batch, depth, *out.shape[1:])
 
 
@@ -251,7 +120,29 @@ def _convolve_depth(lhs, rhs, strides, padding, dilation, precision):
     return out.reshape(*out.shape[:2], rows, columns, rhs.shape[-1])
 
 
-_CONVOLVE = {1: _convolve_1d, 2: _convolve_2d, 3: _convolve_3d}
+def _convolve_positions(lhs, rhs, padding, precision):
+    """A 2-D convolution that gives several positions along the depth as one of more features.
+
+    The kernel is then a band of which the rest is zero: some products are for nothing, but a
+    convolution to more features is faster by more, and less is copied.
+    """
+    taps, *window, channels, features = rhs.shape
+    batch, depth = lhs.shape[0], lhs.shape[1] + sum(padding[0]) - taps + 1
+    several = min(FEATURES_AT_ONCE // features, taps + 1, depth)
+    span = several + taps - 1
+    sides = (padding[0][0], padding[0][1] + -depth % several)
+    lhs = jnp.moveaxis(jnp.pad(lhs, ((0, 0), sides, (0, 0), (0, 0), (0, 0))), 1, 3)
+    parts = [lhs[..., at : at + span, :] for at in range(0, depth, several)]
+    folded = jnp.concatenate(parts).reshape(-1, *lhs.shape[1:3], span * channels)
+    places = [jnp.pad(rhs, ((i, several - 1 - i), *[(0, 0)] * 4)) for i in range(several)]
+    kernel = jnp.moveaxis(jnp.stack(places, 4), 0, 2).reshape(*window, span * channels, -1)
+    out = convolve_2d(folded, kernel, (1, 1), padding[1:], (1, 1), precision)
+    out = out.reshape(len(parts), batch, *out.shape[1:3], several, features)
+    out = out.transpose(1, 0, 4, 2, 3, 5)
+    return out.reshape(batch, -1, *out.shape[3:])[:, :depth]
+
+
+_CONVOLVE = {1: _convolve_1d, 2: convolve_2d, 3: _convolve_3d}
 
 
 def _channels_last(dims: int) -> lax.ConvDimensionNumbers:

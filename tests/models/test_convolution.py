@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
 
-from hsi_jax.models import convolution
+from hsi_jax.models import convolution_2d
 from hsi_jax.models.convolution import convolve
 
 LAYOUTS = {1: ("NHC", "HIO", "NHC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NDHWC", "DHWIO", "NDHWC")}
@@ -124,7 +124,7 @@ def test_any_convolution(convolution):
 @pytest.mark.parametrize("batch", [3, 4, 5])
 @pytest.mark.parametrize("strides", [(1, 1), (2, 1)])
 def test_the_kernels_gradient_in_parts_of_the_batch(batch, strides, monkeypatch):
-    monkeypatch.setattr(convolution, "KERNEL_BYTES", 2 * 4 * 6 * 5 * 4)  # at most two samples
+    monkeypatch.setattr(convolution_2d, "KERNEL_BYTES", 2 * 4 * 6 * 5 * 4)  # at most two samples
     check((6, 5), (3, 2), strides, "SAME", (1, 1), batch=batch)
 
 
@@ -133,6 +133,19 @@ def test_the_kernels_gradient_in_parts_of_the_batch(batch, strides, monkeypatch)
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
 def test_few_and_many_channels(channels, columns, padding):
     check((5, columns), (3, 3), (1, 1), padding, (1, 1), channels=channels)
+
+
+@pytest.mark.parametrize("rows", [7, 8, 9])
+def test_fewer_products_for_many_channels(rows, monkeypatch):
+    monkeypatch.setattr(convolution_2d, "MIN_PRODUCT", 30 * 33)
+    check((rows, 6), (3, 3), (1, 1), "SAME", (1, 1), channels=30, features=33)
+    check((rows, 6), (3, 2), (1, 1), UNEVEN[:2], (1, 1), channels=34, features=31)
+
+
+@pytest.mark.parametrize("depth", [8, 9, 10])
+@pytest.mark.parametrize("features", [21, 64, 65])
+def test_several_positions_along_the_depth(depth, features):
+    check((depth, 7, 6), (3, 2, 3), (1, 1, 1), UNEVEN, (1, 1, 1), features=features)
 
 
 @pytest.mark.parametrize("rows", [3, 4, 5])

@@ -1,0 +1,170 @@
+"""The 2-D convolution that all others become on a CPU, and its gradients.
+
+A 1x1 kernel becomes a matrix product over the pixels. The sizes are chosen for XLA's fast kernels
+(JAX 0.10.2, one core with 2 MB of second-level cache; `python -m benchmarks.throughput`). They are
+slow where a kernel is larger than the cache, as in the gradient of the kernel, where the output's
+gradient is the kernel: it is added up over parts of the batch. XLA has no fast kernel for few
+channels: two neighbouring pixels are computed as one of twice the features. And a kernel of three
+rows needs half of the products (`hsi_jax.models.winograd`).
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from hsi_jax.models import winograd
+
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+FEW_CHANNELS = 16  # XLA:CPU has its fast kernel where input or output have more
+KERNEL_BYTES = 2**18  # of a part of the output's gradient
+# Where Winograd's products are faster by more than the passes over memory for its sums cost:
+MAX_PRODUCTS = 0.62  # as a part of those of the plain convolution
+MANY_CHANNELS = 30  # and features
+MAX_KERNEL = 2**20  # entries
+MIN_PRODUCT = 2**15  # channels times features, for the gradient of the kernel
+
+
+def convolve_2d(lhs, rhs, strides, padding, dilation, precision) -> jax.Array:
+    """The convolution of [n, h, w, channels] and [kh, kw, channels, features], on a CPU.
+
+    Strides, padding and dilation are pairs for rows and columns, those of padding (low, high).
+    """
+    if rhs.shape[:2] == (1, 1) and padding == ((0, 0), (0, 0)):
+        return _multiply(lhs, rhs, strides, precision)
+    if rhs.shape[:2] == lhs.shape[1:3] and padding == ((0, 0), (0, 0)) and dilation == (1, 1):
+        return jnp.einsum("nhwi,hwio->no", lhs, rhs, precision=precision)[:, None, None]
+    return _convolve_window(lhs, rhs, strides, padding, dilation, precision)
+
+
+def _multiply(lhs, rhs, strides, precision):
+    """The convolution by a 1x1 kernel as a matrix product; its gradients are such products too."""
+    read = lhs[:, :: strides[0], :: strides[1]]
+    pixels = read.reshape(-1, read.shape[-1])
+    return jnp.dot(pixels, rhs[0, 0], precision=precision).reshape(*read.shape[:-1], rhs.shape[-1])
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
+def _convolve_window(lhs, rhs, strides, padding, dilation, precision) -> jax.Array:
+    if strides == dilation == (1, 1):
+        return _slide(lhs, rhs, padding, precision)
+    return lax.conv_general_dilated(
+        lhs, rhs, strides, padding, None, dilation, LAYOUT, precision=precision
+    )
+
+
+def _slide(lhs, rhs, padding, precision):
+    """The convolution without strides and dilation."""
+    _, width, channels, features = rhs.shape
+    columns = lhs.shape[2] + sum(padding[1]) - width + 1
+    suits = min(channels, features) >= MANY_CHANNELS and rhs.size <= MAX_KERNEL
+    if suits and _saves_products(lhs, rhs.shape, lhs.shape[1] + sum(padding[0]) - 2, precision):
+        return winograd.convolve_rows(lhs, rhs, padding, partial(_slide, precision=precision))
+    if max(channels, features) > FEW_CHANNELS and not any(map(any, padding)) and columns >= 8:
+        # XLA's kernel is up to eight times faster where there is some padding.
+        return _slide(lhs, rhs, ((0, 0), (0, 1)), precision)[:, :, :columns]
+    if max(channels, features) > FEW_CHANNELS or columns % 2:
+        return lax.conv_general_dilated(
+            lhs, rhs, (1, 1), padding, None, None, LAYOUT, precision=precision
+        )
+    # A window that is one pixel wider gives the features of two neighbouring pixels.
+    pair = [jnp.pad(rhs, ((0, 0), sides, (0, 0), (0, 0))) for sides in ((0, 1), (1, 0))]
+    out = lax.conv_general_dilated(
+        lhs, jnp.concatenate(pair, 3), (1, 2), padding, None, None, LAYOUT, precision=precision
+    )
+    return out.reshape(*out.shape[:2], columns, features)
+
+
+def _saves_products(lhs, rhs_shape, rows, precision) -> bool:
+    """Whether six products for four rows of the output are far fewer, and precise enough."""
+    products = -(-rows // winograd.ROWS) * winograd.PRODUCTS
+    few = products <= MAX_PRODUCTS * winograd.TAPS * rows
+    precise = precision is None and lhs.dtype == jnp.float32
+    return rhs_shape[0] == winograd.TAPS and few and precise
+
+
+def _convolve_window_forward(lhs, rhs, strides, padding, dilation, precision):
+    return _convolve_window(lhs, rhs, strides, padding, dilation, precision), (lhs, rhs)
+
+
+def _convolve_window_backward(strides, padding, dilation, precision, residuals, grad):
+    lhs, rhs = residuals
+    return (
+        _lhs_gradient(lhs.shape, rhs, grad, strides, padding, dilation, precision),
+        _rhs_gradient(lhs, rhs.shape, grad, strides, padding, dilation, precision),
+    )
+
+
+def _lhs_gradient(lhs_shape, rhs, grad, strides, padding, dilation, precision):
+    """The output's gradient, spread out by the stride, convolved with the flipped kernel."""
+    pads = []
+    for axis in (0, 1):
+        reach = dilation[axis] * (rhs.shape[axis] - 1)
+        spread = (grad.shape[1 + axis] - 1) * strides[axis] + 1
+        low = reach - padding[axis][0]
+        pads.append((low, lhs_shape[1 + axis] + reach - low - spread))
+    flipped = jnp.swapaxes(jnp.flip(rhs, (0, 1)), 2, 3)
+    if strides == dilation == (1, 1):
+        return _slide(grad, flipped, pads, precision)
+    return lax.conv_general_dilated(
+        grad, flipped, (1, 1), pads, strides, dilation, LAYOUT, precision=precision
+    )
+
+
+def _rhs_gradient(lhs, rhs_shape, grad, strides, padding, dilation, precision):
+    """The input convolved with the output's gradient, with channels and batch exchanged.
+
+    It is added up over parts of the batch, whose gradients the cache holds.
+    """
+    suits = strides == dilation == (1, 1) and rhs_shape[2] * rhs_shape[3] >= MIN_PRODUCT
+    if suits and _saves_products(lhs, rhs_shape, grad.shape[1], precision):
+        return winograd.kernel_gradient(lhs, grad, padding)
+    pads = []
+    for axis in (0, 1):
+        reach = dilation[axis] * (rhs_shape[axis] - 1)
+        spread = (grad.shape[1 + axis] - 1) * strides[axis] + 1
+        low = padding[axis][0]
+        pads.append((low, reach + spread - lhs.shape[1 + axis] - low))
+    batch, features = grad.shape[0], grad.shape[-1]
+    part = _part_size(batch, grad.size // max(batch, 1) * grad.dtype.itemsize)
+
+    def gradient(lhs, grad):
+        sides = pads
+        if max(part, features) <= FEW_CHANNELS:  # XLA's kernel for them is slow to pad
+            zero = jnp.zeros((), lhs.dtype)
+            lhs = lax.pad(lhs, zero, [(0, 0, 0), *((*pad, 0) for pad in pads), (0, 0, 0)])
+            sides = [(0, 0), (0, 0)]
+        return lax.conv_general_dilated(
+            jnp.transpose(lhs, (3, 1, 2, 0)),
+            jnp.transpose(grad, (1, 2, 0, 3)),
+            dilation,
+            sides,
+            None,
+            strides,
+            LAYOUT,
+            precision=precision,
+        )
+
+    if part == batch:
+        return jnp.transpose(gradient(lhs, grad), (1, 2, 0, 3))
+    zeros = ((0, -batch % part), (0, 0), (0, 0), (0, 0))
+    lhs, grad = jnp.pad(lhs, zeros), jnp.pad(grad, zeros)
+
+    def add(index, total):
+        parts = (lax.dynamic_slice_in_dim(x, index * part, part) for x in (lhs, grad))
+        return total + gradient(*parts)
+
+    total = jnp.zeros((lhs.shape[-1], *rhs_shape[:2], features), lhs.dtype)
+    return jnp.transpose(lax.fori_loop(0, len(lhs) // part, add, total), (1, 2, 0, 3))
+
+
+def _part_size(batch: int, sample_bytes: int) -> int:
+    """The whole batch, or a power of two of samples that takes at most `KERNEL_BYTES`, if any."""
+    if batch * sample_bytes <= KERNEL_BYTES:
+        return batch
+    most = max(KERNEL_BYTES // max(sample_bytes, 1), 1)
+    return 2 ** (most.bit_length() - 1)
+
+
+_convolve_window.defvjp(_convolve_window_forward, _convolve_window_backward)

@@ -1,0 +1,48 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from hsi_jax.models import winograd
+
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+
+def plain(lhs, rhs, padding):
+    return lax.conv_general_dilated(lhs, rhs, (1, 1), padding, dimension_numbers=LAYOUT)
+
+
+def assert_close(actual, expected):
+    """To what Winograd's sums leave of float32's precision, relative to the whole array."""
+    assert actual.shape == expected.shape
+    assert actual.dtype == expected.dtype
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("rows", [3, 4, 5])
+@pytest.mark.parametrize("padding", [((1, 1), (1, 1)), ((0, 0), (0, 0)), ((-1, 2), (3, -1))])
+@pytest.mark.parametrize("features", [3, 5])
+def test_values_and_gradient_are_those_of_the_plain_convolution(rows, padding, features):
+    rng = np.random.default_rng(0)
+    lhs = rng.normal(size=(2, rows, 6, 4)).astype(np.float32)
+    rhs = rng.normal(size=(3, 2, 4, features)).astype(np.float32)
+
+    @jax.jit
+    def run(lhs, rhs):
+        expected, pullback = jax.vjp(lambda rhs: plain(lhs, rhs, padding), rhs)
+        grad = jnp.cos(jnp.arange(expected.size, dtype=jnp.float32)).reshape(expected.shape)
+        ours = winograd.convolve_rows(lhs, rhs, padding, plain)
+        gradient = winograd.kernel_gradient(lhs, grad, padding)
+        return (ours, gradient), (expected, *pullback(grad))
+
+    for actual, expected in zip(*run(lhs, rhs), strict=True):
+        assert_close(actual, expected)
+
+
+def test_the_matrices_are_exact():
+    """out = OUT @ ((KERNEL @ kernel) * (IN @ input)) is a convolution, whatever the numbers."""
+    kernel, values = np.array([2.0, -3.0, 5.0]), np.array([1.0, 7.0, -2.0, 4.0, 3.0, -6.0])
+    sums = (np.array(winograd.KERNEL) @ kernel) * (np.array(winograd.IN) @ values)
+    expected = np.correlate(values, kernel, "valid")
+    np.testing.assert_allclose(np.array(winograd.OUT) @ sums, expected, atol=1e-12)
