@@ -66,7 +66,7 @@ def hand_over(config: Config, path: Path) -> Setup:
         "patch_size": patches.patch_size,
         "columns": patches.columns,
         "validate_every": setup.steps_between_validations,
-        "steps_per_epoch": -(-len(split.train) // size),
+        "steps_per_epoch": -(-len(split.train) // config.batch_size),
         **{name: getattr(config, name) for name in ("optimizer", "momentum", "weight_decay")},
     }
     arrays: dict[str, Any] = {
