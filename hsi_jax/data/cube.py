@@ -12,6 +12,7 @@ from hsi_jax.data.nodata import (
     find_nodata,
     format_value,
     nodata_text,
+    zero_where,
 )
 from hsi_jax.data.precision import check_precision
 from hsi_jax.data.reading import CONSTANT, Reading, bands_to_text
@@ -123,12 +124,7 @@ class SoundCube:
 
     def to_float32(self) -> np.ndarray:
         """The cube of a scene: float32, C-contiguous, 0 where there is no data."""
-        if self.nodata is None:
-            return np.ascontiguousarray(self.numbers, dtype=np.float32)
-        with np.errstate(all="ignore"):  # where there is no data, the number may be anything
-            cube = np.array(self.numbers, dtype=np.float32, order="C")
-        cube[self.nodata] = 0
-        return cube
+        return zero_where(self.numbers, self.nodata)
 
 
 def _mask(

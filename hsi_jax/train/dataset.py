@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from hsi_jax.cluster.devices import JaxDevice
+from hsi_jax.data.band_match import value_ranges
 from hsi_jax.data.decoded_cache import DecodedCache, image_bytes
 from hsi_jax.data.image_set import ImageSet, channel_statistics
 from hsi_jax.data.preprocess import Preprocessing
 from hsi_jax.data.scene import Scene
 from hsi_jax.data.split import Split
+from hsi_jax.data.stored_cube import spectra_at
 from hsi_jax.errors import InputError
 from hsi_jax.models import check_input, find_trait
 from hsi_jax.train.augmentation import Preparation, check_augmentation
@@ -39,6 +41,7 @@ class Dataset:
         prepare: from the samples to the model's inputs, or None where they are the inputs.
         scene: whose pixels they are, or None.
         preprocessing: of the scene's spectra, or None.
+        value_ranges: of each band of the scene, the 1st and the 99th percentile of training pixels.
         images: whose images they are, or None.
     """
 
@@ -53,6 +56,7 @@ class Dataset:
     prepare: Preparation | None = None
     scene: Scene | None = None
     preprocessing: Preprocessing | None = None
+    value_ranges: tuple[tuple[float, float], ...] = ()
     images: ImageSet | None = None
 
     @property
@@ -91,7 +95,7 @@ def scene_dataset(
         default: int = find_trait(model, "default_components")
         components = min(default, bands, len(split.train) - 1)
     check_input(model, size, components or bands)
-    preprocessing = Preprocessing.fit(scene.cube, split.train, components)
+    preprocessing, ranges = _look_at_training(scene, split.train, components)
     patches = Patches.of_scene(
         scene.cube, labels, size, nodata=scene.nodata, preprocessing=preprocessing
     )
@@ -108,7 +112,17 @@ def scene_dataset(
         prepare=Preparation((0.0,), (1.0,), augment) if augment else None,
         scene=scene,
         preprocessing=preprocessing,
+        value_ranges=ranges,
     )
+
+
+def _look_at_training(
+    scene: Scene, train: np.ndarray, components: int
+) -> tuple[Preprocessing, tuple[tuple[float, float], ...]]:
+    """The scaling of a scene and the ranges of its values, both of its training pixels."""
+    spectra = spectra_at(scene.cube, train)[np.newaxis]  # read once, where the scene is on a disk
+    ids = np.arange(len(train))
+    return Preprocessing.fit(spectra, ids, components), value_ranges(spectra, ids)
 
 
 def _check_neighbours(scene: Scene, patch_size: int) -> None:
