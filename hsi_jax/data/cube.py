@@ -12,7 +12,6 @@ from hsi_jax.data.nodata import (
     find_nodata,
     format_value,
     nodata_text,
-    zero_where,
 )
 from hsi_jax.data.precision import check_precision
 from hsi_jax.data.reading import CONSTANT, Reading, bands_to_text
@@ -125,6 +124,21 @@ class SoundCube:
     def to_float32(self) -> np.ndarray:
         """The cube of a scene: float32, C-contiguous, 0 where there is no data."""
         return zero_where(self.numbers, self.nodata)
+
+
+def zero_where(numbers: np.ndarray, nodata: np.ndarray | None) -> np.ndarray:
+    """Numbers as a scene has them: float32, C-contiguous, 0 where there is no data.
+
+    Args:
+        numbers: real, [rows, columns, bands]; they are not changed, but may be what is returned.
+        nodata: bool [rows, columns], or None.
+    """
+    if nodata is None:
+        return np.ascontiguousarray(numbers, dtype=np.float32)
+    with np.errstate(all="ignore"):  # where there is no data, the number may be anything
+        cube = np.array(numbers, dtype=np.float32, order="C")
+    cube[nodata] = 0
+    return cube
 
 
 def _mask(

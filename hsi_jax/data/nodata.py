@@ -90,21 +90,6 @@ def holds(array: np.ndarray, value: float) -> np.ndarray:
     return array == int(value)
 
 
-def zero_where(numbers: np.ndarray, nodata: np.ndarray | None) -> np.ndarray:
-    """Numbers as a scene has them: float32, C-contiguous, 0 where there is no data.
-
-    Args:
-        numbers: real, [rows, columns, bands]; they are not changed, but may be what is returned.
-        nodata: bool [rows, columns], or None.
-    """
-    if nodata is None:
-        return np.ascontiguousarray(numbers, dtype=np.float32)
-    with np.errstate(all="ignore"):  # where there is no data, the number may be anything
-        cube = np.array(numbers, dtype=np.float32, order="C")
-    cube[nodata] = 0
-    return cube
-
-
 def check_finite(
     cube: np.ndarray,
     has_data: np.ndarray,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hsi_jax.data.nodata import zero_where
+from hsi_jax.data.cube import zero_where
 from hsi_jax.data.raster_source import RasterSource
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from hsi_jax.cluster.devices import JaxDevice
 from hsi_jax.data.band_match import value_ranges
 from hsi_jax.data.decoded_cache import DecodedCache, image_bytes
+from hsi_jax.data.image_fill_values import name_fill_values
 from hsi_jax.data.image_set import ImageSet, channel_statistics
 from hsi_jax.data.preprocess import Preprocessing
 from hsi_jax.data.scene import Scene
@@ -168,7 +169,7 @@ def image_dataset(
     mean, deviation = channel_statistics(cache, split.train, NORMALISED_BY, seed)
     return Dataset(
         name=images.name,
-        note=images.note,
+        note=f"{images.note} {name_fill_values(cache, split.train)}".strip(),
         class_names=images.class_names,
         class_ids=tuple(range(images.num_classes)),
         labels=images.labels,
