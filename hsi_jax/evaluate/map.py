@@ -111,7 +111,7 @@ def draw_classes(
     """Draws one class map with its legend.
 
     Args:
-        indexes: int [rows, cols], class indexes in 0..C-1, -1 where there is no class.
+        indexes: int [rows, cols], class indexes in 0..C-1, -1 where there is no data.
         class_names: the C names.
         colours: of the classes, float [C, 3] in 0..1; those of `class_colours` by default.
         title: a line above the map.
@@ -126,9 +126,11 @@ def draw_classes(
     _check_indexes("indexes", indexes, len(class_names))
     colours = _check_colours(colours, len(class_names))
     patches = [_patch(name, colour) for name, colour in zip(class_names, colours, strict=True)]
+    image = _paint(indexes, colours)
     if (indexes < 0).any():
-        patches.append(_patch("no class", UNLABELLED_COLOUR))
-    return _draw_panels([("", _paint(indexes, colours))], patches, title, None)
+        patches.append(_patch("no data", NODATA_COLOUR))
+        image[indexes < 0] = _bytes(NODATA_COLOUR)
+    return _draw_panels([("", image)], patches, title, None)
 
 
 def rgb_composite(
