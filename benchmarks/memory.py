@@ -32,7 +32,7 @@ def main() -> None:
     scene = random_scene(arguments.side, arguments.bands, arguments)
     parts = {"cube, as given": scene.cube.nbytes}
     _train(scene, arguments)
-    peak = _status("VmHWM") - before
+    peak = status_of(os.getpid(), "VmHWM") - before
     parts |= parts_of_training(scene, arguments)
     total = sum(parts.values())
     for name, size in parts.items():
@@ -109,12 +109,12 @@ def parts_of_training(
 def _reset_peak() -> int:
     """Makes the kernel forget the peak so far; returns the bytes held now."""
     Path("/proc/self/clear_refs").write_text("5")
-    return _status("VmRSS")
+    return status_of(os.getpid(), "VmRSS")
 
 
-def _status(name: str) -> int:
-    """Bytes of this process, from /proc."""
-    lines = Path(f"/proc/{os.getpid()}/status").read_text().splitlines()
+def status_of(pid: int, name: str) -> int:
+    """Bytes of a process, from /proc."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
 
 
