@@ -74,12 +74,14 @@ class RasterSource(RasterFacts):
         read_window: reads rows and columns that lie inside, given as slices of step 1.
         block_rows: rows that the file stores together, from the first on; part of them takes as
             long as all.
+        block_columns: likewise; None for all.
     """
 
     shape: tuple[int, int, int]
     dtype: np.dtype
     read_window: Callable[[slice, slice], np.ndarray]
     block_rows: int = 1
+    block_columns: int | None = None
 
     def strips(self, rows: slice, columns: int | None = None) -> Iterator[slice]:
         """Cuts rows into parts that are good to read together.
@@ -124,16 +126,31 @@ class RasterSource(RasterFacts):
             ) from None
 
     def _read_strips(self, rows: slice, columns: slice) -> np.ndarray:
-        """Strip by strip, so that what reading takes beside the result is small."""
-        strips = [*self.strips(rows, columns.stop - columns.start)]
-        if len(strips) == 1:
+        """Piece by piece, so that what reading takes beside the result is small."""
+        pieces = [
+            (strip, part)
+            for strip in self.strips(rows, columns.stop - columns.start)
+            for part in self._parts(strip.stop - strip.start, columns)
+        ]
+        if len(pieces) == 1:
             return np.ascontiguousarray(self.read_window(rows, columns))
         shape = (rows.stop - rows.start, columns.stop - columns.start, self.shape[2])
         array = np.empty(shape, self.dtype)
-        for strip in strips:
-            inside = slice(strip.start - rows.start, strip.stop - rows.start)
-            array[inside] = self.read_window(strip, columns)
+        for down, across in pieces:
+            inside = (
+                slice(down.start - rows.start, down.stop - rows.start),
+                slice(across.start - columns.start, across.stop - columns.start),
+            )
+            array[inside] = self.read_window(down, across)
         return array
+
+    def _parts(self, rows: int, columns: slice) -> Iterator[slice]:
+        """Cuts the columns of so many rows, where the file stores tiles."""
+        block = self.block_columns or self.shape[1]
+        block_bytes = rows * block * self.shape[2] * self.dtype.itemsize
+        step = block * max(1, _STRIP_BYTES // max(1, block_bytes))
+        for first in range(columns.start // step * step, columns.stop, step):
+            yield slice(max(columns.start, first), min(columns.stop, first + step))
 
 
 def nodata_mask(array: np.ndarray, nodata_values: tuple[float, ...]) -> np.ndarray:

@@ -1,5 +1,7 @@
 """A scene that leaves its cube in the file is the scene that holds it, bit for bit."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import rasterio
@@ -130,11 +132,19 @@ PARTS = st.one_of(
 )
 @settings(max_examples=40)
 def test_it_is_read_as_numpy_does(rows, columns, block_rows):
-    source = Raster(CUBE).source()
-    object.__setattr__(source, "block_rows", block_rows)
+    source = dataclasses.replace(Raster(CUBE).source(), block_rows=block_rows)
     cube = StoredCube(source, range(BANDS), None)
     key = rows if columns is None or rows is ... else (rows, columns)
     np.testing.assert_array_equal(cube[key], CUBE[key])
+
+
+@given(st.slices(ROWS), st.slices(COLUMNS), st.integers(1, 9), st.integers(1, 9))
+@settings(max_examples=40)
+def test_windows_are_put_together_from_tiles(rows, columns, block_rows, block_columns):
+    inside = slice(*rows.indices(ROWS)[:2]), slice(*columns.indices(COLUMNS)[:2])
+    blocks = {"block_rows": block_rows, "block_columns": block_columns}
+    source = dataclasses.replace(Raster(CUBE).source(), **blocks)
+    np.testing.assert_array_equal(source.read(*inside), CUBE[inside])
 
 
 @given(st.lists(st.integers(0, ROWS * COLUMNS - 1), max_size=30))
@@ -146,7 +156,6 @@ def test_spectra_come_in_the_order_of_their_ids(ids):
 
 
 def test_blocks_follow_those_of_the_file():
-    source = Raster(CUBE).source()
-    object.__setattr__(source, "block_rows", 8)
+    source = dataclasses.replace(Raster(CUBE).source(), block_rows=8)
     blocks = [rows for rows, _ in row_blocks(StoredCube(source, range(BANDS), None))]
     assert blocks == [slice(0, 8), slice(8, 16), slice(16, ROWS)]
