@@ -8,6 +8,8 @@ import numpy as np
 from hsi_jax.data.cube import zero_where
 from hsi_jax.data.raster_source import RasterSource
 
+_BLOCK_BYTES = 2**24  # that are given at a time
+
 
 class StoredCube:
     """Looks like an array, float32 [rows, columns, bands], and holds a strip of rows of it.
@@ -34,7 +36,8 @@ class StoredCube:
         self.shape = (*source.shape[:2], len(bands))
         self._source, self._nodata = source, nodata
         self._bands = None if len(bands) == source.shape[2] else [*bands]
-        self._strip = slice(0, 0), np.empty((0, *self.shape[1:]), np.float32)
+        self._none = slice(0, 0), np.empty((0, *self.shape[1:]), np.float32)
+        self._strip = self._none
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -59,24 +62,34 @@ class StoredCube:
         return self._rows(start, stop)[:, *others]
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """All rows in order, as they are stored together: which they are, and their numbers."""
-        for rows in self._source.strips(slice(0, len(self))):
-            yield rows, self._held(rows)
+        """All rows in order, some at a time: which they are, and their numbers."""
+        step = max(1, _BLOCK_BYTES // (4 * self.shape[1] * self.shape[2]))
+        for strip in self._source.strips(slice(0, len(self))):
+            for start in range(strip.start, strip.stop, step):
+                rows = slice(start, min(start + step, strip.stop))
+                yield rows, self._rows(rows.start, rows.stop)
 
     def _rows(self, start: int, stop: int) -> np.ndarray:
-        """Reads whole strips, of which the last is kept: few rows may be asked for at a time."""
-        parts = [np.empty((0, *self.shape[1:]), np.float32)]
+        """Reads whole strips, of which the last is kept: few rows may be asked for at a time.
+
+        They are copied, so that no view of it keeps a strip in memory that is not needed any more.
+        """
+        parts = [self._none[1]]
         for strip in self._source.strips(slice(0, len(self))):
             if strip.start < stop and start < strip.stop:
                 inside = slice(max(start - strip.start, 0), stop - strip.start)
-                parts.append(self._held(strip)[inside])
-        return parts[1] if len(parts) == 2 else np.concatenate(parts)
+                parts.append(self._held(strip)[inside].copy())
+        rows = np.concatenate(parts)
+        if stop == len(self):  # who reads in order has reached the end
+            self._strip = self._none
+        return rows
 
     def _held(self, rows: slice) -> np.ndarray:
         held, numbers = self._strip
         if held != rows:
+            del numbers  # before the next takes memory
+            self._strip = self._none
             numbers = self._read(rows, slice(None))
-            numbers.flags.writeable = False  # it is given to all who ask
             self._strip = rows, numbers
         return numbers
 
