@@ -22,7 +22,7 @@ def name_fill_values(images: Images, ids: np.ndarray) -> str:
     some = ids[np.linspace(0, len(ids) - 1, min(_LOOKED_AT, len(ids))).astype(int)]
     pixels = images.read(some)
     cube = pixels.reshape(-1, *pixels.shape[2:])  # one image below the other
-    found = find_fill_values(cube, np.isfinite(cube).all(-1), None)
+    found = find_fill_values(cube, np.asarray(np.isfinite(cube).all(-1)), None)
     values = [format_value(fill.value) for fill in found if fill.spoils]
     if not values:
         return ""
