@@ -27,13 +27,13 @@ def main() -> None:
     arguments = _parse_arguments()
     print(describe_machine(pinned=False))
     cluster.emulate_devices(arguments.devices)
-    _train(_scene(40, 8, arguments), arguments)  # loads all libraries and compiles
+    _train(random_scene(40, 8, arguments), arguments)  # loads all libraries and compiles
     before = _reset_peak()
-    scene = _scene(arguments.side, arguments.bands, arguments)
+    scene = random_scene(arguments.side, arguments.bands, arguments)
     parts = {"cube, as given": scene.cube.nbytes}
     _train(scene, arguments)
-    peak = _status("VmHWM") - before
-    parts |= _parts_of_training(scene, arguments)
+    peak = status_of(os.getpid(), "VmHWM") - before
+    parts |= parts_of_training(scene, arguments)
     total = sum(parts.values())
     for name, size in parts.items():
         print(f"{name:<34}{size / MIB:9.1f} MiB")
@@ -52,7 +52,7 @@ def _parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _scene(side: int, bands: int, arguments: argparse.Namespace) -> data.Scene:
+def random_scene(side: int, bands: int, arguments: argparse.Namespace) -> data.Scene:
     """Random numbers, a stripe of rows for each class."""
     bands = max(bands, arguments.components)
     random = np.random.default_rng(0)
@@ -77,7 +77,9 @@ def _train(scene: data.Scene, arguments: argparse.Namespace) -> None:
     )
 
 
-def _parts_of_training(scene: data.Scene, arguments: argparse.Namespace) -> dict[str, int]:
+def parts_of_training(
+    scene: data.Scene, arguments: argparse.Namespace, options: str = ""
+) -> dict[str, int]:
     """Bytes of all that a training must hold besides the cube that it was given."""
     devices = arguments.devices
     dataset = scene_dataset(
@@ -87,7 +89,7 @@ def _parts_of_training(scene: data.Scene, arguments: argparse.Namespace) -> dict
         patch_size=arguments.patch_size,
         components=arguments.components,
     )
-    state = first_state(dataset, RECIPE, "cnn2d")
+    state = first_state(dataset, RECIPE, "cnn2d", options)
     replicas = train.Replicas(devices, dataset.samples)
     profile = hetero.parse_profile(":".join(["1"] * devices))
     plan = hetero.make_plan("balanced", profile, RECIPE.batch_size, RECIPE.microbatch_size)
@@ -107,12 +109,12 @@ def _parts_of_training(scene: data.Scene, arguments: argparse.Namespace) -> dict
 def _reset_peak() -> int:
     """Makes the kernel forget the peak so far; returns the bytes held now."""
     Path("/proc/self/clear_refs").write_text("5")
-    return _status("VmRSS")
+    return status_of(os.getpid(), "VmRSS")
 
 
-def _status(name: str) -> int:
-    """Bytes of this process, from /proc."""
-    lines = Path(f"/proc/{os.getpid()}/status").read_text().splitlines()
+def status_of(pid: int, name: str) -> int:
+    """Bytes of a process, from /proc."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
 
 

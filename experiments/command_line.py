@@ -149,16 +149,25 @@ def options_from_flags(
     for field in dataclasses.fields(options):  # pyright: ignore[reportArgumentType]
         value = values[field.name].value
         if field.metadata["path"] and value:
-            value = _expand_home(field.name, value)
+            value = expand_home(value, f"--{field.name}={value}")
         given[field.name] = tuple(value) if isinstance(value, list) else value
     return options(**(given | others))
 
 
-def _expand_home(name: str, path: str) -> str:
+def expand_home(path: str, given: str) -> str:
+    """A path in which ~ is the home folder.
+
+    Args:
+        path: as it was typed.
+        given: what messages call it.
+
+    Raises:
+        InputError: if there is no such home folder.
+    """
     expanded = os.path.expanduser(path)
     if expanded.startswith("~"):
         raise InputError(
-            f"--{name}={path}: there is no such home folder; write ./{path} for a file or folder "
+            f"{given}: there is no such home folder; write ./{path} for a file or folder "
             f"of this name"
         )
     return expanded

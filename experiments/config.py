@@ -58,8 +58,8 @@ class Config:
     cube: str = option(
         "Data",
         "",
-        "with --dataset=file: the scene, .mat, .npy, .npz, GeoTIFF or ENVI; or several GeoTIFF "
-        "files with commas, or a pattern in quotes",
+        "with --dataset=file: the scene, .mat, .npy, .npz, HDF5, GeoTIFF or ENVI; or several "
+        "GeoTIFF files with commas, or a pattern in quotes",
         path=True,
     )
     labels: str = option(

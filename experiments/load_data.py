@@ -76,6 +76,7 @@ def open_scene(config: Config) -> Scene:
             config.reading,
             labels_attribute=config.labels_attribute or None,
             labels_touched=config.labels_touched,
+            hold_cube=False,
         )
     if config.data_dir:
         scene = load_scene(config.dataset, config.data_dir, config.reading)

@@ -41,7 +41,7 @@ class PredictOptions:
     cube: str = option(
         "Scene",
         "",
-        "the scene: .mat, .npy, .npz, GeoTIFF or ENVI (.hdr); default the run's own scene",
+        "the scene, as --cube of experiments.run takes it; default the run's own scene",
         path=True,
     )
     cube_variable: str = option("Scene", "", "array in the cube's file, where it has several")

@@ -15,6 +15,7 @@ from absl import flags
 from experiments.command_line import (
     check_options,
     define_flags,
+    expand_home,
     fail,
     help_text,
     option,
@@ -72,6 +73,7 @@ def parse(argv: Sequence[str]) -> tuple[ReportOptions, list[str]]:
     folders = parse_flags(argv, report_help, values, takes_arguments=True)
     if not folders:
         raise InputError("give the folder of a run, or several; see --help")
+    folders = [expand_home(folder, folder) for folder in folders]  # a shell may not have done so
     return options_from_flags(ReportOptions, values), folders
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from experiments.config import Config
+from hsi_jax.data.stored_cube import row_blocks
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import SCHEMES
 from hsi_jax.run import RunFolder
@@ -114,11 +115,14 @@ def fingerprint(dataset: Dataset) -> str:
     split = dataset.split
     if dataset.scene:
         inputs = dataset.scene.cube
+        blocks = (block for _, block in row_blocks(inputs))
     else:
         inputs = dataset.images.read(np.linspace(0, len(dataset.labels) - 1, 64).astype(int))
-    digest = hashlib.sha256()
-    for array in (inputs, dataset.labels, split.train, split.validation, split.test):
-        array = np.ascontiguousarray(array)
+        blocks = iter([inputs])
+    digest = hashlib.sha256(f"{inputs.dtype} {inputs.shape}".encode())
+    for block in blocks:
+        digest.update(np.ascontiguousarray(block).data)  # no copy: it may be a large cube
+    for array in (dataset.labels, split.train, split.validation, split.test):
         digest.update(f"{array.dtype} {array.shape}".encode())
-        digest.update(array.data)  # no copy: it may be a large cube
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

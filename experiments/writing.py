@@ -9,6 +9,7 @@ from experiments import console
 from experiments.setup import Setup
 from hsi_jax.cluster.processes import rank
 from hsi_jax.data.scene import UNLABELLED, Scene
+from hsi_jax.errors import InputError
 from hsi_jax.evaluate.confusion import draw_confusion
 from hsi_jax.evaluate.curves import draw_curves
 from hsi_jax.evaluate.gallery import choose_examples, draw_gallery
@@ -103,7 +104,11 @@ def _write_map(setup: Setup, scene: Scene, prediction: np.ndarray, test: Assessm
 
 def _write_spectra(folder: RunFolder, scene: Scene) -> None:
     """Saves the spectra of the classes, over all labelled pixels, as they are in the file."""
-    mean, deviation = class_spectra(scene.cube, scene.require_labels(), scene.num_classes)
+    try:
+        mean, deviation = class_spectra(scene.cube, scene.require_labels(), scene.num_classes)
+    except InputError as error:  # its file is read once more, and may be gone after hours
+        console.say(f"NOTE     no spectra.npz is written: {error}")
+        return
     known = {} if scene.wavelengths is None else {"wavelengths": scene.wavelengths}
     folder.write_arrays("spectra.npz", mean=mean, deviation=deviation, **known)
 

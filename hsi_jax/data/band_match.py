@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hsi_jax.data.stored_cube import StoredCube, spectra_at
 from hsi_jax.errors import InputError
 
 TOLERANCE = 10.0  # nm
@@ -70,7 +71,7 @@ def match_bands(
     return nearest
 
 
-def value_ranges(cube: np.ndarray, ids: np.ndarray) -> tuple[tuple[float, float], ...]:
+def value_ranges(cube: np.ndarray | StoredCube, ids: np.ndarray) -> tuple[tuple[float, float], ...]:
     """The 1st and the 99th percentile of each band.
 
     Args:
@@ -78,7 +79,7 @@ def value_ranges(cube: np.ndarray, ids: np.ndarray) -> tuple[tuple[float, float]
         ids: pixels to look at (row * columns + column), int [n], of which a part is enough.
     """
     sample = ids[:: max(1, len(ids) // _SAMPLE)]
-    spectra = cube.reshape(-1, cube.shape[-1])[sample].astype(np.float64)
+    spectra = spectra_at(cube, sample).astype(np.float64)
     low, high = np.percentile(spectra, (1, 99), axis=0)
     return tuple(zip(low.tolist(), high.tolist(), strict=True))
 

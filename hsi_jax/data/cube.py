@@ -123,12 +123,22 @@ class SoundCube:
 
     def to_float32(self) -> np.ndarray:
         """The cube of a scene: float32, C-contiguous, 0 where there is no data."""
-        if self.nodata is None:
-            return np.ascontiguousarray(self.numbers, dtype=np.float32)
-        with np.errstate(all="ignore"):  # where there is no data, the number may be anything
-            cube = np.array(self.numbers, dtype=np.float32, order="C")
-        cube[self.nodata] = 0
-        return cube
+        return zero_where(self.numbers, self.nodata)
+
+
+def zero_where(numbers: np.ndarray, nodata: np.ndarray | None) -> np.ndarray:
+    """Numbers as a scene has them: float32, C-contiguous, 0 where there is no data.
+
+    Args:
+        numbers: real, [rows, columns, bands]; they are not changed, but may be what is returned.
+        nodata: bool [rows, columns], or None.
+    """
+    if nodata is None:
+        return np.ascontiguousarray(numbers, dtype=np.float32)
+    with np.errstate(all="ignore"):  # where there is no data, the number may be anything
+        cube = np.array(numbers, dtype=np.float32, order="C")
+    cube[nodata] = 0
+    return cube
 
 
 def _mask(

@@ -57,6 +57,8 @@ def open_gdal(paths: Sequence[Path]) -> RasterSource:
         (rows, columns, bands),
         dtype,
         read,
+        block_rows=max(part.dataset.block_shapes[0][0] for part in parts),
+        block_columns=max(part.dataset.block_shapes[0][1] for part in parts),
         nodata_values=() if fill is None else (fill,),
         wavelengths=_joined_wavelengths(wavelengths),
         band_names=tuple(itertools.chain.from_iterable(names)),

@@ -31,6 +31,7 @@ _NUMERIC = {
 _OPAQUE = 17
 _OTHERS = {_CELL: "cell", _STRUCT: "struct", _OBJECT: "object", _TEXT: "text", 16: "function"}
 _COMPLEX, _LOGICAL = 0x0800, 0x0200
+_READ_BYTES = 2**25  # of an array, at a time
 _MAX_NAME_BYTES, _MAX_FIELDS_BYTES = 2048, 2**20
 
 
@@ -150,9 +151,15 @@ class _Variable:
         def read() -> np.ndarray:
             stream = self._open()
             stream.skip(at)
-            values = np.frombuffer(stream.take(length), dtype)
+            array = np.empty(shape, native)
+            # The last axis varies slowest in the file. Some of it at a time: no second copy.
+            step = max(1, _READ_BYTES * shape[-1] // max(1, length))
+            for first in range(0, shape[-1], step):
+                part = array[..., first : first + step]
+                values = np.frombuffer(stream.take(part.size * dtype.itemsize), dtype)
+                part[...] = values.reshape(part.shape, order="F")
             stream.finish(self._end)
-            return values.reshape(shape, order="F").astype(native, order="C")
+            return array
 
         return StoredArray(path, kind, shape, native, read)
 

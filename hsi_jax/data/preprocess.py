@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hsi_jax.data.stored_cube import StoredCube, spectra_at
 from hsi_jax.errors import InputError
 
 # A full SVD in float64 gives directions that the pixels do not span a variance that is smaller
@@ -51,7 +52,9 @@ class Preprocessing:
                 )
 
     @classmethod
-    def fit(cls, cube: np.ndarray, train_ids: np.ndarray, components: int = 0) -> "Preprocessing":
+    def fit(
+        cls, cube: np.ndarray | StoredCube, train_ids: np.ndarray, components: int = 0
+    ) -> "Preprocessing":
         """Fits the transform on the spectra of the training pixels.
 
         Args:
@@ -69,7 +72,7 @@ class Preprocessing:
         from sklearn.preprocessing import StandardScaler
 
         bands = cube.shape[-1]
-        spectra = cube.reshape(-1, bands)[train_ids].astype(np.float64)
+        spectra = spectra_at(cube, train_ids).astype(np.float64)
         if components == 0:
             scaler = StandardScaler().fit(spectra)
             return cls(np.asarray(scaler.mean_), np.asarray(scaler.scale_))
@@ -102,7 +105,7 @@ class Preprocessing:
         """Channels of the transformed cubes."""
         return len(self.scale)
 
-    def transform(self, cube: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    def transform(self, cube: np.ndarray | StoredCube, out: np.ndarray | None = None) -> np.ndarray:
         """Transforms every pixel of a cube, with the bits that scikit-learn would give.
 
         Args:

@@ -87,6 +87,24 @@ def open_raster(
     return open_gdal(files)
 
 
+def stored_source(path: str | Path, raster: Raster) -> RasterSource | None:
+    """Where a scene may read its numbers once more, so that it need not hold them as float32.
+
+    That is the file, where its windows can be read. Else it is the array that was read, unless that
+    takes more memory than float32, which gives None; and so does one that has not three axes.
+
+    Args:
+        path: as of `read_raster`.
+        raster: what was read from there.
+    """
+    files = raster_files(path)
+    if raster.array.ndim != 3:
+        return None
+    if len(files) > 1 or files[0].suffix.lower() == ".npy" or not _holds_arrays(files[0]):
+        return open_raster(path)
+    return raster.source() if raster.array.dtype.itemsize <= 4 else None
+
+
 def raster_name(path: str | Path) -> str:
     """A short name of what a path names: that of its file or, of several, of their folder."""
     files = raster_files(path)
@@ -133,12 +151,7 @@ def _free_memory() -> int:
 
 def _mapped(path: Path) -> RasterSource:
     """A .npy file, of which only what is used gets into memory."""
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # a damaged file may make the parser raise anything
-        raise InputError(
-            f"{path} cannot be read ({type(error).__name__}: {error}); {remedy(path)}."
-        ) from error
+    array = _map(path)
     if array.ndim != 3 or array.dtype.kind not in "biuf":
         raise InputError(
             f"{path} has an array of shape {array.shape} and dtype {array.dtype}; give numbers, "
@@ -148,6 +161,17 @@ def _mapped(path: Path) -> RasterSource:
 
     def read(rows: slice, columns: slice) -> np.ndarray:
         # Opened anew for each window: pages that are read count as memory while the file is open.
-        return np.array(np.load(path, mmap_mode="r")[rows, columns])
+        return np.array(_map(path)[rows, columns])
 
     return RasterSource((rows, columns, bands), array.dtype, read)
+
+
+def _map(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise no_such_file(path) from None
+    except Exception as error:  # a damaged file may make the parser raise anything
+        raise InputError(
+            f"{path} cannot be read ({type(error).__name__}: {error}); {remedy(path)}."
+        ) from error

@@ -1,12 +1,14 @@
 """A raster in memory, or one of which windows are read, and what its file says of its numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from hsi_jax.data.nodata import holds
 from hsi_jax.errors import InputError
+
+_STRIP_BYTES = 2**24  # that are read together, as far as the file allows
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -70,11 +72,29 @@ class RasterSource(RasterFacts):
         shape: (rows, columns, bands).
         dtype: of the windows.
         read_window: reads rows and columns that lie inside, given as slices of step 1.
+        block_rows: rows that the file stores together, from the first on; part of them takes as
+            long as all.
+        block_columns: likewise; None for all.
     """
 
     shape: tuple[int, int, int]
     dtype: np.dtype
     read_window: Callable[[slice, slice], np.ndarray]
+    block_rows: int = 1
+    block_columns: int | None = None
+
+    def strips(self, rows: slice, columns: int | None = None) -> Iterator[slice]:
+        """Cuts rows into parts that are good to read together.
+
+        Args:
+            rows: start and stop.
+            columns: how many; None for all.
+        """
+        columns = columns or self.shape[1]
+        block_bytes = self.block_rows * columns * self.shape[2] * self.dtype.itemsize
+        step = self.block_rows * max(1, _STRIP_BYTES // max(1, block_bytes))
+        for first in range(rows.start // step * step, rows.stop, step):
+            yield slice(max(rows.start, first), min(rows.stop, first + step))
 
     def read(self, rows: slice = slice(None), columns: slice = slice(None)) -> np.ndarray:
         """Reads a window.
@@ -98,12 +118,39 @@ class RasterSource(RasterFacts):
         if 0 in shape:
             return np.empty((*shape, self.shape[2]), self.dtype)
         try:
-            return np.ascontiguousarray(self.read_window(*inside))
+            return self._read_strips(*inside)
         except MemoryError:
             raise InputError(
                 f"{shape[0]} x {shape[1]} pixels of {self.shape[2]} bands do not fit into memory; "
                 f"cut the scene, or copy its file again if it is smaller: the file is damaged then"
             ) from None
+
+    def _read_strips(self, rows: slice, columns: slice) -> np.ndarray:
+        """Piece by piece, so that what reading takes beside the result is small."""
+        pieces = [
+            (strip, part)
+            for strip in self.strips(rows, columns.stop - columns.start)
+            for part in self._parts(strip.stop - strip.start, columns)
+        ]
+        if len(pieces) == 1:
+            return np.ascontiguousarray(self.read_window(rows, columns))
+        shape = (rows.stop - rows.start, columns.stop - columns.start, self.shape[2])
+        array = np.empty(shape, self.dtype)
+        for down, across in pieces:
+            inside = (
+                slice(down.start - rows.start, down.stop - rows.start),
+                slice(across.start - columns.start, across.stop - columns.start),
+            )
+            array[inside] = self.read_window(down, across)
+        return array
+
+    def _parts(self, rows: int, columns: slice) -> Iterator[slice]:
+        """Cuts the columns of so many rows, where the file stores tiles."""
+        block = self.block_columns or self.shape[1]
+        block_bytes = rows * block * self.shape[2] * self.dtype.itemsize
+        step = block * max(1, _STRIP_BYTES // max(1, block_bytes))
+        for first in range(columns.start // step * step, columns.stop, step):
+            yield slice(max(columns.start, first), min(columns.stop, first + step))
 
 
 def nodata_mask(array: np.ndarray, nodata_values: tuple[float, ...]) -> np.ndarray:

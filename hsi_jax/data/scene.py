@@ -10,7 +10,9 @@ from hsi_jax.data.axes import orient
 from hsi_jax.data.bands import check_rgb_bands, check_wavelengths, nearest_bands
 from hsi_jax.data.cube import SoundCube
 from hsi_jax.data.label_ids import UNLABELLED, LabelMap, read_label_map
+from hsi_jax.data.raster_source import RasterSource
 from hsi_jax.data.reading import Reading
+from hsi_jax.data.stored_cube import StoredCube
 from hsi_jax.errors import InputError
 
 __all__ = ["UNLABELLED", "Scene"]
@@ -23,7 +25,8 @@ class Scene:
     Attributes:
         name: short name, used in file names and log lines.
         cube: float32 [rows, columns, bands], in whatever unit the file has; all values finite, 0
-            where a pixel has no data.
+            where a pixel has no data. Of a scene that does not hold its cube a `StoredCube`, whose
+            rows are read when they are asked for.
         labels: int32 [rows, columns], class index 0..C-1, or -1 where a pixel is unlabelled; None
             if the scene has no ground truth.
         class_names: C names; none without ground truth.
@@ -50,7 +53,7 @@ class Scene:
     """
 
     name: str
-    cube: np.ndarray
+    cube: np.ndarray | StoredCube
     labels: np.ndarray | None = None
     class_names: tuple[str, ...] = ()
     class_ids: tuple[int, ...] = ()
@@ -89,6 +92,7 @@ class Scene:
         crs: str | None = None,
         transform: Sequence[float] | None = None,
         polygon_ids: np.ndarray | None = None,
+        stored: RasterSource | None = None,
     ) -> "Scene":
         """Checks the arrays of a scene and renumbers its classes 0..C-1.
 
@@ -110,6 +114,8 @@ class Scene:
                 and the pixel becomes unlabelled. Pixels that hold a value of `reading.nodata` are
                 added to it.
             declared_ids: ids that the file of the labels declares as "no data".
+            stored: where the numbers of `cube` can be read again; the scene does not hold them
+                then, if its bands lie along the last axis.
 
         Raises:
             InputError: if the cube is not real or not finite, if the labels are not a map of ids
@@ -143,7 +149,11 @@ class Scene:
         remarks += sound.look_for_fill_values(labelled, reading, source)
         return cls(
             name=name,
-            cube=sound.to_float32(),
+            cube=(
+                StoredCube(stored, sound.kept_bands, sound.nodata)
+                if stored and arrays.band_axis == 2
+                else sound.to_float32()
+            ),
             **_label_fields(labels, class_names or {}),
             rgb_bands=nearest_bands(rgb_bands, kept) if rgb_bands and kept else rgb_bands,
             note=note,

@@ -7,10 +7,11 @@ import numpy as np
 
 from hsi_jax.data.catalogue import SceneInfo, find_scene
 from hsi_jax.data.label_file import read_labels
-from hsi_jax.data.raster import raster_name, read_raster
+from hsi_jax.data.raster import raster_name, read_raster, stored_source
 from hsi_jax.data.reader import read_array
 from hsi_jax.data.reading import Reading
 from hsi_jax.data.scene import UNLABELLED, Scene
+from hsi_jax.data.stored_cube import row_blocks
 from hsi_jax.errors import InputError
 
 LABELLED_ONLY_NOTE = (
@@ -63,6 +64,7 @@ def file_scene(
     *,
     labels_attribute: str | None = None,
     labels_touched: bool = False,
+    hold_cube: bool = True,
 ) -> Scene:
     """Loads a scene from one or two files of any name.
 
@@ -82,6 +84,10 @@ def file_scene(
             `classes_of_features` for the default.
         labels_touched: whether polygons cover all pixels that they touch, not only those whose
             centre lies in them.
+        hold_cube: whether the scene holds its cube in memory. If not, the file is read as a whole
+            once, to look at it, and again row by row where the scene is used, so that training
+            holds one cube instead of two. Files of .npy, GeoTIFF and ENVI can be read so; of others
+            the numbers are held as they are stored, if they take no more than float32.
 
     Returns:
         The scene, named after the cube's file; its classes are called "class <id>". Values that the
@@ -101,6 +107,7 @@ def file_scene(
         "bad_bands": raster.bad_bands,
         "crs": raster.crs,
         "transform": raster.transform,
+        "stored": None if hold_cube else stored_source(cube_path, raster),
     }
     name = raster_name(cube_path)
     if labels_path is None:
@@ -145,7 +152,12 @@ def _noting_zero_background(scene: Scene) -> Scene:
     unlabelled = scene.require_labels() == UNLABELLED
     if scene.nodata is not None and 0 not in scene.nodata_values:
         unlabelled &= ~scene.nodata
-    rows = zip(scene.cube, unlabelled, strict=True)  # not all at once, which would copy the cube
-    if unlabelled.any() and not any(np.any(row[without]) for row, without in rows):
+    blocks = row_blocks(scene.cube) if unlabelled.any() else ()
+    if blocks and not any(_any_number(block, unlabelled[rows]) for rows, block in blocks):
         return replace(scene, note=f"{scene.note} {LABELLED_ONLY_NOTE}".strip())
     return scene
+
+
+def _any_number(cube: np.ndarray, where: np.ndarray) -> bool:
+    """Whether any value there is not 0, row by row: the values of all would copy the cube."""
+    return any(np.any(row[there]) for row, there in zip(cube, where, strict=True))

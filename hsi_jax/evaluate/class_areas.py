@@ -37,9 +37,7 @@ def write_areas(path: Path, counts: np.ndarray, key: ClassKey, grid: Grid) -> No
         StorageError: if the file cannot be written.
     """
     hectares = grid.hectares_per_pixel
-    rows = zip(
-        (*key.values, key.nodata), (*key.names, "no class"), np.roll(counts, -1), strict=True
-    )
+    rows = zip((*key.values, key.nodata), (*key.names, "no data"), np.roll(counts, -1), strict=True)
     with written_whole(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["value", "class", "pixels", *(["hectares"] if hectares else [])])

@@ -12,10 +12,11 @@ from hsi_jax.errors import InputError
 from hsi_jax.evaluate.page import COLUMN, PAGE, SMALL, TEXT
 from hsi_jax.run.records import Evaluation, Record, Step
 
+# OA is drawn larger: with classes of one size, AA lies on it.
 _MEASURES = (
-    ("overall_accuracy", "OA", "#0072b2"),
-    ("average_accuracy", "AA", "#d55e00"),
-    ("kappa", "kappa", "#009e73"),
+    ("overall_accuracy", "OA", "#0072b2", 1.8),
+    ("average_accuracy", "AA", "#d55e00", 1),
+    ("kappa", "kappa", "#009e73", 1),
 )
 _TRAINING, _VALIDATION, _TEST = "#0072b2", "#d55e00", "#1a1a1a"
 _NOT_FINITE = "#d7191c"
@@ -113,27 +114,50 @@ def _draw_training(axes: Axes, steps: np.ndarray, loss: np.ndarray) -> None:
 
 
 def _draw_measures(axes: Axes, validation: list[Evaluation], test: list[Evaluation]) -> None:
-    for key, name, colour in _MEASURES:
+    for key, name, colour, size in _MEASURES:
         if validation:
-            _draw_line(axes, validation, key, colour=colour, label=f"validation {name}")
+            _draw_line(axes, validation, key, colour=colour, label=f"validation {name}", size=size)
         if test:
-            value = _column(test, key)[0]
-            _draw_star(axes, test, key, colour=colour, label=f"test {name} {value:.4f}")
+            label = f"test {name} {_column(test, key)[0]:.4f}"
+            _draw_star(axes, test, key, colour=colour, label=label, size=size)
     axes.set_ylabel("OA, AA, kappa", fontsize=TEXT)
 
 
-def _draw_line(axes: Axes, rows: list[Evaluation], key: str, *, colour: str, label: str) -> None:
-    marker = "." if len(rows) <= _MAX_MARKED else ""
-    axes.plot(_column(rows, "step"), _column(rows, key), color=colour, marker=marker, label=label)
+def _draw_line(
+    axes: Axes,
+    rows: list[Evaluation],
+    key: str,
+    *,
+    colour: str,
+    label: str,
+    size: float = 1,
+) -> None:
+    axes.plot(
+        _column(rows, "step"),
+        _column(rows, key),
+        color=colour,
+        linewidth=1.5 * size,
+        marker="." if len(rows) <= _MAX_MARKED else "",
+        markersize=6 * size,
+        label=label,
+    )
 
 
-def _draw_star(axes: Axes, rows: list[Evaluation], key: str, *, colour: str, label: str) -> None:
+def _draw_star(
+    axes: Axes,
+    rows: list[Evaluation],
+    key: str,
+    *,
+    colour: str,
+    label: str,
+    size: float = 1,
+) -> None:
     axes.plot(
         _column(rows, "step"),
         _column(rows, key),
         "*",
         color=colour,
-        markersize=9,
+        markersize=9 * size,
         markeredgecolor="white",
         zorder=3,
         label=label,

@@ -8,6 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
+from numpy.typing import ArrayLike
 
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.ground import Ground
@@ -73,7 +74,7 @@ def draw_map(
     colours = _check_colours(colours, len(class_names))
 
     names = captions(class_names)
-    composite = [] if rgb is None else [("Composite", np.asarray(rgb))]
+    composite = [] if rgb is None else [("Composite", _bytes(rgb))]
     judged = prediction >= 0 if test_mask is None else np.asarray(test_mask, dtype=bool)
     judged = judged & (truth >= 0)
     wrong = judged & (truth != prediction)
@@ -91,7 +92,8 @@ def draw_map(
     if empty.any():
         patches.append(_patch("no data", NODATA_COLOUR))
         panels = [
-            (name, np.where(empty[..., np.newaxis], NODATA_COLOUR, image)) for name, image in panels
+            (name, np.where(empty[..., np.newaxis], _bytes(NODATA_COLOUR), image))
+            for name, image in panels
         ]
     ground = Ground.of(transform, crs)
     figure = _draw_panels(panels, patches, title, ground)
@@ -109,7 +111,7 @@ def draw_classes(
     """Draws one class map with its legend.
 
     Args:
-        indexes: int [rows, cols], class indexes in 0..C-1, -1 where there is no class.
+        indexes: int [rows, cols], class indexes in 0..C-1, -1 where there is no data.
         class_names: the C names.
         colours: of the classes, float [C, 3] in 0..1; those of `class_colours` by default.
         title: a line above the map.
@@ -124,9 +126,11 @@ def draw_classes(
     _check_indexes("indexes", indexes, len(class_names))
     colours = _check_colours(colours, len(class_names))
     patches = [_patch(name, colour) for name, colour in zip(class_names, colours, strict=True)]
+    image = _paint(indexes, colours)
     if (indexes < 0).any():
-        patches.append(_patch("no class", UNLABELLED_COLOUR))
-    return _draw_panels([("", _paint(indexes, colours))], patches, title, None)
+        patches.append(_patch("no data", NODATA_COLOUR))
+        image[indexes < 0] = _bytes(NODATA_COLOUR)
+    return _draw_panels([("", image)], patches, title, None)
 
 
 def rgb_composite(
@@ -162,14 +166,17 @@ def rgb_composite(
 
 def _paint(indexes: np.ndarray, colours: np.ndarray) -> np.ndarray:
     # The last row is the colour of the index -1.
-    return np.vstack([colours, UNLABELLED_COLOUR])[indexes]
+    return _bytes(np.vstack([colours, UNLABELLED_COLOUR]))[indexes]
 
 
 def _paint_errors(judged: np.ndarray, wrong: np.ndarray) -> np.ndarray:
-    image = np.broadcast_to(UNTESTED_COLOUR, (*judged.shape, 3)).copy()
-    image[judged] = CORRECT_COLOUR
-    image[wrong] = WRONG_COLOUR
-    return image
+    kinds = np.where(judged, np.where(wrong, 1, 0), -1)
+    return _bytes(np.array([CORRECT_COLOUR, WRONG_COLOUR, UNTESTED_COLOUR]))[kinds]
+
+
+def _bytes(colours: ArrayLike) -> np.ndarray:
+    """Fractions of full intensity as uint8, of which Matplotlib makes smaller copies."""
+    return (np.asarray(colours) * 255).astype(np.uint8)  # as Matplotlib rounds them
 
 
 def _draw_panels(

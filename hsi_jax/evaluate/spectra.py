@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from hsi_jax.data.stored_cube import StoredCube, row_blocks
 from hsi_jax.errors import InputError
 
 
 def class_spectra(
-    cube: np.ndarray, labels: np.ndarray, num_classes: int
+    cube: np.ndarray | StoredCube, labels: np.ndarray, num_classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Measures the spectra of the classes, one band after the other to save memory.
+    """Measures the spectra of the classes.
 
     Args:
         cube: finite numbers [rows, columns, bands].
@@ -22,25 +23,42 @@ def class_spectra(
     Raises:
         InputError: if the shapes do not fit, or an index is not below C.
     """
-    cube, labels = np.asarray(cube), np.asarray(labels)
+    labels = np.asarray(labels)
     if cube.ndim != 3 or cube.shape[:2] != labels.shape:
         raise InputError(
             f"`cube` has shape {cube.shape} and `labels` {labels.shape}; give a cube of rows, "
             f"columns and bands, and labels of the same rows and columns"
         )
-    labelled = labels >= 0
-    classes = labels[labelled]
+    classes = labels[labels >= 0]
     if classes.size and classes.max() >= num_classes:
         raise InputError(
             f"`labels` holds the class index {classes.max()}; give indexes below {num_classes}"
         )
-    counts = np.bincount(classes, minlength=num_classes)
-    empty = counts == 0
-    mean, deviation = np.full((2, num_classes, cube.shape[2]), np.nan, np.float32)
-    for band in range(cube.shape[2]):
-        values = cube[:, :, band][labelled].astype(np.float64)
-        centre = np.bincount(classes, values, num_classes) / np.maximum(counts, 1)
-        squares = np.bincount(classes, (values - centre[classes]) ** 2, num_classes)
-        mean[~empty, band] = centre[~empty]
-        deviation[~empty, band] = np.sqrt(squares[~empty] / counts[~empty])
-    return mean, deviation
+    counts = np.bincount(classes, minlength=num_classes)[:, np.newaxis]
+    counted = np.maximum(counts, 1)
+    centre = _sums(cube, labels, num_classes) / counted
+    squares = _sums(cube, labels, num_classes, around=centre)
+    mean, deviation = np.where(counts > 0, (centre, np.sqrt(squares / counted)), np.nan)
+    return mean.astype(np.float32), deviation.astype(np.float32)
+
+
+def _sums(
+    cube: np.ndarray | StoredCube,
+    labels: np.ndarray,
+    num_classes: int,
+    around: np.ndarray | None = None,
+) -> np.ndarray:
+    """Sums of values, or of their squared distances from `around`, float64 [C, bands].
+
+    Values are added one after the other, so that the sums do not depend on how a cube is read.
+    """
+    sums = np.zeros((num_classes, cube.shape[2]))
+    for rows, block in row_blocks(cube):
+        labelled = labels[rows] >= 0
+        classes = labels[rows][labelled]
+        for band in range(cube.shape[2]):
+            values = block[:, :, band][labelled].astype(np.float64)
+            if around is not None:
+                values = (values - around[classes, band]) ** 2
+            np.add.at(sums[:, band], classes, values)
+    return sums

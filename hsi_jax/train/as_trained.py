@@ -30,11 +30,11 @@ def scene_as_trained(description: Description, scene: Scene) -> Scene:
     axis = _axis(description, scene.shape, scene.band_axis)
     if axis != 2 and scene.labels is None and scene.nodata is None and scene.wavelengths is None:
         _tell(_axis_words(f"scene {scene.name}", axis))
-        scene = replace(scene, cube=np.moveaxis(scene.cube, axis, 2), band_axis=axis)
+        scene = replace(scene, cube=np.moveaxis(np.asarray(scene.cube), axis, 2), band_axis=axis)
     values = _values(description)
     if not values or scene.nodata_values or scene.nodata is not None:
         return scene
-    found = find_nodata(scene.cube, values)
+    found = find_nodata(np.asarray(scene.cube), values)
     if not found.mask.any():
         return scene
     _tell(

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from hsi_jax.cluster.devices import JaxDevice
+from hsi_jax.data.band_match import value_ranges
 from hsi_jax.data.decoded_cache import DecodedCache, image_bytes
+from hsi_jax.data.image_fill_values import name_fill_values
 from hsi_jax.data.image_set import ImageSet, channel_statistics
 from hsi_jax.data.preprocess import Preprocessing
 from hsi_jax.data.scene import Scene
 from hsi_jax.data.split import Split
+from hsi_jax.data.stored_cube import spectra_at
 from hsi_jax.errors import InputError
 from hsi_jax.models import check_input, find_trait
 from hsi_jax.train.augmentation import Preparation, check_augmentation
@@ -39,6 +42,7 @@ class Dataset:
         prepare: from the samples to the model's inputs, or None where they are the inputs.
         scene: whose pixels they are, or None.
         preprocessing: of the scene's spectra, or None.
+        value_ranges: of each band of the scene, the 1st and the 99th percentile of training pixels.
         images: whose images they are, or None.
     """
 
@@ -53,6 +57,7 @@ class Dataset:
     prepare: Preparation | None = None
     scene: Scene | None = None
     preprocessing: Preprocessing | None = None
+    value_ranges: tuple[tuple[float, float], ...] = ()
     images: ImageSet | None = None
 
     @property
@@ -94,8 +99,7 @@ def scene_dataset(
         default: int = find_trait(model, "default_components")
         components = min(default, bands, len(split.train) - 1)
     check_input(model, size, components or bands)
-    fitted_on = _pixels_with_data(scene) if fit_on_scene else split.train
-    preprocessing = Preprocessing.fit(scene.cube, fitted_on, components)
+    preprocessing, ranges = _look_at_spectra(scene, split.train, components, fit_on_scene)
     patches = Patches.of_scene(
         scene.cube, labels, size, nodata=scene.nodata, preprocessing=preprocessing
     )
@@ -112,13 +116,25 @@ def scene_dataset(
         prepare=Preparation((0.0,), (1.0,), augment) if augment else None,
         scene=scene,
         preprocessing=preprocessing,
+        value_ranges=ranges,
     )
 
 
-def _pixels_with_data(scene: Scene) -> np.ndarray:
-    if scene.nodata is None:
-        return np.arange(scene.cube.shape[0] * scene.cube.shape[1])
-    return np.flatnonzero(~scene.nodata)
+def _look_at_spectra(
+    scene: Scene, train: np.ndarray, components: int, fit_on_scene: bool
+) -> tuple[Preprocessing, tuple[tuple[float, float], ...]]:
+    """The scaling of a scene, and the ranges of the values of its training pixels."""
+    spectra, ids = _spectra(scene, train)  # read once, where the scene is on a disk
+    ranges = value_ranges(spectra, ids)
+    if fit_on_scene:
+        with_data = np.ones(scene.cube.shape[:2], bool) if scene.nodata is None else ~scene.nodata
+        spectra, ids = _spectra(scene, np.flatnonzero(with_data))
+    return Preprocessing.fit(spectra, ids, components), ranges
+
+
+def _spectra(scene: Scene, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The spectra of some pixels as a scene of one row, [1, n, bands], and their ids in it."""
+    return spectra_at(scene.cube, pixels)[np.newaxis], np.arange(len(pixels))
 
 
 def _check_neighbours(scene: Scene, patch_size: int) -> None:
@@ -164,7 +180,7 @@ def image_dataset(
     mean, deviation = channel_statistics(cache, split.train, NORMALISED_BY, seed)
     return Dataset(
         name=images.name,
-        note=images.note,
+        note=f"{images.note} {name_fill_values(cache, split.train)}".strip(),
         class_names=images.class_names,
         class_ids=tuple(range(images.num_classes)),
         labels=images.labels,

@@ -10,6 +10,7 @@ from hsi_jax.data.band_match import doubt_on_values, match_bands, value_ranges
 from hsi_jax.data.image_set import ImageSet
 from hsi_jax.data.preprocess import Preprocessing
 from hsi_jax.data.scene import UNLABELLED, Scene
+from hsi_jax.data.stored_cube import StoredCube
 from hsi_jax.errors import InputError, InputWarning
 from hsi_jax.train.as_trained import cube_as_trained, scene_as_trained
 from hsi_jax.train.model_folder import Description
@@ -73,7 +74,7 @@ def inputs_of(description: Description, preprocessing: Preprocessing | None, dat
     return Inputs(patches, scene.cube.shape[:2], scene.nodata)
 
 
-def _bands_of(description: Description, scene: Scene) -> np.ndarray:
+def _bands_of(description: Description, scene: Scene) -> np.ndarray | StoredCube:
     """The cube with the bands of the model; warns if its values seem to be in another unit."""
     source, cube = f"scene {scene.name}", scene.cube
     if _has_whole_file(description, scene):

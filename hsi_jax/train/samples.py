@@ -12,6 +12,7 @@ import numpy as np
 from flax import struct
 
 from hsi_jax.data.preprocess import Preprocessing
+from hsi_jax.data.stored_cube import StoredCube
 from hsi_jax.errors import InputError
 
 
@@ -78,7 +79,7 @@ class Patches(struct.PyTreeNode):
     @classmethod
     def of_scene(
         cls,
-        cube: np.ndarray,
+        cube: np.ndarray | StoredCube,
         labels: np.ndarray | None,
         patch_size: int,
         *,
@@ -88,7 +89,7 @@ class Patches(struct.PyTreeNode):
         """Adds the border. A mirrored pixel lies in the patch anyway, so it adds no neighbour.
 
         Args:
-            cube: float32 [rows, columns, bands].
+            cube: float32 [rows, columns, bands]; a stored one is read some rows at a time.
             labels: int32 [rows, columns], or None for a scene without labels.
             patch_size: p.
             nodata: bool [rows, columns], True where a pixel has no data, or None. Patches hold 0

@@ -14,7 +14,6 @@ from flax import linen as nn
 from flax import traverse_util
 
 from hsi_jax.cluster.devices import emulate_devices
-from hsi_jax.data.band_match import value_ranges
 from hsi_jax.data.image_set import ImageSet
 from hsi_jax.data.preprocess import Preprocessing
 from hsi_jax.data.scene import UNLABELLED, Scene
@@ -115,7 +114,7 @@ class TrainedModel:
                 num_bands=scene.cube.shape[-1],
                 unlabelled_id=scene.unlabelled_ids[0],
                 wavelengths=None if known is None else tuple(known.tolist()),
-                value_ranges=value_ranges(scene.cube, dataset.split.train),
+                value_ranges=dataset.value_ranges,
                 file_bands=scene.file_bands,
                 kept_bands=scene.kept_bands,
                 band_axis=scene.band_axis,

@@ -40,7 +40,12 @@ def scene():
 
 
 def panels(figure):
-    return {axes.get_title(): np.asarray(axes.images[0].get_array()) for axes in figure.axes}
+    """Colours of 8 bits, as fractions of full intensity."""
+    return {axes.get_title(): np.asarray(axes.images[0].get_array()) / 255 for axes in figure.axes}
+
+
+def is_drawn(colour):
+    return pytest.approx(tuple(colour), abs=1 / 255)
 
 
 def texts(legend):
@@ -84,17 +89,17 @@ def test_panels_hold_the_colours_of_each_pixel(scene, render):
     drawn = panels(figure)
     assert list(drawn) == ["Composite", "Ground truth", "Prediction", "Errors at test pixels"]
     assert figure.get_suptitle() == "Coded"
-    assert (drawn["Composite"] == rgb).all()
+    assert drawn["Composite"] == pytest.approx(rgb, abs=1 / 255)
     colours = class_colours(len(NAMES))
     for row in range(ROWS):
         for column in range(COLS):
             true, predicted = truth[row, column], prediction[row, column]
             expected = UNLABELLED_COLOUR if true == -1 else tuple(colours[true])
-            assert tuple(drawn["Ground truth"][row, column]) == expected
-            assert tuple(drawn["Prediction"][row, column]) == tuple(colours[predicted])
+            assert tuple(drawn["Ground truth"][row, column]) == is_drawn(expected)
+            assert tuple(drawn["Prediction"][row, column]) == is_drawn(colours[predicted])
             judged = true != -1 and test_mask[row, column]
             expected = UNTESTED if not judged else CORRECT if true == predicted else WRONG
-            assert tuple(drawn["Errors at test pixels"][row, column]) == expected
+            assert tuple(drawn["Errors at test pixels"][row, column]) == is_drawn(expected)
 
 
 def test_rows_run_down_and_columns_right_in_the_picture(scene, render):
@@ -102,7 +107,7 @@ def test_rows_run_down_and_columns_right_in_the_picture(scene, render):
     figure = draw_map(truth, prediction, NAMES, test_mask=test_mask)
     pixels = render(figure)
     for axes in figure.axes:
-        image = np.asarray(axes.images[0].get_array())
+        image = np.asarray(axes.images[0].get_array()) / 255
         frame = axes.get_window_extent()
         for row in range(ROWS):
             for column in range(COLS):
@@ -141,7 +146,7 @@ def test_colours_may_be_given(scene):
         *(tuple(colour) for colour in own),
         UNLABELLED_COLOUR,
     ]
-    assert (panels(figure)["Prediction"] == own[prediction]).all()
+    assert panels(figure)["Prediction"] == pytest.approx(own[prediction], abs=1 / 255)
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_areas(tmp_path):
     with open(tmp_path / "plain.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["class"]: int(row["pixels"]) for row in rows} == {
-        name: (number == STORED).sum() for number, name in enumerate(("no class", *NAMES))
+        name: (number == STORED).sum() for number, name in enumerate(("no data", *NAMES))
     }
     assert "hectares" not in rows[0]
 

@@ -133,8 +133,8 @@ def test_position_and_missing_pixels_are_kept(folder, scene, tmp_path):
         np.testing.assert_allclose(file.read(1), entropy, atol=1e-4)
     with open(tmp_path / "map_areas.csv", encoding="utf-8", newline="") as file:
         rows = {row["class"]: row for row in csv.DictReader(file)}
-    assert int(rows["no class"]["pixels"]) == missing.sum()
-    assert float(rows["no class"]["hectares"]) == pytest.approx(missing.sum() * 0.09)
+    assert int(rows["no data"]["pixels"]) == missing.sum()
+    assert float(rows["no data"]["hectares"]) == pytest.approx(missing.sum() * 0.09)
 
 
 def files_in(folder):

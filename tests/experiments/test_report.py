@@ -51,6 +51,13 @@ def test_it_writes_one_page_and_again(make, folder, tmp_path, capsys):
     assert (tmp_path / "here" / "other.html").exists()
 
 
+def test_the_home_folder_may_be_written_short(make, folder, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert make("~/killed", "~nobody-of-this-name/killed") == 2
+    assert "home" in capsys.readouterr().err
+    assert make("~/killed") == 0
+
+
 def test_another_file_is_not_overwritten(make, folder, tmp_path, capsys):
     page = tmp_path / "here" / "report.html"
     page.write_text("mine")

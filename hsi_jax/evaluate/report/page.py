@@ -79,6 +79,11 @@ class RunView:
         """By which links in the page find it."""
         return f"run-{self.number}"
 
+    @property
+    def has_steps(self) -> bool:
+        """Whether it learns in steps; a baseline such as an SVM is fitted at once."""
+        return self.outcome is None or self.outcome.steps > 0
+
 
 def render_page(runs: Sequence[RunFiles], commands: Sequence[Sequence[str]]) -> str:
     """Makes the page about one or several runs.
@@ -167,7 +172,10 @@ def _view(run: RunFiles, number: int, name: str, commands: Sequence[str]) -> Run
         cells=confusion_cells(outcome) if outcome else [],
         maps=_made(make_maps, run, missing) if outcome and run.prediction else None,
         gallery=data_uri(run.gallery) if run.gallery else "",
-        curves=curves(run.records, outcome.best_step if outcome else None),
+        # Without steps, the curves of a baseline would be points above each other.
+        curves=[]
+        if outcome and not outcome.steps
+        else curves(run.records, outcome.best_step if outcome else None),
         reliability=reliability(summary) if summary else [],
         spectra=_made(class_spectra_of, run, missing) if outcome and run.spectra else None,
         devices=device_rows(summary) if summary else (),

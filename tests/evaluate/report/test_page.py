@@ -137,6 +137,20 @@ def test_an_interrupted_training_is_said(parse, make_run):
     assert "ended early" not in parse(make_run("other")).words
 
 
+def test_a_baseline_has_no_steps_and_no_shares(parse, make_run):
+    words = parse(make_run(steps=0)).words
+    assert "without steps" in words
+    for of_steps in (
+        "Curves",
+        "chosen step",
+        "Devices and shares",
+        "scheme balanced",
+        "microbatches of",
+    ):
+        assert of_steps not in words.partition("All options")[0]
+        assert of_steps in parse(make_run("other")).words
+
+
 def test_images_have_a_gallery_and_no_map(parse, make_run):
     path = make_run()
     RunFolder(path, overwrite=True).write_arrays(
