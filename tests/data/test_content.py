@@ -15,7 +15,7 @@ from hsi_jax.errors import InputError
         (b"", "empty"),
         (b"<!DOCTYPE html><html>404</html>", "page of a web server"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
-        (gzip.compress(b"x"), "gzip"),
+        (gzip.compress(b"x", mtime=0), "gzip"),
         (b"\x80\x04\x95", "pickle"),
         (b"\x89HDF\r\n\x1a\n" + bytes(90), "HDF5 file; rename it to end in .h5"),
         (b"\x93NUM", "damaged"),
