@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from experiments.config import Config
 from hsi_jax.models import find_trait
+from hsi_jax.run.as_published_summary import AsPublished, ChosenState
 from hsi_jax.run.records import Evaluation, Record
-from hsi_jax.run.summary import AsPublished, ChosenState
 
 SCALING = "scaling and components fitted on the whole scene, test pixels included"
 EPOCH = "epoch chosen on test pixels"

@@ -259,12 +259,7 @@ def draw_samples(
 
 
 def read_split_map(path: str | Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Reads a map of a split that somebody else defined.
-
-    Args:
-        path: .npz or .mat file.
-        name: of the map, "train" or "test".
-        shape: rows and columns of the scene.
+    """Reads the map `name` of a split that somebody else defined, of a scene of this shape.
 
     Returns:
         Whole numbers (of any dtype) or bool, [rows, columns]; at least one is not zero.
@@ -291,11 +286,10 @@ def _read_ids(
     """Flat ids of the pixels that a map contains, and how many others have no data."""
     ids = np.flatnonzero(read_split_map(path, name, labels.shape)).astype(np.int32)
     kept = ids if nodata is None else ids[~nodata.ravel()[ids]]
-    left_out, ids = len(ids) - len(kept), kept
-    unlabelled = np.count_nonzero(labels.ravel()[ids] < 0)
+    unlabelled = np.count_nonzero(labels.ravel()[kept] < 0)
     if unlabelled:
         raise InputError(
             f"`{name}` of {path} contains {unlabelled} pixel(s) that the scene's ground truth "
             f"leaves unlabelled; remove them."
         )
-    return ids, left_out
+    return kept, len(ids) - len(kept)

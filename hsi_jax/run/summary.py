@@ -13,6 +13,7 @@ import msgspec
 
 from hsi_jax.errors import InputError
 from hsi_jax.json_file import read_json
+from hsi_jax.run.as_published_summary import AsPublished
 from hsi_jax.run.calibration_summary import Calibration
 from hsi_jax.run.device_summary import DeviceSummary, Straggler
 
@@ -134,30 +135,6 @@ class ModelledTimes:
     modelled_time_unit: str
     modelled_device_times: tuple[float, ...]
     modelled_device_times_even: tuple[float, ...] | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChosenState:
-    """A state of the training, after so many steps, and its scores on the test samples."""
-
-    step: int
-    overall_accuracy: float
-    average_accuracy: float
-    kappa: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class AsPublished:
-    """What a run did as many papers do, in which test samples have a say.
-
-    Attributes:
-        deviations: from what is done otherwise, in words.
-        by_validation: the state of the same training that validation samples choose (or the last
-            one where there are none); None where no epoch was to be chosen.
-    """
-
-    deviations: tuple[str, ...]
-    by_validation: ChosenState | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
