@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from experiments import compare, datasets, launch, predict, report, run, simulate
+from experiments import compare, datasets, launch, leakage, predict, report, run, simulate
 from hsi_jax import data
 
 ROOT = Path(__file__).parents[1]
@@ -18,6 +18,7 @@ HELP = {
     "run": run.run_help,
     "launch": launch.launch_help,
     "compare": compare.compare_help,
+    "leakage": leakage.leakage_help,
     "simulate": simulate.simulate_help,
     "predict": predict.predict_help,
     "datasets": datasets.datasets_help,

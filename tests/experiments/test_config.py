@@ -24,6 +24,7 @@ RANGES = {
     "train_fraction": ([0.0, -0.1, 1.0, math.nan, math.inf, -math.inf], [1e-9, 0.999]),
     "train_per_class": ([0, -1], [1]),
     "block_size": ([0, -1], [1]),
+    "guard": ([-1], [0]),
     "validation_fraction": ([-0.1, 1.0, math.nan, math.inf], [0.0, 0.999]),
     "patch_size": ([0, -1, -2, 2, 4], [1, 3]),
     "batch_size": ([0, -1], [1]),
@@ -143,6 +144,7 @@ def test_a_value_on_the_edge_is_taken(field, value):
     needed = {"coordinator": "localhost:1234", "num_processes": 1, "process_id": 0}
     cluster = needed if field in needed else {}
     cluster |= {"dataset": "eurosat"} if field == "image_size" else {}
+    cluster |= {"split": "disjoint"} if field == "guard" else {}
     assert getattr(Config(**{**cluster, field: value}), field) == value
 
 

@@ -101,7 +101,7 @@ def test_compare_starts_a_peer(tmp_path, monkeypatch):
         workdir=tmp_path,
         torch_python="/other/python",
     )
-    run = comparison_run.ComparisonRun("local_sgd_proportional", Config(batch_size=30))
+    run = comparison_run.ComparisonRun("local_sgd_proportional", Config(batch_size=30), peer=True)
     comparison_run.do_run(run, platform)
     (command,) = started
     assert command[:2] == ("/other/python", str(peer.PROGRAMS / "local_sgd_rank.py"))
