@@ -1,8 +1,8 @@
 """Exact sums against float32 sums: what adding one microbatch's gradients to them takes.
 
 Run with ``python -m benchmarks.exact_sums [--repeats 30] [--cores 0]``. The gradients are those of
-the cnn2d, half a million numbers, made by one product so that there is little else to do. The time of a
-term is the difference between sums of many and of few terms.
+the cnn2d, half a million numbers, made by one product so that there is little else to do. The time
+of a term is the difference between sums of many and of few terms.
 """
 
 from functools import partial
