@@ -80,7 +80,12 @@ def remove_empty(path: Path) -> None:
 def _open_locked(path: Path) -> int:
     """The descriptor of the folder's lock file, locked."""
     while True:
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            if not path.parent.is_dir() or (os.path.lexists(path) and not path.is_dir()):
+                raise
+            continue  # its owner has removed it while it was being made
         try:
             file = os.open(path / NAME, os.O_RDWR | os.O_CREAT, 0o666)
         except FileNotFoundError:  # its owner has just removed the folder

@@ -284,8 +284,9 @@ def test_a_second_ctrl_c_is_not_waited_for(worker, tmp_path):
 
 
 LAUNCHER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup ignores
 from hsi_jax.launch.workers import Worker, Workers
 log = Path(sys.argv[1])
 workers = [Worker((sys.executable, '-S', '-c', {program!r}), {{}}, None, log / f'rank{{i}}.log')
