@@ -85,12 +85,12 @@ def combine(sums: jax.Array, term: Callable[[jax.Array], Tree], axis_name: str |
         term: as for `exact_sum`; only the shapes of its tree count.
         axis_name: as for `exact_sum`.
     """
-    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), _shapes(term))
+    shapes = _shapes(term)
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     _, restore = ravel_pytree(_by_size(zeros))
-    small = num_small(term)
     with jax.enable_x64(True):
         if axis_name is not None:
-            sums = sum_over_devices(sums, small, axis_name)
+            sums = sum_over_devices(sums, _count_small(shapes), axis_name)
         total = from_fixed(sums)
     # Keeps what follows in its own kernels: they must not depend on whether a psum stood here.
     parts = restore(lax.optimization_barrier(total))
@@ -101,7 +101,11 @@ def combine(sums: jax.Array, term: Callable[[jax.Array], Tree], axis_name: str |
 
 def num_small(term: Callable[[jax.Array], Tree]) -> int:
     """Numbers of a term that are sent whole, because their arrays are small."""
-    return sum(leaf.size for leaf in jax.tree.leaves(_by_size(_shapes(term))[0]))
+    return _count_small(_shapes(term))
+
+
+def _count_small(shapes: Any) -> int:
+    return sum(leaf.size for leaf in jax.tree.leaves(_by_size(shapes)[0]))
 
 
 def _shapes(term: Callable[[jax.Array], Tree]) -> Tree:

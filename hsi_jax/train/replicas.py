@@ -62,7 +62,8 @@ class Replicas:
         self.count = count
         self.devices = choose_devices(count)
         self.by_host = reduction() == "host"
-        self.own = own_devices() if self.by_host else _own(self.devices[:count])
+        own = own_devices()
+        self.own = range(count)[own.start : own.stop]  # JAX may have more than are dealt work
         self._sharding = jax.NamedSharding(jax.sharding.Mesh(self.devices, (AXIS,)), jax.P(AXIS))
         self.samples = samples if isinstance(samples, Stream) else self.replicate(samples)
         self._last: tuple[Work, Work] | None = None  # as it was given, and as it was placed
@@ -180,12 +181,6 @@ def _memories(devices: Sequence[JaxDevice]) -> list[tuple[float, int]]:
     if devices[0].platform == "cpu":
         return [(psutil.virtual_memory().available, len(devices))]
     return [((device.memory_stats() or {}).get("bytes_limit", 0), 1) for device in devices]
-
-
-def _own(devices: Sequence[JaxDevice]) -> range:
-    """The numbers of this process's devices; JAX has those of a process one after the other."""
-    own = [i for i, device in enumerate(devices) if device.process_index == jax.process_index()]
-    return range(own[0], own[-1] + 1) if own else range(0)
 
 
 def _rows(stream: Stream, work: Work, device: int | None) -> Rows:
