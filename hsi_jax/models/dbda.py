@@ -57,10 +57,10 @@ class DBDA(nn.Module):
         x = norm_mish(dense_block(x, (7, 1, 1)))
         x = conv(x, x.shape[-1], (x.shape[1], 1, 1), padding="VALID")
         x = rearrange(x, "n 1 h w c -> n h w c")
-        spectral = pool(x + ChannelAttention()(x))
+        spectral = pool(x * ChannelAttention()(x))
 
         x = dense_block(conv(patches, self.features, (1, 1)), (3, 3))
-        spatial = pool(x + PositionAttention()(x))
+        spatial = pool(x * PositionAttention()(x))
         return nn.Dense(self.num_classes)(jnp.concatenate([spectral, spatial], axis=-1))
 
 

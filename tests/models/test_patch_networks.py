@@ -81,22 +81,56 @@ def test_mamba_has_the_layers_it_says():
 def test_published_weights_give_the_logits_of_pytorch(
     real_data, tmp_path, model, weights, patch_size, bands
 ):
+    path = real_data / "reference_weights" / f"{weights}_indian_pines.npz"
+    patches = random_patches(patch_size, bands)
+    expected = logits_of_pytorch("published_torch.py", path, patches, tmp_path)
+    with np.load(path) as arrays:
+        variables = published_variables(model, arrays)
+    logits = build_model(model, 16, {}).apply(variables, patches)
+    np.testing.assert_allclose(logits, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "patch_size", "bands"), [("ssrn", 7, 200), ("dbda", 9, 103), ("gaht", 7, 103)]
+)
+def test_the_logits_are_those_of_pytorch(tmp_path, model, patch_size, bands):
+    module = build_model(model, 16, {})
+    patches = random_patches(patch_size, bands)
+    rng = np.random.default_rng(1)
+    # Far from their initial values, of which many are 0 or 1; those of variances are above 0.
+    variables = jax.tree.map(
+        lambda leaf: leaf + np.abs(0.1 * rng.normal(size=leaf.shape)).astype(np.float32),
+        initialise(module, patches),
+    )
+    named = {
+        jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(variables)
+    }
+    np.savez(tmp_path / "weights.npz", **named)
+    expected = logits_of_pytorch(
+        "networks_torch.py", tmp_path / "weights.npz", patches, tmp_path, model
+    )
+    logits = module.apply(variables, patches)
+    np.testing.assert_allclose(logits, expected, atol=1e-4 * np.abs(expected).max(), rtol=0)
+
+
+def random_patches(patch_size, bands):
+    patches = np.random.default_rng(0).normal(size=(5, patch_size, patch_size, bands))
+    return patches.astype(np.float32)
+
+
+def logits_of_pytorch(program, weights, patches, folder, *network):
+    """What a program beside this file computes by PyTorch."""
     python = os.environ.get("HSI_JAX_TEST_TORCH_PYTHON")
     if python is None:
         pytest.skip("set HSI_JAX_TEST_TORCH_PYTHON to a Python that has PyTorch")
-    path = real_data / "reference_weights" / f"{weights}_indian_pines.npz"
-    inputs = np.random.default_rng(0).normal(size=(5, patch_size, patch_size, bands))
-    np.save(tmp_path / "inputs.npy", inputs.astype(np.float32))
-    names = ("inputs.npy", "logits.npy")
-    command = [python, HERE / "published_torch.py", path, *(tmp_path / name for name in names)]
-    subprocess.run(command, check=True, timeout=300)
-    module = build_model(model, 16, {})
-    with np.load(path) as arrays:
-        variables = published_variables(model, arrays)
-    logits = module.apply(variables, inputs.astype(np.float32))
-    expected = np.load(tmp_path / "logits.npy")
-    assert np.abs(expected).max() > 1
-    np.testing.assert_allclose(logits, expected, atol=1e-4, rtol=0)
+    np.save(folder / "inputs.npy", patches)
+    paths = (weights, folder / "inputs.npy", folder / "logits.npy")
+    subprocess.run([python, HERE / program, *network, *paths], check=True, timeout=300)
+    logits = np.load(folder / "logits.npy")
+    assert np.abs(logits).max() > 1
+    return logits
 
 
 def test_weights_of_another_network_are_refused():
