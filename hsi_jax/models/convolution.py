@@ -5,8 +5,9 @@ program (https://github.com/jax-ml/jax/issues/12868). Inside a ``fori_loop`` the
 kernel, which autodiff writes in another layout, is computed by a naive method that is many times
 slower (``python -m benchmarks.convolution``). So every convolution here, forward and backward, is
 written in the fast layout (NHWC x HWIO -> NHWC) by hand (`hsi_jax.models.convolution_2d`). A 3-D
-convolution becomes a 2-D one: the taps of its kernel along the depth become channels, and positions
-along the depth become part of the batch, several at once where the kernel has few features.
+convolution becomes a 2-D one. Where its kernel looks along the depth alone, all pixels of a map
+become one row. Otherwise the taps along the depth become channels, and positions along the depth,
+where there are several, part of the batch, several at once where the kernel has few features.
 """
 
 import math
@@ -92,6 +93,14 @@ def _convolve_3d(lhs, rhs, strides, padding, dilation, precision):
     plain = strides[1:] == dilation[1:] == (1, 1) and padding[1:] == ((0, 0), (0, 0))
     if plain and height * width <= 3 * math.prod(window):
         return _convolve_depth(lhs, rhs, strides, padding, dilation, precision)
+    if taps == lhs.shape[1] and padding[0] == (0, 0):
+        lhs = jnp.moveaxis(lhs, 1, 3).reshape(batch, height, width, -1)
+        rhs = jnp.moveaxis(rhs, 0, 2).reshape(*window, -1, features)
+        return convolve_2d(lhs, rhs, strides[1:], padding[1:], dilation[1:], precision)[:, None]
+    if plain and math.prod(window) == 1:
+        lhs, rhs = lhs.reshape(*lhs.shape[:2], -1, channels), rhs[:, 0]
+        out = convolve_2d(lhs, rhs, strides[:2], padding[:2], dilation[:2], precision)
+        return out.reshape(*out.shape[:2], height, width, features)
     if math.prod(window) > 1 and strides == dilation == (1, 1, 1) and features < FEATURES_AT_ONCE:
         return _convolve_positions(lhs, rhs, padding, precision)
     lhs = jnp.pad(lhs, ((0, 0), padding[0], (0, 0), (0, 0), (0, 0)))

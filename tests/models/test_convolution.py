@@ -148,6 +148,20 @@ def test_several_positions_along_the_depth(depth, features):
     check((depth, 7, 6), (3, 2, 3), (1, 1, 1), UNEVEN, (1, 1, 1), features=features)
 
 
+@pytest.mark.parametrize("depth", [3, 4, 5])
+@pytest.mark.parametrize("strides", [(1, 1, 1), (2, 1, 1), (1, 2, 1)])
+@pytest.mark.parametrize("padding", ["SAME", UNEVEN])
+def test_kernels_along_the_depth(depth, strides, padding):
+    check((depth, 5, 4), (3, 1, 1), strides, padding, (1, 1, 1))
+
+
+@pytest.mark.parametrize("depth", [4, 5, 6])
+@pytest.mark.parametrize("window", [(1, 1), (2, 3)])
+def test_kernels_as_deep_as_the_input(depth, window):
+    check((depth, 6, 7), (5, *window), (1, 1, 1), ((1, 0), (0, 1), (2, 0)), (1, 1, 1))
+    check((depth, 6, 7), (depth, *window), (1, 1, 2), "VALID", (1, 1, 1))
+
+
 @pytest.mark.parametrize("rows", [3, 4, 5])
 @pytest.mark.parametrize("strides", [(1, 1, 1), (2, 1, 1), (1, 2, 1)])
 def test_small_maps_in_three_dimensions(rows, strides):
