@@ -6,9 +6,10 @@ from pathlib import Path
 
 from experiments.comparison_options import CompareOptions, parse_seeds
 from experiments.comparison_run import ComparisonRun, Platform
-from experiments.config import Config, parse_run, refuse_flags
+from experiments.config import Config
 from experiments.model_choice import ModelChoice, choose_models
 from experiments.peer import PEERS
+from experiments.run_flags import parse_run, refuse_flags
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import SCHEMES, parse_profile
 from hsi_jax.launch.slowdown import parse_slowdown

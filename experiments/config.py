@@ -4,18 +4,14 @@ What needs files, models or the environment is checked by `experiments.resolve`.
 """
 
 import dataclasses
-import difflib
 import re
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from absl import flags
-
-from experiments.command_line import check_options, option, options_from_flags, parse_flags
+from experiments.command_line import check_options, option
+from experiments.config_checks import IMAGE_SETS, READING_OPTIONS, SCENES, check_together
 from experiments.protocols import PROTOCOLS, check_protocol, find_protocol
-from hsi_jax.data.catalogue import CATALOGUE
-from hsi_jax.data.image_catalogue import FOLDER, IMAGE_CATALOGUE, TFDS_PREFIX
+from hsi_jax.data.image_catalogue import TFDS_PREFIX
 from hsi_jax.data.reading import Reading
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import SCHEMES
@@ -26,12 +22,8 @@ from hsi_jax.train.names import AUGMENTATIONS, LOSSES, OPTIMIZERS, SAMPLINGS, SC
 from hsi_jax.train.recipe import Recipe
 
 MEASURED_SIZES = (4, 8, 16, 32, 64)  # microbatches of --microbatch_size=auto
-SCENES = ("synthetic", *CATALOGUE, "file")
-NAMED_SPLITS = ("random", "disjoint", "polygons", "official")
-IMAGE_SETS = (*IMAGE_CATALOGUE, FOLDER)
 
 _RECIPE = Recipe()
-_READING = tuple(field.name for field in dataclasses.fields(Reading))  # flags of the same name
 
 
 @dataclass(frozen=True)
@@ -330,11 +322,8 @@ class Config:
         parse_figure_formats(self.figures)
         if self.patch_size is not None and self.patch_size % 2 == 0:
             raise InputError(f"--patch_size={self.patch_size}: give an odd number")
-        _check_data(self)
-        _check_split(self)
-        _check_cluster(self)
-        _ = self.recipe  # checks what goes together
-        _check_resume(self)
+        check_together(self)
+        _ = self.recipe  # checks what goes together in training
 
     def choose_workdir(self) -> str:
         """The folder asked for; or one under runs/ named after the time, which is made.
@@ -364,7 +353,7 @@ class Config:
     @property
     def reading(self) -> Reading:
         """What the user says of a scene's arrays."""
-        return Reading.parse(**{name: getattr(self, name) for name in _READING})
+        return Reading.parse(**{name: getattr(self, name) for name in READING_OPTIONS})
 
     @property
     def model_name(self) -> str:
@@ -404,129 +393,3 @@ class Config:
 def _plain(name: str) -> str:
     """A name without what has a meaning in paths."""
     return re.sub(r"[^\w.-]+", "_", name)
-
-
-def _check_data(config: Config) -> None:
-    if not config.is_image_set and config.dataset not in SCENES:
-        names = [*SCENES, *IMAGE_SETS]
-        near = difflib.get_close_matches(config.dataset, names)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(names)}"
-        raise InputError(
-            f"--dataset={config.dataset}: {hint}; or {TFDS_PREFIX}NAME of TensorFlow Datasets"
-        )
-    others = ("components", "patch_size") if config.is_image_set else ("image_size",)
-    for name in others:
-        if getattr(config, name) is not None:
-            kind = "scenes" if config.is_image_set else "sets of images"
-            raise InputError(f"--{name} goes with {kind}, not with --dataset={config.dataset}")
-    if config.as_published and config.is_image_set:
-        raise InputError(f"--as_published goes with scenes, not with --dataset={config.dataset}")
-    if config.feed == "streamed" and not config.is_image_set:
-        raise InputError("--feed=streamed goes with sets of images; a scene stays on the devices")
-    if config.dataset == "file" and not (config.cube and config.labels):
-        raise InputError("--dataset=file needs both --cube=FILE and --labels=FILE")
-    if config.dataset == FOLDER and not config.data_dir:
-        raise InputError("--dataset=folder needs --data_dir=FOLDER, with a folder for each class")
-    own = ("cube", "labels", "cube_variable", "labels_variable", "labels_attribute")
-    for name in (*own, "labels_touched"):
-        if getattr(config, name) and config.dataset != "file":
-            raise InputError(f"--{name} goes with --dataset=file, not --dataset={config.dataset}")
-    _ = config.reading  # reads its texts
-    for name in _READING:
-        unset = Config.__dataclass_fields__[name].default
-        if getattr(config, name) != unset and (config.is_image_set or config.dataset == SCENES[0]):
-            raise InputError(
-                f"--{name} goes with scenes from files, not with --dataset={config.dataset}"
-            )
-    if config.data_dir and config.dataset in ("synthetic", "file") and not config.protocol:
-        raise InputError(f"--data_dir is of no use with --dataset={config.dataset}; leave it out")
-
-
-def _check_cluster(config: Config) -> None:
-    given = [name for name in ("num_processes", "process_id") if getattr(config, name) is not None]
-    if config.coordinator and len(given) < 2:
-        raise InputError("--coordinator needs --num_processes and --process_id as well")
-    if given and not config.coordinator:
-        raise InputError(f"--{given[0]} goes with --coordinator=HOST:PORT")
-    if config.coordinator and config.process_id >= config.num_processes:
-        raise InputError(
-            f"--process_id={config.process_id}: give a number below --num_processes="
-            f"{config.num_processes}"
-        )
-
-
-def _check_resume(config: Config) -> None:
-    if config.resume and config.overwrite:
-        raise InputError("--resume and --overwrite exclude each other; give one")
-    if config.resume and not config.workdir and not config.process_id:
-        raise InputError("--resume needs --workdir=FOLDER of the run to go on with")
-
-
-def _check_split(config: Config) -> None:
-    if config.train_fraction is not None and config.train_per_class is not None:
-        raise InputError("--train_fraction and --train_per_class exclude each other; give one")
-    _check_split_kind(config)
-    if config.split in ("random", "disjoint", "polygons"):
-        return
-    if config.train_fraction is not None or config.train_per_class is not None:
-        raise InputError(
-            f"--split={config.split} already says which pixels to train on; leave out "
-            f"--train_fraction and --train_per_class"
-        )
-
-
-def _check_split_kind(config: Config) -> None:
-    if config.guard is not None and config.split != "disjoint":
-        raise InputError(f"--guard={config.guard} goes with --split=disjoint; leave it out")
-    if config.is_image_set and config.split not in ("random", "official"):
-        raise InputError(f"--split={config.split}: images have the splits random and official")
-    if config.split == "official" and not config.is_image_set:
-        raise InputError("--split=official goes with sets of images; give random or disjoint")
-
-
-def config_from_flags(values: flags.FlagValues = flags.FLAGS, protocol: str = "") -> Config:
-    """The run that the parsed flags describe; flags that are not given are those of the protocol.
-
-    Args:
-        values: the flags.
-        protocol: the protocol, where --protocol is not given.
-
-    Raises:
-        InputError: on a value that cannot be used, or that contradicts the protocol.
-    """
-    name = values["protocol"].value or protocol
-    options = dict(find_protocol(name).options) if name else {}
-    set_here = {key: value for key, value in options.items() if not values[key].present}
-    return options_from_flags(Config, values, **set_here, protocol=name)
-
-
-def parse_run(
-    run_flags: Sequence[str], set_by_launcher: Sequence[str], protocol: str = ""
-) -> Config:
-    """The configuration of runs that another command starts.
-
-    Args:
-        run_flags: the flags of every run.
-        set_by_launcher: flags that the command sets itself.
-        protocol: the protocol, where the flags have none.
-
-    Raises:
-        InputError: on a value that cannot be used, or a flag that must not be given.
-        SystemExit: with one line on stderr, on a flag that is unknown.
-    """
-    refuse_flags(run_flags, set_by_launcher)
-    return config_from_flags(protocol=protocol)
-
-
-def refuse_flags(run_flags: Sequence[str], names: Collection[str]) -> None:
-    """Parses the flags of runs, and checks that some are not among them.
-
-    Raises:
-        InputError: naming a flag that must not be given.
-        SystemExit: with one line on stderr, on a flag that is unknown.
-    """
-    flags.FLAGS.unparse_flags()  # of a run that was parsed before
-    parse_flags(["experiments.run", *run_flags], lambda: "")
-    for name in names:
-        if flags.FLAGS[name].present:
-            raise InputError(f"--{name} after --: it is set for each run; leave it out")

@@ -17,7 +17,8 @@ from experiments.command_line import (
     option,
     parse_command,
 )
-from experiments.config import Config, parse_run
+from experiments.config import Config
+from experiments.run_flags import parse_run
 from hsi_jax.errors import HsiJaxError, InputError
 from hsi_jax.hetero import SCHEMES, find_scheme
 from hsi_jax.hetero.profile import Profile, parse_profile

@@ -19,9 +19,10 @@ from experiments.comparison_options import MODELS_HELP, SEEDS_HELP, parse_seeds
 from experiments.comparison_plan import DEFAULT_PROFILE, SET_HERE, model_runs
 from experiments.comparison_run import ComparisonRun, Platform
 from experiments.comparison_work import check_finished, claimed, do_missing
-from experiments.config import Config, parse_run, refuse_flags
+from experiments.config import Config
 from experiments.leakage_report import report_leakage
 from experiments.model_choice import choose_models
+from experiments.run_flags import parse_run, refuse_flags
 from hsi_jax.errors import HsiJaxError, InputError
 from hsi_jax.hetero import parse_profile
 from hsi_jax.run.figure_file import FIGURE_FORMATS, parse_figure_formats

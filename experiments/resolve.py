@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.config import NAMED_SPLITS, Config
+from experiments.config import Config
+from experiments.config_checks import NAMED_SPLITS
 from experiments.protocols import find_protocol
 from hsi_jax.cluster.devices import emulate_devices, find_devices
 from hsi_jax.cluster.launchers import find_place

@@ -17,7 +17,8 @@ from experiments.command_line import (
     message_of,
     parse_flags,
 )
-from experiments.config import Config, config_from_flags
+from experiments.config import Config
+from experiments.run_flags import config_from_flags
 from hsi_jax.errors import HsiJaxError
 from hsi_jax.hetero import PRESETS
 

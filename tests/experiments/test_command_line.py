@@ -9,7 +9,8 @@ import pytest
 from absl import flags
 
 from experiments import command_line as edge
-from experiments.config import IMAGE_SETS, SCENES, Config
+from experiments.config import Config
+from experiments.config_checks import IMAGE_SETS, SCENES
 from experiments.run import run_help
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import PRESETS

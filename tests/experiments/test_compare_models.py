@@ -12,10 +12,10 @@ from experiments import comparison_run, comparison_work, leakage
 from experiments.command_line import parse_command
 from experiments.compare import compare
 from experiments.comparison_options import parse_seeds
-from experiments.config import parse_run
 from experiments.model_choice import PRESETS, choose_models
 from experiments.protocols import PROTOCOLS
 from experiments.run import run as do_one
+from experiments.run_flags import parse_run
 from hsi_jax.errors import InputError
 
 FOREST = ("--model=random_forest", "--components=3", "--patch_size=1")

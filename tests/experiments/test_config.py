@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from experiments.config import IMAGE_SETS, SCENES, Config
+from experiments.config import Config
+from experiments.config_checks import IMAGE_SETS, SCENES
 from experiments.resolve import resolve
 from experiments.setup import describe_choice
 from hsi_jax.data.catalogue import CATALOGUE

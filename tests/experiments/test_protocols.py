@@ -7,11 +7,12 @@ from absl import flags
 
 from experiments import datasets
 from experiments.command_line import define_flags, parse_flags
-from experiments.config import Config, config_from_flags
+from experiments.config import Config
 from experiments.load_data import open_scene, split_scene
 from experiments.protocols import FIXED, PROTOCOLS
 from experiments.resolve import resolve
 from experiments.run import run_help
+from experiments.run_flags import config_from_flags
 from hsi_jax.data.disjoint import count_leakage
 from hsi_jax.data.split import class_counts
 from hsi_jax.errors import InputError
