@@ -25,6 +25,8 @@ LAYERS = {
     "2-D 16x11x11x30, 3x3 -> 64": ((16, 11, 11, 30), (3, 3), 64, "SAME"),
     "2-D 16x16x16x256, 1x1 -> 64": ((16, 16, 16, 256), (1, 1), 64, "SAME"),
     "3-D 8x24x11x11x8, 5x3x3 -> 16": ((8, 24, 11, 11, 8), (5, 3, 3), 16, "VALID"),
+    "3-D 16x97x7x7x24, 7x1x1 -> 24": ((16, 97, 7, 7, 24), (7, 1, 1), 24, "SAME"),
+    "3-D 16x97x7x7x24, 97x1x1 -> 128": ((16, 97, 7, 7, 24), (97, 1, 1), 128, "VALID"),
 }
 
 
@@ -33,7 +35,7 @@ def main() -> None:
     arguments = parse_arguments(__doc__)
     print(
         f"{MICROBATCHES} microbatches, {arguments.repeats} interleaved repeats; ratio = lax / "
-        f"convolve, above 1 where convolve is faster\n\n{'layer':29}  {'where':5}  {'lax ms':>8}  "
+        f"convolve, above 1 where convolve is faster\n\n{'layer':32}  {'where':5}  {'lax ms':>8}  "
         f"{'convolve ms':>11}  {'ratio: min':>10}  {'median':>6}"
     )
     for layer, sizes in LAYERS.items():
@@ -45,7 +47,7 @@ def main() -> None:
             times = interleave(calls, arguments.repeats)
             ratio = times["lax"] / times["convolve"]
             print(
-                f"{layer:29}  {where:5}  {1e3 * np.median(times['lax']):8.2f}  "
+                f"{layer:32}  {where:5}  {1e3 * np.median(times['lax']):8.2f}  "
                 f"{1e3 * np.median(times['convolve']):11.2f}  {ratio.min():10.2f}  "
                 f"{np.median(ratio):6.2f}"
             )
