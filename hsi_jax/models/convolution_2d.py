@@ -4,10 +4,12 @@ A 1x1 kernel becomes a matrix product over the pixels. The sizes are chosen for 
 (JAX 0.10.2, one core with 2 MB of second-level cache; `python -m benchmarks.throughput`). They are
 slow where a kernel is larger than the cache, as in the gradient of the kernel, where the output's
 gradient is the kernel: it is added up over parts of the batch. XLA has no fast kernel for few
-channels: two neighbouring pixels are computed as one of twice the features. And a kernel of three
-rows needs half of the products (`hsi_jax.models.winograd`).
+channels: two neighbouring pixels are computed as one of twice the features. Nor where the map is
+smaller than the kernel: a product of matrices does it. And a kernel of three rows needs half of the
+products (`hsi_jax.models.winograd`).
 """
 
+import math
 from functools import partial
 
 import jax
@@ -35,6 +37,8 @@ def convolve_2d(lhs, rhs, strides, padding, dilation, precision) -> jax.Array:
         return _multiply(lhs, rhs, strides, precision)
     if rhs.shape[:2] == lhs.shape[1:3] and padding == ((0, 0), (0, 0)) and dilation == (1, 1):
         return jnp.einsum("nhwi,hwio->no", lhs, rhs, precision=precision)[:, None, None]
+    if 0 < math.prod(_size_out(lhs, rhs, strides, padding, dilation)) < math.prod(rhs.shape[:2]):
+        return _convolve_taps(lhs, rhs, strides, padding, dilation, precision)
     return _convolve_window(lhs, rhs, strides, padding, dilation, precision)
 
 
@@ -43,6 +47,35 @@ def _multiply(lhs, rhs, strides, precision):
     read = lhs[:, :: strides[0], :: strides[1]]
     pixels = read.reshape(-1, read.shape[-1])
     return jnp.dot(pixels, rhs[0, 0], precision=precision).reshape(*read.shape[:-1], rhs.shape[-1])
+
+
+def _size_out(lhs, rhs, strides, padding, dilation) -> list[int]:
+    """Rows and columns of the output, 0 where the kernel does not fit."""
+    free = [
+        lhs.shape[1 + axis] + sum(padding[axis]) - dilation[axis] * (rhs.shape[axis] - 1) - 1
+        for axis in (0, 1)
+    ]
+    return [max(free[axis] // strides[axis] + 1, 0) for axis in (0, 1)]
+
+
+def _convolve_taps(lhs, rhs, strides, padding, dilation, precision):
+    """The convolution as a matrix product, with what each tap of the kernel sees as channels.
+
+    For kernels with more taps than the output has pixels: there XLA takes the input for the kernel,
+    and has no fast way to do that.
+    """
+    rows, columns = _size_out(lhs, rhs, strides, padding, dilation)
+    lhs = jnp.pad(lhs, ((0, 0), *padding, (0, 0)))
+
+    def seen(i, j):
+        row, column = i * dilation[0], j * dilation[1]
+        reach = (rows - 1) * strides[0] + 1, (columns - 1) * strides[1] + 1
+        part = lhs[:, row : row + reach[0], column : column + reach[1]]
+        return part[:, :: strides[0], :: strides[1]]
+
+    taps = [seen(i, j) for i in range(rhs.shape[0]) for j in range(rhs.shape[1])]
+    kernel = rhs.reshape(1, 1, -1, rhs.shape[-1])
+    return _multiply(jnp.concatenate(taps, -1), kernel, (1, 1), precision)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
