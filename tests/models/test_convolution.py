@@ -149,7 +149,7 @@ def test_several_positions_along_the_depth(depth, features):
 
 
 @pytest.mark.parametrize("rows", [2, 3, 4])
-@pytest.mark.parametrize("strides", [(1, 1), (2, 1), (2, 2)])
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2)])
 def test_maps_that_are_smaller_than_the_kernel(rows, strides):
     check((rows, 2), (3, 3), strides, "SAME", (1, 1), channels=20, features=18)
     check((rows, 3), (3, 4), strides, ((2, 2), (2, 0)), (2, 1))
@@ -157,16 +157,14 @@ def test_maps_that_are_smaller_than_the_kernel(rows, strides):
 
 @pytest.mark.parametrize("depth", [3, 4, 5])
 @pytest.mark.parametrize("strides", [(1, 1, 1), (2, 1, 1), (1, 2, 1)])
-@pytest.mark.parametrize("padding", ["SAME", UNEVEN])
-def test_kernels_along_the_depth(depth, strides, padding):
-    check((depth, 5, 4), (3, 1, 1), strides, padding, (1, 1, 1))
+def test_kernels_along_the_depth(depth, strides):
+    check((depth, 5, 4), (3, 1, 1), strides, ((1, 1), (0, 0), (0, 0)), (1, 1, 1))
 
 
-@pytest.mark.parametrize("depth", [4, 5, 6])
 @pytest.mark.parametrize("window", [(1, 1), (2, 3)])
-def test_kernels_as_deep_as_the_input(depth, window):
-    check((depth, 6, 7), (5, *window), (1, 1, 1), ((1, 0), (0, 1), (2, 0)), (1, 1, 1))
-    check((depth, 6, 7), (depth, *window), (1, 1, 2), "VALID", (1, 1, 1))
+def test_kernels_as_deep_as_the_input(window):
+    check((5, 6, 7), (5, *window), (1, 1, 2), "VALID", (1, 1, 1))
+    check((4, 6, 7), (5, *window), (1, 1, 1), ((1, 0), (0, 1), (2, 0)), (1, 1, 1))
 
 
 @pytest.mark.parametrize("rows", [3, 4, 5])
