@@ -65,7 +65,8 @@ def _convolve_taps(lhs, rhs, strides, padding, dilation, precision):
     and has no fast way to do that.
     """
     rows, columns = _size_out(lhs, rhs, strides, padding, dilation)
-    lhs = jnp.pad(lhs, ((0, 0), *padding, (0, 0)))
+    sides = [(0, 0, 0), *((*pad, 0) for pad in padding), (0, 0, 0)]
+    lhs = lax.pad(lhs, jnp.zeros((), lhs.dtype), sides)  # a negative number cuts off
 
     def seen(i, j):
         row, column = i * dilation[0], j * dilation[1]
