@@ -67,12 +67,12 @@ def _convolve_taps(lhs, rhs, strides, padding, dilation, precision):
     rows, columns = _size_out(lhs, rhs, strides, padding, dilation)
     sides = [(0, 0, 0), *((*pad, 0) for pad in padding), (0, 0, 0)]
     lhs = lax.pad(lhs, jnp.zeros((), lhs.dtype), sides)  # a negative number cuts off
+    reach = (rows - 1) * strides[0] + 1, (columns - 1) * strides[1] + 1
 
     def seen(i, j):
         row, column = i * dilation[0], j * dilation[1]
-        reach = (rows - 1) * strides[0] + 1, (columns - 1) * strides[1] + 1
-        part = lhs[:, row : row + reach[0], column : column + reach[1]]
-        return part[:, :: strides[0], :: strides[1]]
+        rows_seen = slice(row, row + reach[0], strides[0])
+        return lhs[:, rows_seen, column : column + reach[1] : strides[1]]
 
     taps = [seen(i, j) for i in range(rhs.shape[0]) for j in range(rhs.shape[1])]
     kernel = rhs.reshape(1, 1, -1, rhs.shape[-1])

@@ -225,7 +225,7 @@ def test_a_preset_is_a_sound_configuration(path, defined):
 
 
 def test_there_are_presets():
-    assert PRESET_FILES
+    assert len(PRESET_FILES) == 7
 
 
 PATHS = ("data_dir", "cube", "labels", "split", "profile", "workdir")
