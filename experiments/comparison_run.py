@@ -14,7 +14,7 @@ from experiments.launch import Launch, launch
 from experiments.peer import peer_command, peer_counts, start_folder
 from hsi_jax.errors import LostWorkerError
 from hsi_jax.hetero.profile import Profile
-from hsi_jax.json_file import write_json
+from hsi_jax.json_file import read_json, write_json
 from hsi_jax.launch.slowdown import Slowdown
 from hsi_jax.launch.workers import last_lines
 from hsi_jax.run.summary import Outcome, read_outcome, read_summary
@@ -95,7 +95,8 @@ def do_run(run: ComparisonRun, platform: Platform) -> None:
             if run.peer:
                 _launch_peer(run, platform, logs)
             else:
-                flags = [*_flags(run, platform), "--time_devices"]
+                # Never gone on with: its times are to be those of one run.
+                flags = [*_flags(run, platform), "--overwrite", "--time_devices"]
                 folder = platform.workdir / run.name
                 slowdowns = tuple(platform.slowdowns)
                 launch(Launch(platform.profile, tuple(flags), folder, slowdowns, str(logs)))
@@ -103,14 +104,27 @@ def do_run(run: ComparisonRun, platform: Platform) -> None:
 
 def _flags(run: ComparisonRun, platform: Platform) -> list[str]:
     own = [*run.flags, f"--seed={run.config.seed}", f"--workdir={platform.workdir / run.name}"]
-    # An unfinished run of that name is replaced.
-    return [*platform.run_flags, *own, "--overwrite"]
+    return [*platform.run_flags, *own]
+
+
+def _started_before(run: ComparisonRun, folder: Path) -> bool:
+    """Whether the folder has the beginning of this very run, with checkpoints to go on from."""
+    from experiments.resume_check import differing_options  # here: --help does without JAX
+
+    path = folder / "config.json"
+    if not path.exists() or not (folder / "checkpoints").is_dir():
+        return False
+    return not differing_options(read_json(path), run.config)
 
 
 def _emulate(run: ComparisonRun, platform: Platform, path: Path, log) -> None:
-    """In a process of its own, so that its failure is no other run's."""
+    """In a process of its own, so that its failure is no other run's.
+
+    It goes on with an unfinished run of that name, or replaces it where it has other options.
+    """
     cache = {"JAX_COMPILATION_CACHE_DIR": str(platform.workdir / "compiled")} | CACHE
-    command = [sys.executable, "-m", "experiments.run", *_flags(run, platform)]
+    begun = "--resume" if _started_before(run, platform.workdir / run.name) else "--overwrite"
+    command = [sys.executable, "-m", "experiments.run", *_flags(run, platform), begun]
     done = subprocess.run(
         command, stdout=log, stderr=subprocess.STDOUT, env=cache | os.environ, check=False
     )

@@ -22,6 +22,7 @@ from hsi_jax.evaluate.calibration import measure_calibration
 from hsi_jax.hetero import Plan, Profile, make_plan
 from hsi_jax.models import find_trait
 from hsi_jax.run.calibration_summary import Calibration
+from hsi_jax.run.records import training_seconds
 from hsi_jax.run.summary import (
     CubeSummary,
     FeedSummary,
@@ -59,7 +60,7 @@ def summarise(
         failed_checkpoints: why a checkpoint could not be saved, a line each.
         train_seconds: measured, where not step by step.
     """
-    dataset, plan = setup.dataset, fitted.plan
+    dataset, plan, records = setup.dataset, fitted.plan, setup.folder.read_records()
     # None where the run was resumed after its last step.
     step_seconds = statistics.median(fitted.step_seconds) if fitted.step_seconds else None
     return Summary(
@@ -102,13 +103,13 @@ def summarise(
         devices=summarise_devices(setup, fitted, profile),
         reduce=reduction(),
         straggler=summarise_straggler(setup, rebalancing, profile),
-        train_seconds=sum(fitted.step_seconds) if fitted.step_seconds else train_seconds,
+        train_seconds=train_seconds or training_seconds(records),
         failed_checkpoints=failed_checkpoints,
         labels=summarise_labels(dataset),
         cube=summarise_cube(dataset),
         remarks=describe_remarks(dataset),
         calibration=_calibrate(setup, test),
-        as_published=summarise_as_published(setup.config, setup.folder.read_records()),
+        as_published=summarise_as_published(setup.config, records),
         versions={"python": platform.python_version(), **library_versions()},
     )
 

@@ -15,7 +15,7 @@ from hsi_jax.errors import DivergenceError, DriftError
 from hsi_jax.hetero import Plan
 from hsi_jax.hetero.controller import Controller
 from hsi_jax.run import Checkpoint, Checkpoints
-from hsi_jax.run.records import Start, Step
+from hsi_jax.run.records import Start, Step, training_seconds
 from hsi_jax.train import Fit, Progress, Rebalancing, TrainState, fit
 
 
@@ -97,7 +97,7 @@ def _begin_metrics(setup: Setup) -> float:
     records = setup.folder.read_records()
     if not records:
         setup.folder.append_record(Start(num_steps=setup.num_steps))
-    return max((record.seconds for record in records if isinstance(record, Step)), default=0.0)
+    return training_seconds(records)
 
 
 def start_rebalancing(

@@ -77,6 +77,11 @@ def read_records(lines: Iterable[bytes | str]) -> list[Record]:
     return records
 
 
+def training_seconds(records: Iterable[Record]) -> float:
+    """Measured time of all steps, s, also of those before a resumption; 0 where there are none."""
+    return max((record.seconds for record in records if isinstance(record, Step)), default=0.0)
+
+
 _DECODER = msgspec.json.Decoder(Record)
 
 

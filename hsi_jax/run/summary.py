@@ -203,8 +203,8 @@ class Summary(Outcome, ModelledTimes):
         timed_steps: steps since the start or the last resumption.
         samples_per_second: measured.
         compile_seconds: measured.
-        train_seconds: measured time of all steps since the start or the last resumption, without
-            compiling and validating; of a baseline, of its fit. None where there was neither.
+        train_seconds: measured time of all steps, also of those before a resumption, without
+            compiling and validating; of a baseline, of its fit.
         feed: how samples came to the devices.
         rebalancing: steps in which the devices were timed.
         hardware: the devices, and whether they were emulated.

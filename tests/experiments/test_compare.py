@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 
 from experiments import compare as program
-from experiments import comparison_work, peer, peer_data
+from experiments import comparison_run, comparison_work, peer, peer_data
 from experiments.compare import compare, compare_help
 from experiments.comparison_options import MEASURED, CompareOptions
-from experiments.comparison_run import read_finished
 from experiments.config import Config
 from experiments.run import run
 from hsi_jax.errors import InputError
@@ -124,8 +123,39 @@ def test_a_run_that_ctrl_c_ended_early_is_not_finished(parse, stand_in, tmp_path
     compare(runs, *others)
     path = tmp_path / runs[0].name / "summary.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"interrupted": True}))
-    assert read_finished(runs[0], tmp_path) is None
-    assert read_finished(runs[1], tmp_path)
+    assert comparison_run.read_finished(runs[0], tmp_path) is None
+    assert comparison_run.read_finished(runs[1], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("begun", "saved", "flag"),
+    [
+        (None, False, "--overwrite"),
+        ({}, False, "--overwrite"),
+        ({}, True, "--resume"),
+        ({"batch_size": 20}, True, "--overwrite"),
+    ],
+)
+def test_an_unfinished_run_of_the_same_options_goes_on(
+    parse, monkeypatch, tmp_path, begun, saved, flag
+):
+    runs, platform, *_ = parse(*EMULATED, f"--workdir={tmp_path}", "--", *TINY)
+    folder = tmp_path / runs[0].name
+    if begun is not None:
+        folder.mkdir()
+        config = dataclasses.asdict(dataclasses.replace(runs[0].config, **begun))
+        (folder / "config.json").write_text(json.dumps(config))
+    if saved:
+        (folder / "checkpoints").mkdir()
+    commands = []
+
+    def do(command, **options):
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(comparison_run.subprocess, "run", do)
+    comparison_run.do_run(runs[0], platform)
+    assert [item for item in commands[0] if item in ("--overwrite", "--resume")] == [flag]
 
 
 def test_pictures_come_in_the_formats_asked_for(parse, stand_in, tmp_path):

@@ -88,6 +88,8 @@ def assert_same_end(folder, summary, whole):
     for key in ("losses_first_steps", "final_loss", "test_loss", "best_step", "confusion_matrix"):
         assert getattr(summary, key) == getattr(expected, key)
     assert (summary.steps, summary.interrupted) == (STEPS, False)
+    steps = [each for each in RunFolder.of_run(folder).read_records() if isinstance(each, Step)]
+    assert summary.train_seconds == pytest.approx(sum(each.step_seconds for each in steps))
 
 
 def steps_of(folder):
