@@ -9,7 +9,7 @@ from experiments.command_line import check_options, option
 from experiments.peer import PEERS
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import SCHEMES
-from hsi_jax.run.figure_file import FIGURE_FORMATS, parse_figure_formats
+from hsi_jax.run.figure_file import FIGURE_CHOICES, parse_figure_formats
 
 # The simplest schemes first, as tables show them.
 OURS = tuple(reversed(SCHEMES))
@@ -65,9 +65,7 @@ class CompareOptions:
     slowdown: tuple[str, ...] = option(
         "Compare", (), "rank:factor:at_step[:until], as of experiments.launch", kind=list
     )
-    figures: str = option(
-        "Compare", "png", f"formats of the pictures, some of {','.join(FIGURE_FORMATS)}"
-    )
+    figures: str = option("Compare", "png", f"formats of the pictures, {FIGURE_CHOICES}")
     torch_python: str = option(
         "Compare", sys.executable, "a Python that has PyTorch, Horovod", path=True
     )

@@ -16,7 +16,7 @@ from hsi_jax.data.reading import Reading
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import SCHEMES
 from hsi_jax.models import MODELS, find_trait
-from hsi_jax.run.figure_file import FIGURE_FORMATS, parse_figure_formats
+from hsi_jax.run.figure_file import FIGURE_CHOICES, parse_figure_formats
 from hsi_jax.run.lock import new_folder
 from hsi_jax.train.names import AUGMENTATIONS, LOSSES, OPTIMIZERS, SAMPLINGS, SCHEDULES
 from hsi_jax.train.recipe import Recipe
@@ -304,9 +304,7 @@ class Config:
         choices=("stop", "skip"),
     )
 
-    figures: str = option(
-        "Output", "png", f"formats of the pictures, some of {','.join(FIGURE_FORMATS)}"
-    )
+    figures: str = option("Output", "png", f"formats of the pictures, {FIGURE_CHOICES}")
     tensorboard: bool = option(
         "Output", False, "write scalars and pictures for TensorBoard as well, to tensorboard/"
     )

@@ -25,7 +25,7 @@ from experiments.model_choice import choose_models
 from experiments.run_flags import parse_run, refuse_flags
 from hsi_jax.errors import HsiJaxError, InputError
 from hsi_jax.hetero import parse_profile
-from hsi_jax.run.figure_file import FIGURE_FORMATS, parse_figure_formats
+from hsi_jax.run.figure_file import FIGURE_CHOICES, parse_figure_formats
 
 SPLIT_FLAGS = (
     *("protocol", "split", "train_fraction", "train_per_class", "small_classes"),
@@ -68,9 +68,7 @@ class LeakageOptions:
     workdir: str | None = option(
         "Study", None, "folder of all runs and of the table", kind=str, path=True
     )
-    figures: str = option(
-        "Study", "png", f"formats of the picture, some of {','.join(FIGURE_FORMATS)}"
-    )
+    figures: str = option("Study", "png", f"formats of the picture, {FIGURE_CHOICES}")
 
     def __post_init__(self):
         check_options(self)

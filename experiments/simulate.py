@@ -15,7 +15,7 @@ from experiments.sweep import Sweep, simulate
 from hsi_jax.errors import HsiJaxError, InputError, LostWorkerError
 from hsi_jax.hetero.profile import RELATIVE_TIME, Profile, parse_profile
 from hsi_jax.hetero.simulation import ALL_REDUCES, Network, in_seconds
-from hsi_jax.run.figure_file import FIGURE_FORMATS, parse_figure_formats
+from hsi_jax.run.figure_file import FIGURE_CHOICES, parse_figure_formats
 from hsi_jax.run.lock import locked, new_folder
 
 MAX_DEVICES = 100_000
@@ -137,9 +137,7 @@ class SimulateOptions:
         "folder of modelled.csv and the picture; default runs/ and the time",
         path=True,
     )
-    figures: str = option(
-        "Output", "png", f"formats of the picture, some of {','.join(FIGURE_FORMATS)}"
-    )
+    figures: str = option("Output", "png", f"formats of the picture, {FIGURE_CHOICES}")
     check: bool = option("Output", False, "measure here instead, and compare with the model")
 
     def __post_init__(self):

@@ -16,12 +16,16 @@ NUM_DEVICES = 4
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", NUM_DEVICES)
 
-# Many tests, and the programs that they start, compile the same: each is compiled once.
-COMPILED = tempfile.mkdtemp(prefix="hsi_jax-compiled-")
-atexit.register(shutil.rmtree, COMPILED, ignore_errors=True)
+# Many tests, and the programs that they start, compile the same: each is compiled once, by
+# whichever process of pytest-xdist comes first.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    COMPILED = os.environ["JAX_COMPILATION_CACHE_DIR"]
+else:
+    COMPILED = tempfile.mkdtemp(prefix="hsi_jax-compiled-")
+    atexit.register(shutil.rmtree, COMPILED, ignore_errors=True)
 for name, value in (
     ("jax_compilation_cache_dir", COMPILED),
-    ("jax_persistent_cache_min_compile_time_secs", 0.1),
+    ("jax_persistent_cache_min_compile_time_secs", 0.0),
 ):
     jax.config.update(name, value)
     os.environ[name.upper()] = str(value)

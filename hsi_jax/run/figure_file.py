@@ -5,6 +5,7 @@ from typing import Any, BinaryIO
 from hsi_jax.errors import InputError
 
 FIGURE_FORMATS = ("png", "pdf", "svg")
+FIGURE_CHOICES = f"some of {','.join(FIGURE_FORMATS)}, or none"  # as `parse_figure_formats` reads
 _DPI = 250  # figures are as wide as a printed page, so this is about 1,770 pixels
 # Text stays text, which can be searched and edited. The salt makes equal figures equal files.
 _VECTORS: Any = {"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "hsi_jax"}
@@ -12,14 +13,16 @@ _UNDATED = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
 
 
 def parse_figure_formats(text: str) -> tuple[str, ...]:
-    """The formats in a text such as "png,pdf".
+    """The formats in a text such as "png,pdf"; there are none in "none".
 
     Raises:
-        InputError: if there is none, or one that is not of `FIGURE_FORMATS`.
+        InputError: if the text is empty, or one is not of `FIGURE_FORMATS`.
     """
+    if text.strip() == "none":
+        return ()
     formats = tuple(part.strip() for part in text.split(","))
     if not set(formats) <= set(FIGURE_FORMATS):
-        raise InputError(f"`figures`={text}: give some of {','.join(FIGURE_FORMATS)}")
+        raise InputError(f"`figures`={text}: give {FIGURE_CHOICES}")
     return formats
 
 

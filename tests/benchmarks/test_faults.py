@@ -17,7 +17,7 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def short_runs(monkeypatch):
-    small = ("--model=mlp", "--model_options=hidden=(8, 8)", "--patch_size=1")
+    small = ("--model=mlp", "--model_options=hidden=(8, 8)", "--patch_size=1", "--figures=none")
     flags = (*launched.RUN_FLAGS, *small, "--steps=40", "--checkpoint_every=5")
     monkeypatch.setattr(launched, "RUN_FLAGS", flags)
 

@@ -17,8 +17,15 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 ONE_THREAD = {"JAX_PLATFORMS": "cpu", "NPROC": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-SMALL = ("--steps=12", "--model=cnn2d", "--patch_size=3", "--batch_size=60", "--microbatch_size=8")
-SIZES = ("--model_options=features=(8, 8, 8); hidden=16", "--optimizer=sgd", "--learning_rate=0.1")
+SMALL = (
+    "--steps=12",
+    "--model=mlp",
+    "--patch_size=1",
+    "--figures=none",
+    "--batch_size=60",
+    "--microbatch_size=8",
+)
+SIZES = ("--model_options=hidden=(8, 8)", "--optimizer=sgd", "--learning_rate=0.1")
 
 
 def free_address() -> str:

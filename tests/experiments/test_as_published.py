@@ -97,6 +97,7 @@ def test_a_run_tells_both_choices_and_goes_on_as_it_began(tmp_path):
         "profile": "2:1",
         "batch_size": 64,
         "steps": 44,
+        "figures": "none",
         "learning_rate": 0.05,
         "optimizer": "sgd",
         "as_published": True,

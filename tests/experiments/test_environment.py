@@ -11,7 +11,15 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RUN = [
-    *(sys.executable, "-m", "experiments.run", "--model=mlp", "--steps=2", "--patch_size=1"),
+    *(
+        sys.executable,
+        "-m",
+        "experiments.run",
+        "--model=mlp",
+        "--steps=2",
+        "--patch_size=1",
+        "--figures=none",
+    ),
     *("--model_options=hidden=(8, 8); dropout=0", "--components=4"),
 ]
 
@@ -99,7 +107,7 @@ def test_nobody_who_reads_is_no_reason_to_stop(tmp_path, expected):
             assert (process.returncode, errors or "") == (0, "")
     for name in ("closed", "pipe", "disk"):
         assert losses(tmp_path / name) == expected
-        assert (tmp_path / name / "map.png").exists()
+        assert (tmp_path / name / "prediction.npz").exists()
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ CHEAP = {
     "profile": "2:1",
     "batch_size": 64,
     "steps": 4,
+    "figures": "none",
 }
 
 
@@ -130,7 +131,7 @@ def test_salinas_a_with_fill_values(real_data, tmp_path):
     filled[:, :12] = LOWEST
     np.save(tmp_path / "filled.npy", filled)
     files = {"dataset": "file", "labels": str(tmp_path / "labels.npy"), "unlabelled": "255"}
-    options = {**files, "profile": "1:1", "epochs": 8}
+    options = {**files, "profile": "1:1", "epochs": 8, "figures": "none"}
 
     clean = run(
         Config(**options, cube=str(tmp_path / "clean.npy"), workdir=str(tmp_path / "clean"))

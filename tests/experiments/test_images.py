@@ -25,6 +25,7 @@ SMALL = {
     "train_fraction": 0.5,
     "augment": "flip,rotate",
     "steps": 4,
+    "figures": "none",
     "profile": "1",
 }
 
@@ -55,7 +56,7 @@ def do_run(folder, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def base(do_run):
-    return do_run()
+    return do_run(figures="png")
 
 
 def test_a_run_leaves_a_gallery_and_the_test_predictions(base):

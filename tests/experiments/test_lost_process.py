@@ -19,7 +19,13 @@ pytestmark = [
 
 ROOT = Path(__file__).parents[2]
 SMALL = (
-    *("--steps=100000", "--model=mlp", "--model_options=hidden=(8, 8)", "--patch_size=1"),
+    *(
+        "--steps=100000",
+        "--figures=none",
+        "--model=mlp",
+        "--model_options=hidden=(8, 8)",
+        "--patch_size=1",
+    ),
     *("--batch_size=48", "--microbatch_size=8", "--profile=1:1:1"),
 )
 PATIENCE = 60  # s, for the end

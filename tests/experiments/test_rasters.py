@@ -18,6 +18,7 @@ FLAGS = {
     "model_options": "hidden=(8, 8); dropout=0",
     "patch_size": 1,
     "steps": 30,
+    "figures": "none",
     "learning_rate": 0.03,
     "profile": "1",
     "checkpoint_every": 0,

@@ -6,10 +6,8 @@ import signal
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from msgspec.structs import replace
 
-from experiments import writing
 from experiments.config import Config
 from experiments.console import describe_checkpoints
 from experiments.resume_check import MAY_DIFFER, check_same_run
@@ -32,14 +30,8 @@ BASE = {
     "optimizer": "adam",
     "learning_rate": 0.01,
     "checkpoint_every": 5,
+    "figures": "none",  # they take longer than the rest
 }
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    """Leaves out most pictures, which take longer than the rest."""
-    for name in ("draw_curves", "draw_confusion", "draw_shares"):
-        monkeypatch.setattr(writing, name, lambda *arguments: Figure())
 
 
 @pytest.fixture

@@ -181,14 +181,14 @@ def test_the_scan_of_mamba_is_the_recurrence():
 
     module = Mamba(states=3)
     tokens = np.random.default_rng(0).normal(size=(2, 7, 6)).astype(np.float32)
-    params = module.init(jax.random.key(1), tokens)["params"]
+    params = initialise(module, tokens)["params"]
     p = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
 
     def silu(x):
         return x / (1 + np.exp(-x))
 
-    inner = 12
-    for sample, out in zip(tokens, module.apply({"params": params}, tokens), strict=True):
+    inner, found = 12, jax.jit(module.apply)({"params": params}, tokens)
+    for sample, out in zip(tokens, found, strict=True):
         x, gate = np.split(sample @ p["Dense_0"]["kernel"], 2, axis=-1)
         late = np.vstack([np.zeros((3, inner)), x])
         kernel = p["kernel"] - 0.5  # PyTorch's bound of a kernel of 4 inputs

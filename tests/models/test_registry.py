@@ -42,6 +42,7 @@ SMALL = MIN_SIZES | {
     "gaht": (3, 6),
     "mamba": (3, 6),
 }
+KEY = jax.random.key(0, impl="rbg")  # compiles several times faster than the default generator
 WITH_DROPOUT = {"mlp", "hybridsn", "ssrn", "dbda", "spectralformer", "ssftt", "mamba"}
 
 
@@ -50,18 +51,21 @@ def name(request):
     return request.param
 
 
+def module_of(name):
+    return find_model(name)(num_classes=NUM_CLASSES, **NARROW.get(name, {}))
+
+
 @cache
-def initialized(name, patch_size, bands):
-    module = find_model(name)(num_classes=NUM_CLASSES, **NARROW.get(name, {}))
-    zeros = jnp.zeros((1, patch_size, patch_size, bands))
-    # This generator compiles several times faster than the default one.
-    key = jax.random.key(0, impl="rbg")
-    return module, jax.jit(module.init)(key, zeros)
+def initialized(name):
+    """A module and its first variables for the sizes of `SMALL`."""
+    patch_size, bands = SMALL[name]
+    module = module_of(name)
+    return module, jax.jit(module.init)(KEY, jnp.zeros((1, patch_size, patch_size, bands)))
 
 
 @cache
 def compiled_training(name):
-    module, _ = initialized(name, *SMALL[name])
+    module, _ = initialized(name)
 
     def train(variables, patches, mask, key):
         return module.apply(
@@ -83,7 +87,7 @@ def random_patches(patch_size, bands, batch=4):
 
 def train_outputs(name, patches, mask=None, seed=0):
     """Logits and new running statistics in training."""
-    _, variables = initialized(name, *SMALL[name])
+    _, variables = initialized(name)
     return compiled_training(name)(variables, patches, mask, jax.random.key(seed))
 
 
@@ -97,12 +101,13 @@ def parameter_count(name, patch_size, bands, num_classes):
 def test_the_smallest_patch_and_fewest_bands_work(name):
     patch_size, bands = MIN_SIZES[name]
     check_input(name, patch_size, bands)
-    module, variables = initialized(name, patch_size, bands)
+    module = module_of(name)
+    patches = random_patches(patch_size, bands)
+    logits, variables = jax.jit(module.init_with_output)(KEY, patches)
     for leaf in jax.tree.leaves(variables):
         assert leaf.size > 0
         assert leaf.dtype == jnp.float32
         assert np.isfinite(leaf).all()
-    logits = jax.jit(module.apply)(variables, random_patches(patch_size, bands))
     assert logits.shape == (4, NUM_CLASSES)
     assert logits.dtype == jnp.float32
     assert np.isfinite(logits).all()
@@ -131,7 +136,7 @@ def test_the_default_patch_is_accepted(name):
 
 
 def test_every_pixel_and_band_reaches_the_logits(name):
-    module, variables = initialized(name, *SMALL[name])
+    module, variables = initialized(name)
     patches = random_patches(*SMALL[name], batch=16)
 
     @jax.jit
@@ -143,7 +148,7 @@ def test_every_pixel_and_band_reaches_the_logits(name):
 
 
 def test_evaluation_needs_no_key_and_treats_each_patch_alone(name):
-    module, variables = initialized(name, *SMALL[name])
+    module, variables = initialized(name)
     patches = random_patches(*SMALL[name])
     evaluate = jax.jit(module.apply)
     logits = evaluate(variables, patches)
@@ -234,4 +239,4 @@ def test_cnn2d_takes_images():
     check_input("cnn2d", 64, 3, "image")
     module = build_model("cnn2d", 4, {"features": (4, 4, 4), "hidden": 8})
     images = random_patches(64, 3, batch=2)
-    assert module.init_with_output(jax.random.key(0), images)[0].shape == (2, 4)
+    assert jax.jit(module.init_with_output)(KEY, images)[0].shape == (2, 4)

@@ -51,7 +51,7 @@ def test_equal_figures_are_equal_files(figure, suffix):
     assert saved(figure, suffix) == saved(figure, suffix)
 
 
-@pytest.mark.parametrize("text", ["", ",", "png,", "png,jpeg", "png svg"])
+@pytest.mark.parametrize("text", ["", ",", "png,", "png,jpeg", "png svg", "none,png"])
 def test_unknown_formats_are_refused(text):
     with pytest.raises(InputError, match="figures"):
         parse_figure_formats(text)
@@ -59,6 +59,7 @@ def test_unknown_formats_are_refused(text):
 
 def test_formats_are_read():
     assert parse_figure_formats("png, svg") == ("png", "svg")
+    assert parse_figure_formats("none") == ()
 
 
 def test_a_folder_gets_each_format_and_loses_all_with_a_new_run(figure, tmp_path):

@@ -65,7 +65,7 @@ def train(asked, cube, labels, scheme, save):
         flat = np.random.default_rng(4).normal(size=(ROWS * COLUMNS, 3, 3, BANDS))
         samples = Stream(lambda ids: (flat[ids].astype(np.float32), labels.ravel()[ids]))
     module = find_model("cnn2d")(CLASSES, features=(4, 4), hidden=8)
-    state = create_state(module, optax.adam(0.01), (3, 3, BANDS), seed=3)
+    state = create_state(module, optax.sgd(0.05, momentum=0.9), (3, 3, BANDS), seed=3)
     replicas = Replicas(len(profile), samples)
     rebalancing = Rebalancing(Seesaw(len(profile)), 2) if scheme == "adaptive" else None
     fitted = fit(

@@ -16,23 +16,22 @@ AUGMENT = ("flip", "rotate", "noise", "bands")
 pytestmark = pytest.mark.slow
 
 PATCH_SIZE = 5
+# Its keys are those of the step, whatever the network; in these two it takes long to compile.
+UNDROPPED = ("ssftt", "spectralformer")
 
 
 @pytest.mark.parametrize(
     ("model", "augment", "loss"),
     [
-        *(
-            (model, (), "cross_entropy")
-            for model in NARROW
-            if model not in ("ssftt", "spectralformer")
-        ),
+        *((model, (), "cross_entropy") for model in NARROW if model not in UNDROPPED),
         ("ssftt", AUGMENT, "weighted"),
         ("spectralformer", (), "focal"),
     ],
 )
 def test_every_split_gives_the_same_bits(model, augment, loss, machine_of, state_of):
-    module = build_model(model, CLASSES, NARROW[model])
-    state = state_of(module, PATCH_SIZE, optax.adam(0.01))
+    dropout = {"dropout": 0.0} if model in UNDROPPED else {}
+    module = build_model(model, CLASSES, NARROW[model] | dropout)
+    state = state_of(module, PATCH_SIZE, optax.sgd(0.05))  # which compiles faster than Adam
     loss = ClassLoss.of_training(loss, range(1, CLASSES + 1))
     prepare = Preparation((0.0,), (1.0,), augment) if augment else None
     state = state.replace(task=Classification(module, prepare, loss))

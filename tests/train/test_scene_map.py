@@ -35,15 +35,16 @@ def model_of(name, bands=BANDS):
     architecture = name.partition(",")[0]
     module = build_model(architecture, 4, parse_options(architecture, options))
     shape = (1, patch_size, patch_size, bands)
-    variables = module.init(jax.random.key(1), np.zeros(shape, np.float32))
+    shapes = jax.eval_shape(module.init, jax.random.key(0), np.zeros(shape, np.float32))
     rng = np.random.default_rng(2)
-    random = jax.tree.map(
-        lambda a: np.asarray(
-            a * rng.uniform(0.5, 1.5, a.shape) + rng.uniform(0, 0.3, a.shape) if a.ndim == 1 else a,
-            np.float32,
-        ),
-        variables,
-    )
+
+    def draw(leaf):
+        if len(leaf.shape) == 1:
+            return rng.uniform(0.1, 0.6, leaf.shape).astype(np.float32)
+        kernel = rng.normal(size=leaf.shape) / np.sqrt(leaf.size / leaf.shape[-1])
+        return (2 * kernel).astype(np.float32)
+
+    random = jax.tree.map(draw, shapes)
     description = Description(
         kind="patch",
         architecture=architecture,

@@ -59,14 +59,13 @@ def assert_close(tree, reference, tolerance=1e-5):
         assert np.abs(leaf - wanted).max() <= tolerance * scale
 
 
-@pytest.mark.parametrize("profile", ["1", "5:1:1"])
 @pytest.mark.parametrize("model", PLAIN)
 def test_the_gradient_is_that_of_the_whole_batch(
-    model, profile, gradient_of, state_of, cube, labels, lax_convolutions
+    model, gradient_of, state_of, cube, labels, lax_convolutions
 ):
     size, options = PLAIN[model]
     module = find_model(model)(CLASSES, **options)
-    loss, grads, _ = gradient_of(module, IDS, profile, size)
+    found = [gradient_of(module, IDS, profile, size)[:2] for profile in ("1", "5:1:1")]
 
     lax_convolutions()
     params = state_of(module, size).params
@@ -76,8 +75,9 @@ def test_the_gradient_is_that_of_the_whole_batch(
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels.flat[IDS]).mean()
 
     wanted_loss, wanted = jax.jit(jax.value_and_grad(mean_loss))(params)
-    assert loss == pytest.approx(float(wanted_loss), rel=1e-6)
-    assert_close(grads, wanted)
+    for loss, grads in found:
+        assert loss == pytest.approx(float(wanted_loss), rel=1e-6)
+        assert_close(grads, wanted)
 
 
 @pytest.mark.parametrize("profile", ["1", "5:1:1"])

@@ -265,7 +265,12 @@ def test_five_lines_do_what_a_run_does(tmp_path):
     """The notebook's way and the command's end in the same bits."""
     options = "features=(4, 4, 8); hidden=8"
     config = Config(
-        model_options=options, steps=6, batch_size=60, profile="2:1", workdir=str(tmp_path / "run")
+        model_options=options,
+        steps=6,
+        batch_size=60,
+        profile="2:1",
+        figures="none",
+        workdir=str(tmp_path / "run"),
     )
     summary = run(config)
     scene = synthetic_scene()
