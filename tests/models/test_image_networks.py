@@ -12,6 +12,7 @@ from hsi_jax.errors import InputError
 from hsi_jax.models import MODELS, build_model, find_trait
 from hsi_jax.models.image_layers import Stem, he_normal
 from hsi_jax.models.resnet import Block
+from tests.models.random_variables import random_variables
 
 pytestmark = pytest.mark.slow
 
@@ -37,20 +38,6 @@ def small(name, dtype="float32"):
 
 def random_images(side, batch=4):
     return np.random.default_rng(0).normal(size=(batch, side, side, 3)).astype(np.float32)
-
-
-def random_variables(module, *inputs):
-    """As large as at first, but no scale is 0; drawn by NumPy, which need not compile."""
-    shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), *inputs))
-    rng = np.random.default_rng(1)
-
-    def draw(path, shape):
-        noise = rng.normal(size=shape.shape)
-        if path[-1].key == "kernel":
-            return (noise * np.sqrt(2 / np.prod(shape.shape[:-1]))).astype(shape.dtype)
-        return (0.1 * noise + (path[-1].key in ("scale", "var"))).astype(shape.dtype)
-
-    return jax.tree_util.tree_map_with_path(draw, shapes)
 
 
 @cache

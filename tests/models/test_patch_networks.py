@@ -12,6 +12,7 @@ import pytest
 from hsi_jax.errors import InputError
 from hsi_jax.models import build_model, find_trait, published_variables
 from tests.models.narrow import NARROW
+from tests.models.random_variables import random_variables
 
 HERE = Path(__file__).parent
 # Parameters of the authors' PyTorch code as counted by PyTorch: bands, classes, options, number.
@@ -25,11 +26,6 @@ PUBLISHED = {
     "gaht_salinas": (204, 16, {"groups": 16, "depths": (2, 1, 1)}, 972_624),
 }
 NORMALISED = ("ssrn", "dbda", "ssftt", "gaht")
-
-
-def initialise(module, patches):
-    # This generator compiles several times faster than the default one.
-    return jax.jit(module.init)(jax.random.key(0, impl="rbg"), patches)
 
 
 def parameter_count(model, patch_size, bands, num_classes, options):
@@ -101,7 +97,7 @@ def test_the_logits_are_those_of_pytorch(tmp_path, model, patch_size, bands):
     # Far from their initial values, of which many are 0 or 1; those of variances are above 0.
     variables = jax.tree.map(
         lambda leaf: leaf + np.abs(0.1 * rng.normal(size=leaf.shape)).astype(np.float32),
-        initialise(module, patches),
+        random_variables(module, patches),
     )
     named = {
         jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf)
@@ -147,7 +143,7 @@ def test_padding_enters_no_statistic(model):
     options = NARROW[model] | ({"dropout": 0.0} if model != "gaht" else {})
     module = build_model(model, 5, options)
     patches = np.random.default_rng(0).normal(size=(4, 5, 5, 9)).astype(np.float32)
-    variables = initialise(module, patches)
+    variables = random_variables(module, patches)
 
     @jax.jit
     def train(patches, mask):
@@ -169,7 +165,7 @@ def test_padding_enters_no_statistic(model):
 def test_a_patch_alone_is_predicted_as_in_a_batch(model):
     module = build_model(model, 5, NARROW[model])
     patches = np.random.default_rng(0).normal(size=(3, 5, 5, 9)).astype(np.float32)
-    variables = initialise(module, patches)
+    variables = random_variables(module, patches)
     predict = jax.jit(module.apply)
     alone = np.concatenate([predict(variables, patch[None]) for patch in patches])
     np.testing.assert_allclose(predict(variables, patches), alone, rtol=1e-4, atol=1e-5)
@@ -181,7 +177,7 @@ def test_the_scan_of_mamba_is_the_recurrence():
 
     module = Mamba(states=3)
     tokens = np.random.default_rng(0).normal(size=(2, 7, 6)).astype(np.float32)
-    params = initialise(module, tokens)["params"]
+    params = random_variables(module, tokens)["params"]
     p = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
 
     def silu(x):

@@ -15,6 +15,7 @@ from hsi_jax.models import (
     find_trait,
 )
 from tests.models.narrow import NARROW
+from tests.models.random_variables import random_variables
 
 NUM_CLASSES = 5
 KINDS = ("patch", "image")
@@ -57,10 +58,10 @@ def module_of(name):
 
 @cache
 def initialized(name):
-    """A module and its first variables for the sizes of `SMALL`."""
+    """A module and variables for the sizes of `SMALL`."""
     patch_size, bands = SMALL[name]
     module = module_of(name)
-    return module, jax.jit(module.init)(KEY, jnp.zeros((1, patch_size, patch_size, bands)))
+    return module, random_variables(module, jnp.zeros((1, patch_size, patch_size, bands)))
 
 
 @cache
