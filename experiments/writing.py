@@ -27,19 +27,19 @@ def write_results(
         from experiments.pictures import draw_images, draw_results, draw_scene
 
         draw_results(setup, test, summary)
-    if scene is not None:
-        prediction = _predict_scene(setup, scene, state)
-        if rank() == 0:
-            masks = _write_prediction(setup, scene, prediction)
-            _write_spectra(folder, scene)
-        if drawn and min(prediction.shape) > 1:  # a list of pixels makes no picture
-            draw_scene(setup, scene, prediction, test, masks["test"])
-    elif rank() == 0:
+    if scene is None:
         ids = setup.dataset.split.test
         truth = setup.dataset.labels[ids]
         folder.write_arrays("prediction.npz", ids=ids, prediction=test.classes, truth=truth)
         if drawn:
             draw_images(setup, test)
+    else:
+        prediction = _predict_scene(setup, scene, state)
+        masks = _write_prediction(setup, scene, prediction)
+        if rank() == 0:
+            _write_spectra(folder, scene)
+        if drawn and min(prediction.shape) > 1:  # a list of pixels makes no picture
+            draw_scene(setup, scene, prediction, test, masks["test"])
     if rank() == 0:
         console.say(f"Results: {folder.path}")
 
