@@ -22,24 +22,17 @@ def write_results(
     folder.write_summary(summary)
     model.save(folder.model, overwrite=True)
     console.say(console.describe_end(summary))
-    drawn = rank() == 0 and (setup.resolved.figures or folder.events)
-    if drawn:
-        from experiments.pictures import draw_images, draw_results, draw_scene
+    drawn = bool(setup.resolved.figures or folder.events)
+    if drawn and rank() == 0:
+        from experiments.pictures import draw_results  # here: without pictures nothing needs it
 
         draw_results(setup, test, summary)
-    if scene is None:
-        ids = setup.dataset.split.test
-        truth = setup.dataset.labels[ids]
-        folder.write_arrays("prediction.npz", ids=ids, prediction=test.classes, truth=truth)
-        if drawn:
-            draw_images(setup, test)
-    else:
+    if scene is not None:
         prediction = _predict_scene(setup, scene, state)
-        masks = _write_prediction(setup, scene, prediction)
         if rank() == 0:
-            _write_spectra(folder, scene)
-        if drawn and min(prediction.shape) > 1:  # a list of pixels makes no picture
-            draw_scene(setup, scene, prediction, test, masks["test"])
+            _write_scene(setup, scene, prediction, test, drawn)
+    elif rank() == 0:
+        _write_images(setup, test, drawn)
     if rank() == 0:
         console.say(f"Results: {folder.path}")
 
@@ -64,21 +57,24 @@ def _predict_scene(setup: Setup, scene: Scene, state: TrainState) -> np.ndarray:
     return classes
 
 
-def _write_prediction(setup: Setup, scene: Scene, prediction: np.ndarray) -> dict[str, np.ndarray]:
-    """Saves the classes of all pixels, in the scene's own label ids.
-
-    Returns:
-        The pixels of each set of the split, bool [rows, columns], saved as well.
-    """
+def _write_scene(
+    setup: Setup, scene: Scene, prediction: np.ndarray, test: Assessment, drawn: bool
+) -> None:
+    """Saves the classes of all pixels, in the scene's own label ids, and draws them."""
+    split = setup.dataset.split
     sets = ("train", "validation", "test")
-    masks = {name: _mask(getattr(setup.dataset.split, name), prediction.shape) for name in sets}
+    masks = {name: _mask(getattr(split, name), prediction.shape) for name in sets}
     setup.folder.write_arrays(
         "prediction.npz",
         prediction=scene.original_labels(prediction),
         truth=scene.original_labels(scene.require_labels()),
         **masks,
     )
-    return masks
+    _write_spectra(setup.folder, scene)
+    if drawn and min(prediction.shape) > 1:  # a list of pixels makes no picture
+        from experiments.pictures import draw_scene
+
+        draw_scene(setup, scene, prediction, test, masks["test"])
 
 
 def _write_spectra(folder: RunFolder, scene: Scene) -> None:
@@ -90,6 +86,17 @@ def _write_spectra(folder: RunFolder, scene: Scene) -> None:
         return
     known = {} if scene.wavelengths is None else {"wavelengths": scene.wavelengths}
     folder.write_arrays("spectra.npz", mean=mean, deviation=deviation, **known)
+
+
+def _write_images(setup: Setup, test: Assessment, drawn: bool) -> None:
+    """Saves the classes of the test images, and draws some of them."""
+    ids = setup.dataset.split.test
+    truth = setup.dataset.labels[ids]
+    setup.folder.write_arrays("prediction.npz", ids=ids, prediction=test.classes, truth=truth)
+    if drawn:
+        from experiments.pictures import draw_images
+
+        draw_images(setup, test)
 
 
 def _mask(ids: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
