@@ -18,7 +18,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def short_runs(monkeypatch):
     small = ("--model=mlp", "--model_options=hidden=(8, 8)", "--patch_size=1", "--figures=none")
-    flags = (*launched.RUN_FLAGS, *small, "--steps=40", "--checkpoint_every=5")
+    flags = (*launched.RUN_FLAGS, *small, "--steps=20", "--checkpoint_every=5")
     monkeypatch.setattr(launched, "RUN_FLAGS", flags)
 
 
@@ -29,5 +29,5 @@ def test_a_run_that_loses_a_process_while_it_saves_ends_in_the_same_bits(tmp_pat
     chance = random.Random(0)
     injected, _, code = kills(tmp_path / "run", chance, 1, elastic=True, first_saving=True)
     assert (injected, code) == (1, 0)
-    assert steps_logged(tmp_path / "run") == 40
+    assert steps_logged(tmp_path / "run") == 20
     assert result(tmp_path / "run") == result(tmp_path / "quiet")
