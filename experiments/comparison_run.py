@@ -14,7 +14,7 @@ from experiments.launch import Launch, launch
 from experiments.peer import peer_command, peer_counts, start_folder
 from hsi_jax.errors import LostWorkerError
 from hsi_jax.hetero.profile import Profile
-from hsi_jax.json_file import read_json, write_json
+from hsi_jax.json_file import write_json
 from hsi_jax.launch.slowdown import Slowdown
 from hsi_jax.launch.workers import last_lines
 from hsi_jax.run.summary import Outcome, read_outcome, read_summary
@@ -110,11 +110,12 @@ def _flags(run: ComparisonRun, platform: Platform) -> list[str]:
 def _started_before(run: ComparisonRun, folder: Path) -> bool:
     """Whether the folder has the beginning of this very run, with checkpoints to go on from."""
     from experiments.resume_check import differing_options  # here: --help does without JAX
+    from hsi_jax.run import RunFolder
 
-    path = folder / "config.json"
-    if not path.exists() or not (folder / "checkpoints").is_dir():
+    if not (folder / "config.json").exists():
         return False
-    return not differing_options(read_json(path), run.config)
+    begun = RunFolder.of_run(folder)
+    return begun.checkpoints.is_dir() and not differing_options(begun.read_config(), run.config)
 
 
 def _emulate(run: ComparisonRun, platform: Platform, path: Path, log) -> None:

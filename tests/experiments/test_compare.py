@@ -48,8 +48,8 @@ def test_a_baseline_has_no_schemes_to_compare(parse, tmp_path):
         parse("--emulated", "--profile=2:1", f"--workdir={tmp_path}", "--", "--model=svm")
 
 
-def test_two_schemes_are_run_and_then_reused(tmp_path):
-    own = ("--emulated", "--profile=16:1:1:1", "--schemes=uniform,balanced", "--seeds=1")
+def test_two_schemes_with_two_seeds_are_run_and_then_reused(tmp_path):
+    own = ("--emulated", "--profile=16:1:1:1", "--schemes=uniform,balanced", "--seeds=0,1")
     command = [sys.executable, "-m", "experiments.compare", *own]
     command += [f"--workdir={tmp_path / 'grid'}", "--", *TINY]
     outputs = []
@@ -58,7 +58,7 @@ def test_two_schemes_are_run_and_then_reused(tmp_path):
         assert (done.returncode, done.stderr) == (0, "")
         outputs.append(done.stdout)
     assert outputs[0] == outputs[1] == (tmp_path / "grid" / "table.md").read_text()
-    assert re.findall(r"^\| (\w+) \| 1 \|", outputs[0], re.MULTILINE) == ["uniform", "balanced"]
+    assert re.findall(r"^\| (\w+) \| 2 \|", outputs[0], re.MULTILINE) == ["uniform", "balanced"]
     assert "ms" not in outputs[0]
     with open(tmp_path / "grid" / "runs.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -70,10 +70,10 @@ def test_two_schemes_are_run_and_then_reused(tmp_path):
         assert summary["overall_accuracy"] == float(row["overall_accuracy"])
         assert row["step_ms"] == ""
     losses = {}
-    for name in ("uniform-seed1", "balanced-seed1"):
+    for name in ("uniform-seed0", "balanced-seed0", "balanced-seed1"):
         summary = json.loads((tmp_path / "grid" / name / "summary.json").read_text())
         losses[name] = summary["losses_first_steps"]
-    assert len({tuple(values) for values in losses.values()}) == 2
+    assert len({tuple(values) for values in losses.values()}) == 3
     assert (tmp_path / "grid" / "accuracy.png").stat().st_size > 1000
     assert not (tmp_path / "grid" / "step_time.png").exists()
 

@@ -50,7 +50,7 @@ def test_any_devices_and_either_feed_give_the_same_bits(train):
     losses, trained = train("1", "resident")
     assert len(set(losses)) == STEPS
     assert np.isfinite(losses).all()
-    for feed, profile in (("resident", "2:1:1"), ("streamed", "7:1")):
+    for feed, profile in (("resident", "2:1:1"), ("streamed", "1"), ("streamed", "7:1")):
         other_losses, other = train(profile, feed)
         assert other_losses == losses, (feed, profile)
         assert_same_bits(other, trained)

@@ -17,7 +17,6 @@ pytestmark = pytest.mark.slow
 STEPS = 20
 BATCH_SIZE = 42
 OTHER_PROFILES = ("1:1", "2:1:1", "5:1", "1:1:1:1", "7:0.5:0.5:0")
-SLOW_TO_COMPILE = ("cnn3d", "hybridsn")  # so on 1, 2 and 4 devices only
 MODELS = {  # smaller than by default in width only, so that the suite stays short
     "cnn1d": (1, {}),
     "cnn2d": (5, {"features": (16, 16, 32), "hidden": 32}),
@@ -53,8 +52,6 @@ def test_every_split_gives_the_same_bits(model, optimizer, machine_of, state_of)
     assert len(set(losses)) == STEPS
     assert bool(trained.batch_stats) == (model == "cnn2d")
     for profile in OTHER_PROFILES:
-        if model in SLOW_TO_COMPILE and profile == "2:1:1":
-            continue
         other_losses, other_trained, other_predicted = train(profile)
         assert other_losses == losses, profile
         assert_same_bits(other_trained, trained)

@@ -16,6 +16,7 @@ from hsi_jax.train import Description, TrainedModel
 from hsi_jax.train.one_pass import OnePass
 from hsi_jax.train.scene_map import predict_tiles
 from hsi_jax.train.scene_tiles import SceneSource
+from tests.models.random_variables import random_variables
 
 BANDS = 15
 MODELS = {
@@ -35,16 +36,7 @@ def model_of(name, bands=BANDS):
     architecture = name.partition(",")[0]
     module = build_model(architecture, 4, parse_options(architecture, options))
     shape = (1, patch_size, patch_size, bands)
-    shapes = jax.eval_shape(module.init, jax.random.key(0), np.zeros(shape, np.float32))
-    rng = np.random.default_rng(2)
-
-    def draw(leaf):
-        if len(leaf.shape) == 1:
-            return rng.uniform(0.1, 0.6, leaf.shape).astype(np.float32)
-        kernel = rng.normal(size=leaf.shape) / np.sqrt(leaf.size / leaf.shape[-1])
-        return (2 * kernel).astype(np.float32)
-
-    random = jax.tree.map(draw, shapes)
+    random = random_variables(module, np.zeros(shape, np.float32))
     description = Description(
         kind="patch",
         architecture=architecture,
@@ -57,6 +49,7 @@ def model_of(name, bands=BANDS):
         num_bands=bands,
         microbatch_size=8,
     )
+    rng = np.random.default_rng(2)
     preprocessing = Preprocessing(rng.normal(size=bands), rng.uniform(0.5, 2, bands))
     return TrainedModel(description, preprocessing, random["params"], random.get("batch_stats", {}))
 
