@@ -139,7 +139,9 @@ def test_every_pixel_of_each_map_is_right(show, make_run, maps, element):
 
 def test_the_mouse_moves_the_border_and_reads_the_class(show, make_run, maps, element):
     browser, stage = show(make_run()), element(".stage")
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", stage)
+    # At once: the page scrolls smoothly by itself, and the map would move away under the mouse.
+    at_once = "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})"
+    browser.execute_script(at_once, stage)
     mouse = ActionChains(browser, duration=50)
     mouse.move_to_element(stage).click_and_hold().move_by_offset(-100, 0).release().perform()
     moved = 50 - 100 * 100 / stage.size["width"]
