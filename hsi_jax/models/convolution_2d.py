@@ -24,8 +24,9 @@ KERNEL_BYTES = 2**18  # of a part of the output's gradient
 # Where Winograd's products are faster by more than the passes over memory for its sums cost:
 MAX_PRODUCTS = 0.62  # as a part of those of the plain convolution
 MANY_CHANNELS = 30  # and features
-MAX_KERNEL = 2**20  # entries
-MIN_PRODUCT = 2**15  # channels times features, for the gradient of the kernel
+MIN_KERNEL = 2**10  # channels times features of a kernel whose gradient gains by it
+LARGE_KERNEL = 2**15  # and of one whose gradient is a product of matrices then
+ROW_KERNEL_BYTES = 2**17  # of a part of a row's gradient otherwise
 
 
 def convolve_2d(lhs, rhs, strides, padding, dilation, precision) -> jax.Array:
@@ -92,8 +93,7 @@ def _slide(lhs, rhs, padding, precision):
     """The convolution without strides and dilation."""
     _, width, channels, features = rhs.shape
     columns = lhs.shape[2] + sum(padding[1]) - width + 1
-    suits = min(channels, features) >= MANY_CHANNELS and rhs.size <= MAX_KERNEL
-    if suits and _saves_products(lhs, rhs.shape, lhs.shape[1] + sum(padding[0]) - 2, precision):
+    if _saves_products(lhs, rhs.shape, lhs.shape[1] + sum(padding[0]) - 2, precision):
         return winograd.convolve_rows(lhs, rhs, padding, partial(_slide, precision=precision))
     if max(channels, features) > FEW_CHANNELS and not any(map(any, padding)) and columns >= 8:
         # XLA's kernel is up to eight times faster where there is some padding.
@@ -114,8 +114,9 @@ def _saves_products(lhs, rhs_shape, rows, precision) -> bool:
     """Whether six products for four rows of the output are far fewer, and precise enough."""
     products = -(-rows // winograd.ROWS) * winograd.PRODUCTS
     few = products <= MAX_PRODUCTS * winograd.TAPS * rows
+    many = min(rhs_shape[2:]) >= MANY_CHANNELS
     precise = precision is None and lhs.dtype == jnp.float32
-    return rhs_shape[0] == winograd.TAPS and few and precise
+    return rhs_shape[0] == winograd.TAPS and few and many and precise
 
 
 def _convolve_window_forward(lhs, rhs, strides, padding, dilation, precision):
@@ -138,22 +139,49 @@ def _lhs_gradient(lhs_shape, rhs, grad, strides, padding, dilation, precision):
         spread = (grad.shape[1 + axis] - 1) * strides[axis] + 1
         low = reach - padding[axis][0]
         pads.append((low, lhs_shape[1 + axis] + reach - low - spread))
-    flipped = jnp.swapaxes(jnp.flip(rhs, (0, 1)), 2, 3)
-    if strides == dilation == (1, 1):
-        return _slide(grad, flipped, pads, precision)
-    return lax.conv_general_dilated(
-        grad, flipped, (1, 1), pads, strides, dilation, LAYOUT, precision=precision
-    )
+    if strides != (1, 1) or dilation != (1, 1):
+        return lax.conv_general_dilated(
+            grad, _flip(rhs), (1, 1), pads, strides, dilation, LAYOUT, precision=precision
+        )
+    if _saves_products(grad, rhs.shape, lhs_shape[1], precision):
+
+        def slide(row, kernel, sides):
+            # Without a barrier XLA transposes the kernel once more for each of the sums.
+            return _slide(row, lax.optimization_barrier(_flip(kernel)), sides, precision)
+
+        return winograd.convolve_rows(grad, rhs[::-1], pads, slide)
+    return _slide(grad, _flip(rhs), pads, precision)
+
+
+def _flip(rhs):
+    """The kernel of the gradient by the input."""
+    return jnp.swapaxes(jnp.flip(rhs, (0, 1)), 2, 3)
 
 
 def _rhs_gradient(lhs, rhs_shape, grad, strides, padding, dilation, precision):
-    """The input convolved with the output's gradient, with channels and batch exchanged.
+    """The gradient by the kernel, by Winograd's products of single rows where that is faster."""
+    size = math.prod(rhs_shape[2:])
+    suits = strides == dilation == (1, 1) and size > MIN_KERNEL
+    if not (suits and _saves_products(lhs, rhs_shape, grad.shape[1], precision)):
+        return _sum_gradient(lhs, rhs_shape, grad, strides, padding, dilation, precision)
+    if size >= LARGE_KERNEL:
+        return winograd.kernel_gradient(lhs, grad, padding, winograd.multiply_row)
 
-    It is added up over parts of the batch, whose gradients the cache holds.
+    def gradient(row, row_grad, sides):
+        # XLA would compute the whole batch together with the sums before it, slowly.
+        most = min(ROW_KERNEL_BYTES, row_grad.nbytes // 2)
+        shape = (1, *rhs_shape[1:])
+        return _sum_gradient(row, shape, row_grad, (1, 1), sides, (1, 1), precision, most)
+
+    return winograd.kernel_gradient(lhs, grad, padding, gradient)
+
+
+def _sum_gradient(lhs, rhs_shape, grad, strides, padding, dilation, precision, most=KERNEL_BYTES):
+    """The gradient by the kernel: the input convolved with the output's gradient.
+
+    Channels and batch are exchanged for it. It is added up over parts of the batch, whose gradients
+    take at most so many bytes.
     """
-    suits = strides == dilation == (1, 1) and rhs_shape[2] * rhs_shape[3] >= MIN_PRODUCT
-    if suits and _saves_products(lhs, rhs_shape, grad.shape[1], precision):
-        return winograd.kernel_gradient(lhs, grad, padding)
     pads = []
     for axis in (0, 1):
         reach = dilation[axis] * (rhs_shape[axis] - 1)
@@ -161,7 +189,7 @@ def _rhs_gradient(lhs, rhs_shape, grad, strides, padding, dilation, precision):
         low = padding[axis][0]
         pads.append((low, reach + spread - lhs.shape[1 + axis] - low))
     batch, features = grad.shape[0], grad.shape[-1]
-    part = _part_size(batch, grad.size // max(batch, 1) * grad.dtype.itemsize)
+    part = _part_size(batch, grad.nbytes // max(batch, 1), most)
 
     def gradient(lhs, grad):
         sides = pads
@@ -193,12 +221,12 @@ def _rhs_gradient(lhs, rhs_shape, grad, strides, padding, dilation, precision):
     return jnp.transpose(lax.fori_loop(0, len(lhs) // part, add, total), (1, 2, 0, 3))
 
 
-def _part_size(batch: int, sample_bytes: int) -> int:
-    """The whole batch, or a power of two of samples that takes at most `KERNEL_BYTES`, if any."""
-    if batch * sample_bytes <= KERNEL_BYTES:
+def _part_size(batch: int, sample_bytes: int, most: int) -> int:
+    """The whole batch, or a power of two of samples that takes at most so many bytes, if any."""
+    if batch * sample_bytes <= most:
         return batch
-    most = max(KERNEL_BYTES // max(sample_bytes, 1), 1)
-    return 2 ** (most.bit_length() - 1)
+    samples = max(most // max(sample_bytes, 1), 1)
+    return 2 ** (samples.bit_length() - 1)
 
 
 _convolve_window.defvjp(_convolve_window_forward, _convolve_window_backward)

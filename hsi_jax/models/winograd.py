@@ -63,36 +63,48 @@ def convolve_rows(
 
 
 def kernel_gradient(
-    lhs: jax.Array, grad: jax.Array, padding: Sequence[tuple[int, int]]
+    lhs: jax.Array, grad: jax.Array, padding: Sequence[tuple[int, int]], gradient: Convolve
 ) -> jax.Array:
-    """The gradient of `convolve_rows` by its kernel, from six products of matrices.
+    """The gradient of `convolve_rows` by its kernel, from six such gradients of single rows.
 
     Args:
         lhs: as there.
         grad: the gradient of the output, float32 [batch, rows out, columns out, features].
         padding: as there.
+        gradient: gives the gradient of a plain convolution by its kernel [1, k, channels,
+            features], from its input, the gradient of its output and its padding.
 
     Returns:
         float32 [3, k, channels, features].
     """
-    rows, columns = grad.shape[1:3]
-    window = lhs.shape[2] + sum(padding[1]) - columns + 1
-    channels, features = lhs.shape[-1], grad.shape[-1]
-    gradients = []
-    for row, row_grad in zip(
-        _rows_in(lhs, rows, padding[0]), _combine(_transpose(OUT), _rows_out(grad)), strict=True
-    ):
-        # Each product is of all columns at once, with those of one side moved by each tap.
-        if channels <= features:
-            moved = [_columns(row, tap - padding[1][0], columns) for tap in range(window)]
-            product = _multiply(jnp.concatenate(moved, -1), row_grad)
-            product = product.reshape(window, channels, features)
-        else:
-            moved = [_columns(row_grad, padding[1][0] - tap, row.shape[2]) for tap in range(window)]
-            product = _multiply(jnp.concatenate(moved, -1), row)
-            product = product.reshape(window, features, channels).swapaxes(1, 2)
-        gradients.append(product)
+    gradients = [
+        gradient(row, row_grad, ((0, 0), padding[1]))[0]
+        for row, row_grad in zip(
+            _rows_in(lhs, grad.shape[1], padding[0]),
+            _combine(_transpose(OUT), _rows_out(grad)),
+            strict=True,
+        )
+    ]
     return jnp.stack(_combine(_transpose(KERNEL), gradients))
+
+
+def multiply_row(
+    row: jax.Array, row_grad: jax.Array, padding: Sequence[tuple[int, int]]
+) -> jax.Array:
+    """A `gradient` for `kernel_gradient`: a product of matrices, for kernels of many channels.
+
+    It is of all columns at once, with those of one side moved by each tap.
+    """
+    columns, (low, high) = row_grad.shape[2], padding[1]
+    window = row.shape[2] + low + high - columns + 1
+    channels, features = row.shape[-1], row_grad.shape[-1]
+    if channels <= features:
+        moved = [_columns(row, tap - low, columns) for tap in range(window)]
+        product = _multiply(jnp.concatenate(moved, -1), row_grad)
+        return product.reshape(1, window, channels, features)
+    moved = [_columns(row_grad, low - tap, row.shape[2]) for tap in range(window)]
+    product = _multiply(jnp.concatenate(moved, -1), row)
+    return product.reshape(1, window, features, channels).swapaxes(2, 3)
 
 
 def _rows_in(lhs, rows, padding) -> list[jax.Array]:

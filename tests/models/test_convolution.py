@@ -135,11 +135,19 @@ def test_few_and_many_channels(channels, columns, padding):
     check((5, columns), (3, 3), (1, 1), padding, (1, 1), channels=channels)
 
 
-@pytest.mark.parametrize("rows", [7, 8, 9])
-def test_fewer_products_for_many_channels(rows, monkeypatch):
-    monkeypatch.setattr(convolution_2d, "MIN_PRODUCT", 30 * 33)
+# From `large` on the kernel's gradient is a product of matrices.
+@pytest.mark.parametrize(("rows", "large"), [(7, 0), (8, 0), (9, 0), (8, 2**15)])
+def test_fewer_products_for_many_channels(rows, large, monkeypatch):
+    monkeypatch.setattr(convolution_2d, "MIN_KERNEL", 30 * 33 - 1)
+    monkeypatch.setattr(convolution_2d, "LARGE_KERNEL", large)
     check((rows, 6), (3, 3), (1, 1), "SAME", (1, 1), channels=30, features=33)
     check((rows, 6), (3, 2), (1, 1), UNEVEN[:2], (1, 1), channels=34, features=31)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_rows_gradient_in_parts_of_the_batch(batch, monkeypatch):
+    monkeypatch.setattr(convolution_2d, "ROW_KERNEL_BYTES", 2 * 2 * 6 * 33 * 4)  # of two samples
+    check((8, 6), (3, 3), (1, 1), "SAME", (1, 1), channels=32, features=33, batch=batch)
 
 
 @pytest.mark.parametrize("depth", [8, 9, 10])

@@ -13,6 +13,13 @@ def plain(lhs, rhs, padding):
     return lax.conv_general_dilated(lhs, rhs, (1, 1), padding, dimension_numbers=LAYOUT)
 
 
+def plain_gradient(lhs, grad, padding):
+    """By the kernel, of a convolution by one row."""
+    window = lhs.shape[2] + sum(padding[1]) - grad.shape[2] + 1
+    rhs = jnp.zeros((1, window, lhs.shape[-1], grad.shape[-1]))
+    return jax.vjp(lambda rhs: plain(lhs, rhs, padding), rhs)[1](grad)[0]
+
+
 def assert_close(actual, expected):
     """To what Winograd's sums leave of float32's precision, relative to the whole array."""
     assert actual.shape == expected.shape
@@ -33,8 +40,12 @@ def test_values_and_gradient_are_those_of_the_plain_convolution(rows, padding, f
         expected, pullback = jax.vjp(lambda rhs: plain(lhs, rhs, padding), rhs)
         grad = jnp.cos(jnp.arange(expected.size, dtype=jnp.float32)).reshape(expected.shape)
         ours = winograd.convolve_rows(lhs, rhs, padding, plain)
-        gradient = winograd.kernel_gradient(lhs, grad, padding)
-        return (ours, gradient), (expected, *pullback(grad))
+        gradients = [
+            winograd.kernel_gradient(lhs, grad, padding, gradient)
+            for gradient in (winograd.multiply_row, plain_gradient)
+        ]
+        (expected_gradient,) = pullback(grad)
+        return (ours, *gradients), (expected, expected_gradient, expected_gradient)
 
     for actual, expected in zip(*run(lhs, rhs), strict=True):
         assert_close(actual, expected)
