@@ -88,7 +88,8 @@ def _run_or_fail(config: Config) -> None:
             raise
         leave_cluster(
             f"error: [{rank()}] the processes cannot go on: one of them was lost, or failed; see "
-            f"what each has printed ({str(error).splitlines()[0]})",
+            f"what each has printed ({str(error).splitlines()[0]}). Started again with --resume, "
+            "the run goes on from its newest checkpoint, if it has one",
             LOST,
             linger=True,
         )
