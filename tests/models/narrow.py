@@ -1,5 +1,14 @@
-"""Options that make the networks for patches narrow, so that they compile quickly."""
+"""What makes the networks of tests compile quickly: narrow layers, and a compiler in a hurry."""
 
+from functools import partial
+
+import jax
+
+# For tests of what a network computes: LLVM optimises nothing, which takes a third less time.
+# Tests that compare the bits of training steps compile as users do.
+quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
+# Options of the networks for patches.
 NARROW = {
     "ssrn": {"features": 4, "spectral_features": 6},
     "dbda": {"features": 4, "growth": 4},

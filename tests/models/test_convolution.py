@@ -9,6 +9,7 @@ from jax import lax
 
 from hsi_jax.models import convolution_2d
 from hsi_jax.models.convolution import convolve
+from tests.models.narrow import quick_jit
 
 LAYOUTS = {1: ("NHC", "HIO", "NHC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NDHWC", "DHWIO", "NDHWC")}
 
@@ -21,7 +22,7 @@ UNEVEN = ((0, 1), (2, 0), (1, 3))
 def value_and_gradients(conv, lhs, rhs):
     """Output, and gradients of its weighted sum, in one compilation."""
 
-    @jax.jit
+    @quick_jit
     def run(lhs, rhs):
         out, pullback = jax.vjp(conv, lhs, rhs)
         weights = jnp.sin(jnp.arange(out.size, dtype=jnp.float32)).reshape(out.shape)
@@ -188,7 +189,7 @@ def test_a_flax_layer_computes_the_same_with_it(dims, padding):
     options |= {"strides": (2, 1, 3)[:dims]}
     x = np.random.default_rng(0).normal(size=(2, *SIZES[0][:dims], 3)).astype(np.float32)
     plain = nn.Conv(**options)
-    params = jax.jit(plain.init)(jax.random.key(0, impl="rbg"), x)
+    params = quick_jit(plain.init)(jax.random.key(0, impl="rbg"), x)
     ours = nn.Conv(**options, conv_general_dilated=convolve)
     assert_close(ours.apply(params, x), plain.apply(params, x))
 
@@ -212,8 +213,8 @@ def test_it_works_inside_a_loop(dims):
     def reference(lhs, rhs):
         return lax.conv_general_dilated(lhs, rhs, *arguments, dimension_numbers=LAYOUTS[dims])
 
-    ours = jax.jit(lambda count: gradient_sum(lambda x, k: convolve(x, k, *arguments), count))
-    assert_close(ours(3), jax.jit(lambda: gradient_sum(reference, 3))())
+    ours = quick_jit(lambda count: gradient_sum(lambda x, k: convolve(x, k, *arguments), count))
+    assert_close(ours(3), quick_jit(lambda: gradient_sum(reference, 3))())
 
 
 @pytest.mark.parametrize(

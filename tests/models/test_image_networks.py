@@ -12,6 +12,7 @@ from hsi_jax.errors import InputError
 from hsi_jax.models import MODELS, build_model, find_trait
 from hsi_jax.models.image_layers import Stem, he_normal
 from hsi_jax.models.resnet import Block
+from tests.models.narrow import quick_jit
 from tests.models.random_variables import random_variables
 
 pytestmark = pytest.mark.slow
@@ -45,7 +46,7 @@ def evaluated(name, dtype="float32"):
     """The variables of a small network, its images, and their logits in evaluation."""
     images = random_images(SMALL[name][1])
     variables = random_variables(small(name), images)
-    evaluate = jax.jit(small(name, dtype).apply)
+    evaluate = quick_jit(small(name, dtype).apply)
     return variables, images, evaluate, evaluate(variables, images)
 
 
@@ -70,7 +71,7 @@ def compiled(name, dtype="float32"):
         (params, inputs), (logits, updates) = gradient(variables["params"], images)
         return logits, updates, params, inputs
 
-    return jax.jit(run)
+    return quick_jit(run)
 
 
 def train(name, images, mask):
@@ -217,7 +218,7 @@ def test_a_block_computes_what_pytorch_defines(expansion, stride):
     def actual(x):
         return block.apply(variables, x, True, None, mutable=["batch_stats"])[0]
 
-    results = jax.jit(lambda x: (actual(x), expected(x)))(x)
+    results = quick_jit(lambda x: (actual(x), expected(x)))(x)
     np.testing.assert_allclose(*results, rtol=1e-3, atol=1e-4)
 
 
@@ -226,7 +227,7 @@ def test_a_block_begins_as_its_shortcut(stride):
     x = random_images(6)
     block = Block(3 * stride, stride, 1, False, "float32")
     key = jax.random.key(0, impl="rbg")  # compiles faster than the default
-    variables = jax.jit(block.init, static_argnums=2)(key, x, False, None)
+    variables = quick_jit(block.init, static_argnums=2)(key, x, False, None)
     out = np.asarray(block.apply(variables, x, False, None))
     np.testing.assert_array_equal(out[..., :3], np.maximum(x[:, ::stride, ::stride], 0))
     np.testing.assert_array_equal(out[..., 3:], 0)

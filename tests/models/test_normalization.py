@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsi_jax.models.normalization import BatchNorm
+from tests.models.narrow import quick_jit
 
 MAX_BATCH = 5
 
@@ -18,7 +19,7 @@ def run(layer, x, mask, weights):
     params = {name: rng.normal(size=channels).astype(np.float32) for name in ("scale", "bias")}
     stats = {"mean": params["bias"], "var": np.square(params["scale"])}
 
-    @jax.jit
+    @quick_jit
     def compute(params, x):
         def apply(params, x):
             variables = {"params": params, "batch_stats": stats}

@@ -11,7 +11,7 @@ import pytest
 
 from hsi_jax.errors import InputError
 from hsi_jax.models import build_model, find_trait, published_variables
-from tests.models.narrow import NARROW
+from tests.models.narrow import NARROW, quick_jit
 from tests.models.random_variables import random_variables
 
 HERE = Path(__file__).parent
@@ -145,7 +145,7 @@ def test_padding_enters_no_statistic(model):
     patches = np.random.default_rng(0).normal(size=(4, 5, 5, 9)).astype(np.float32)
     variables = random_variables(module, patches)
 
-    @jax.jit
+    @quick_jit
     def train(patches, mask):
         return module.apply(variables, patches, train=True, mask=mask, mutable=["batch_stats"])
 
@@ -166,7 +166,7 @@ def test_a_patch_alone_is_predicted_as_in_a_batch(model):
     module = build_model(model, 5, NARROW[model])
     patches = np.random.default_rng(0).normal(size=(3, 5, 5, 9)).astype(np.float32)
     variables = random_variables(module, patches)
-    predict = jax.jit(module.apply)
+    predict = quick_jit(module.apply)
     alone = np.concatenate([predict(variables, patch[None]) for patch in patches])
     np.testing.assert_allclose(predict(variables, patches), alone, rtol=1e-4, atol=1e-5)
 
@@ -183,7 +183,7 @@ def test_the_scan_of_mamba_is_the_recurrence():
     def silu(x):
         return x / (1 + np.exp(-x))
 
-    inner, found = 12, jax.jit(module.apply)({"params": params}, tokens)
+    inner, found = 12, quick_jit(module.apply)({"params": params}, tokens)
     for sample, out in zip(tokens, found, strict=True):
         x, gate = np.split(sample @ p["Dense_0"]["kernel"], 2, axis=-1)
         late = np.vstack([np.zeros((3, inner)), x])

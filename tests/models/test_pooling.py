@@ -8,6 +8,7 @@ from flax import linen as nn
 
 from hsi_jax.errors import InputError
 from hsi_jax.models.pooling import max_pool, mean_pool
+from tests.models.narrow import quick_jit
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def check(ours, reference, size, rtol=0.0):
     x = -1 - rng.permutation(np.prod(shape)).reshape(shape).astype(np.float32)
     weights = rng.normal(size=jax.eval_shape(reference, x).shape).astype(np.float32)
 
-    @partial(jax.jit, static_argnums=0)
+    @partial(quick_jit, static_argnums=0)
     def value_and_gradient(pool, x):
         out, pullback = jax.vjp(pool, x)
         return out, pullback(weights)[0]

@@ -14,7 +14,7 @@ from hsi_jax.models import (
     find_model,
     find_trait,
 )
-from tests.models.narrow import NARROW
+from tests.models.narrow import NARROW, quick_jit
 from tests.models.random_variables import random_variables
 
 NUM_CLASSES = 5
@@ -78,7 +78,7 @@ def compiled_training(name):
             mutable=["batch_stats"],
         )
 
-    return jax.jit(train)
+    return quick_jit(train)
 
 
 def random_patches(patch_size, bands, batch=4):
@@ -104,7 +104,7 @@ def test_the_smallest_patch_and_fewest_bands_work(name):
     check_input(name, patch_size, bands)
     module = module_of(name)
     patches = random_patches(patch_size, bands)
-    logits, variables = jax.jit(module.init_with_output)(KEY, patches)
+    logits, variables = quick_jit(module.init_with_output)(KEY, patches)
     for leaf in jax.tree.leaves(variables):
         assert leaf.size > 0
         assert leaf.dtype == jnp.float32
@@ -140,7 +140,7 @@ def test_every_pixel_and_band_reaches_the_logits(name):
     module, variables = initialized(name)
     patches = random_patches(*SMALL[name], batch=16)
 
-    @jax.jit
+    @quick_jit
     @jax.grad
     def gradient(patches, variables):
         return jnp.sum(jnp.square(jnp.asarray(module.apply(variables, patches))))
@@ -151,7 +151,7 @@ def test_every_pixel_and_band_reaches_the_logits(name):
 def test_evaluation_needs_no_key_and_treats_each_patch_alone(name):
     module, variables = initialized(name)
     patches = random_patches(*SMALL[name])
-    evaluate = jax.jit(module.apply)
+    evaluate = quick_jit(module.apply)
     logits = evaluate(variables, patches)
     np.testing.assert_array_equal(evaluate(variables, patches), logits)
     reverse = evaluate(variables, patches[::-1])[::-1]
@@ -240,4 +240,4 @@ def test_cnn2d_takes_images():
     check_input("cnn2d", 64, 3, "image")
     module = build_model("cnn2d", 4, {"features": (4, 4, 4), "hidden": 8})
     images = random_patches(64, 3, batch=2)
-    assert jax.jit(module.init_with_output)(KEY, images)[0].shape == (2, 4)
+    assert quick_jit(module.init_with_output)(KEY, images)[0].shape == (2, 4)

@@ -5,6 +5,7 @@ import pytest
 from jax import lax
 
 from hsi_jax.models import winograd
+from tests.models.narrow import quick_jit
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
@@ -35,7 +36,7 @@ def test_values_and_gradient_are_those_of_the_plain_convolution(rows, padding, f
     lhs = rng.normal(size=(2, rows, 6, 4)).astype(np.float32)
     rhs = rng.normal(size=(3, 2, 4, features)).astype(np.float32)
 
-    @jax.jit
+    @quick_jit
     def run(lhs, rhs):
         expected, pullback = jax.vjp(lambda rhs: plain(lhs, rhs, padding), rhs)
         grad = jnp.cos(jnp.arange(expected.size, dtype=jnp.float32)).reshape(expected.shape)

@@ -11,6 +11,7 @@ from hsi_jax.hetero import make_plan, parse_profile
 from hsi_jax.models import find_model
 from hsi_jax.models.patch_layers import PatchLayers
 from hsi_jax.train.step import train_step
+from tests.models.narrow import quick_jit
 from tests.train.small_scene import BANDS, CLASSES, COLUMNS, assert_same_bits, one_step
 
 pytestmark = pytest.mark.slow
@@ -74,7 +75,7 @@ def test_the_gradient_is_that_of_the_whole_batch(
         logits = module.apply({"params": params}, cut(cube, IDS, size))
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels.flat[IDS]).mean()
 
-    wanted_loss, wanted = jax.jit(jax.value_and_grad(mean_loss))(params)
+    wanted_loss, wanted = quick_jit(jax.value_and_grad(mean_loss))(params)
     for loss, grads in found:
         assert loss == pytest.approx(float(wanted_loss), rel=1e-6)
         assert_close(grads, wanted)
@@ -90,7 +91,6 @@ def test_batch_normalisation_sees_each_microbatch(
     lax_convolutions()
     first = state_of(module, 5)
 
-    @jax.jit
     def summed_loss(params, patches, truth):
         logits, updates = module.apply(
             {"params": params, "batch_stats": first.batch_stats},
@@ -101,12 +101,11 @@ def test_batch_normalisation_sees_each_microbatch(
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, truth)
         return losses.sum() / len(IDS), updates["batch_stats"]
 
+    gradient = quick_jit(jax.value_and_grad(summed_loss, has_aux=True))
     total, grads_of_parts, stats_of_parts = 0.0, [], []
     for start in range(0, len(IDS), 8):  # the last microbatch has 2 samples, and no padding here
         ids = IDS[start : start + 8]
-        (part, new), grad = jax.value_and_grad(summed_loss, has_aux=True)(
-            first.params, cut(cube, ids, 5), labels.flat[ids]
-        )
+        (part, new), grad = gradient(first.params, cut(cube, ids, 5), labels.flat[ids])
         total += float(part)
         grads_of_parts.append(grad)
         stats_of_parts.append(jax.tree.map(np.float64, new))
