@@ -146,7 +146,7 @@ def _lhs_gradient(lhs_shape, rhs, grad, strides, padding, dilation, precision):
     if _saves_products(grad, rhs.shape, lhs_shape[1], precision):
 
         def slide(row, kernel, sides):
-            # Without a barrier XLA transposes the kernel once more for each of the sums.
+            # The kernel is transposed after the sums: with them XLA would read it by columns.
             return _slide(row, lax.optimization_barrier(_flip(kernel)), sides, precision)
 
         return winograd.convolve_rows(grad, rhs[::-1], pads, slide)
@@ -163,7 +163,8 @@ def _rhs_gradient(lhs, rhs_shape, grad, strides, padding, dilation, precision):
     size = math.prod(rhs_shape[2:])
     suits = strides == dilation == (1, 1) and size > MIN_KERNEL
     if not (suits and _saves_products(lhs, rhs_shape, grad.shape[1], precision)):
-        return _sum_gradient(lhs, rhs_shape, grad, strides, padding, dilation, precision)
+        most = KERNEL_BYTES
+        return _sum_gradient(lhs, rhs_shape, grad, strides, padding, dilation, precision, most)
     if size >= LARGE_KERNEL:
         return winograd.kernel_gradient(lhs, grad, padding, winograd.multiply_row)
 
@@ -176,7 +177,7 @@ def _rhs_gradient(lhs, rhs_shape, grad, strides, padding, dilation, precision):
     return winograd.kernel_gradient(lhs, grad, padding, gradient)
 
 
-def _sum_gradient(lhs, rhs_shape, grad, strides, padding, dilation, precision, most=KERNEL_BYTES):
+def _sum_gradient(lhs, rhs_shape, grad, strides, padding, dilation, precision, most):
     """The gradient by the kernel: the input convolved with the output's gradient.
 
     Channels and batch are exchanged for it. It is added up over parts of the batch, whose gradients
