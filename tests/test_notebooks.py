@@ -21,7 +21,6 @@ def execute(tmp_path, monkeypatch):
     """Runs a notebook in an empty folder and returns it with its outputs."""
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # the library beside this test
-    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=1")  # compiles faster
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"):
         monkeypatch.setenv(name, str(tmp_path / name))
     (tmp_path / "empty").mkdir()

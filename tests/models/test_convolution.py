@@ -145,7 +145,7 @@ def test_fewer_products_for_many_channels(rows, large, monkeypatch):
     check((rows, 6), (3, 2), (1, 1), UNEVEN[:2], (1, 1), channels=34, features=31)
 
 
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("batch", [1, 3, 5])
 def test_a_rows_gradient_in_parts_of_the_batch(batch, monkeypatch):
     monkeypatch.setattr(convolution_2d, "ROW_KERNEL_BYTES", 2 * 2 * 6 * 33 * 4)  # of two samples
     check((8, 6), (3, 3), (1, 1), "SAME", (1, 1), channels=32, features=33, batch=batch)
