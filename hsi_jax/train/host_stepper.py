@@ -7,6 +7,7 @@ So process 0 alone updates the parameters, and the others take them over, bit fo
 """
 
 import functools
+import math
 import time
 from typing import Any
 
@@ -18,52 +19,27 @@ from jax.flatten_util import ravel_pytree
 
 from hsi_jax.cluster.exchange import add, rank
 from hsi_jax.cluster.processes import barrier
-from hsi_jax.hetero import Work
-from hsi_jax.hetero.exact import combine, from_wire, is_whole, num_small, to_wire
+from hsi_jax.hetero.exact import from_wire, is_whole
 from hsi_jax.train.replicas import Ready, Replicas, fetch
-from hsi_jax.train.samples import SampleSource
 from hsi_jax.train.state import TrainState
-from hsi_jax.train.step import contribution, local_step, update_if_finite
+from hsi_jax.train.step import join_halves, local_step, update_if_finite
 from hsi_jax.train.stepper import AnyStepper, Stepper, ready_seconds
 
 
-def own_step(
-    state: TrainState, samples: SampleSource, work: Work, *, devices: int
-) -> tuple[jax.Array, jax.Array]:
-    """`local_step`, and its sums as they are sent, to be added to those of so many devices.
-
-    Returns:
-        Int32 [w] of `to_wire`, and the int32 [1 + n, 2] of `local_step`, for where 32 bits do not
-        do.
-    """
-    halves = local_step(state, samples, work)
-    small = num_small(contribution(state, samples, work))
-    with jax.enable_x64(True):
-        sums = lax.bitcast_convert_type(halves, jnp.int64)
-        return to_wire(sums, small, devices), halves
-
-
-def total_step(
-    state: TrainState, samples: SampleSource, work: Work, total: jax.Array, halves: jax.Array
-) -> tuple[TrainState, jax.Array]:
+def total_step(state: TrainState, total: jax.Array, halves: Any) -> tuple[TrainState, jax.Array]:
     """The rest of `train_step` from the sums over all processes.
 
     Args:
         state: as for `train_step`.
-        samples: likewise; only shapes count.
-        work: likewise.
-        total: the sum of the first of what `own_step` gave, int32 [w].
-        halves: that of the second, int32 [1 + n, 2]; it counts where `is_whole` is not.
+        total: the sum of the first of what `local_step` gave, int32 [w].
+        halves: that of the second, a tree of int32 [..., 2]; it counts where `is_whole` is not.
 
     Returns:
         The next state; and the bits of the loss and of what the others take over of the state,
         int32 [n].
     """
-    term = contribution(state, samples, work)
-    small = num_small(term)
-    with jax.enable_x64(True):
-        sums = from_wire(total, small, lambda: lax.bitcast_convert_type(halves, jnp.int64))
-    loss, grads, stats = combine(sums, term, None)
+    sums = join_halves(halves)
+    loss, grads, stats = from_wire(total, sums, lambda: sums)
     # What is sent is what is kept: not computed twice, by kernels that could round otherwise.
     new = lax.optimization_barrier(update_if_finite(state, loss, grads, stats))
     vector, _ = ravel_pytree((loss, new.params, new.batch_stats))
@@ -107,46 +83,43 @@ class HostStepper:
         self._replicas = replicas
         self.stamps: list[tuple[float, float, float]] = []
         given = live, *ready
-        own_sums = functools.partial(own_step, devices=replicas.count)
-        self._own = replicas.parallel(own_sums).lower(*given).compile()
-        own = self._own(*given)
+        local = functools.partial(local_step, devices=replicas.count)
+        self._local = replicas.parallel(local).lower(*given).compile()
+        own = self._local(*given)
         if rank() == 0:
             update = replicas.parallel(total_step, donate=(0,))
-            self._update: Any = update.lower(*given, *own).compile()
+            self._update: Any = update.lower(live, *own).compile()
             self._no_halves = own[1]  # any will do where they do not count
         self._nothing = np.zeros(_num_bits(live), np.int32)
         adopt = replicas.parallel(adopt_step, donate=(0,))
         self._adopt: Any = adopt.lower(live, replicas.replicate(self._nothing)).compile()
-        for sums in own:
-            _add(sums)  # compiles the exchange
+        _add(own[0])  # compiles the exchange
+        _add_whole(own[1])
         add(self._nothing)
         barrier()  # or the first step would wait for those that compile for longer
         self.compile_seconds = time.perf_counter() - start
 
     def step(self, live: TrainState, ready: Ready) -> tuple[TrainState, float]:
         """See `AnyStepper`."""
-        return self._finish(live, ready, self._own(live, *ready))
+        return self._finish(live, *self._local(live, *ready))
 
     def timed_step(self, live: TrainState, ready: Ready) -> tuple[TrainState, float, np.ndarray]:
         """See `AnyStepper`; it runs the same programs as `step`."""
         began, start = time.time(), time.perf_counter()
-        own = self._own(live, *ready)
-        seconds = ready_seconds(self._replicas, own[0], start)
+        wire, halves = self._local(live, *ready)
+        seconds = ready_seconds(self._replicas, wire, start)
         worked = seconds.max(initial=0.0)
-        live, loss = self._finish(live, ready, own)
+        live, loss = self._finish(live, wire, halves)
         self.stamps.append((began, began + worked, began + time.perf_counter() - start))
         return live, loss, add(seconds)
 
-    def _finish(
-        self, live: TrainState, ready: Ready, own: tuple[jax.Array, jax.Array]
-    ) -> tuple[TrainState, float]:
-        wire, halves = own
+    def _finish(self, live: TrainState, wire: jax.Array, halves: Any) -> tuple[TrainState, float]:
         total = _add(wire)
-        whole = None if is_whole(total) else _add(halves)  # likewise in every process
+        whole = None if is_whole(total) else _add_whole(halves)  # likewise in every process
         if rank() == 0:
             replicate = self._replicas.replicate
             halves = self._no_halves if whole is None else replicate(whole)
-            live, bits = self._update(live, *ready, replicate(total), halves)
+            live, bits = self._update(live, replicate(total), halves)
             known = add(fetch(bits))
         else:
             known = add(self._nothing)
@@ -154,13 +127,25 @@ class HostStepper:
         return live, float(known[:1].view(np.float32)[0])
 
 
-def _add(sums: jax.Array) -> np.ndarray:
-    """One of the two that `own_step` has returned, summed over all devices of all processes."""
-    rows = [np.asarray(shard.data)[0] for shard in sums.addressable_shards]
-    if sums.ndim == 3:  # of 64 bits
-        rows = [np.ascontiguousarray(row).view(np.int64) for row in rows]
-    total = add(functools.reduce(np.add, rows))
-    return total.view(np.int32) if sums.ndim == 3 else total
+def _add(wire: jax.Array) -> np.ndarray:
+    """The sum over all devices of all processes, int32 [w]."""
+    return add(functools.reduce(np.add, _rows(wire)))
+
+
+def _add_whole(halves: Any) -> Any:
+    """The sum over all devices of all processes, of 64 bits each: a tree of int32 [..., 2]."""
+    leaves, tree = jax.tree.flatten(halves)
+    devices = zip(*map(_rows, leaves), strict=True)  # all arrays of one, then of the next
+    own = [np.concatenate([row.ravel() for row in rows]).view(np.int64) for rows in devices]
+    total = add(functools.reduce(np.add, own)).view(np.int32)
+    shapes = [leaf.shape[1:] for leaf in leaves]
+    parts = np.split(total, np.cumsum([math.prod(shape) for shape in shapes])[:-1])
+    return tree.unflatten(map(np.reshape, parts, shapes))
+
+
+def _rows(array: jax.Array) -> list[np.ndarray]:
+    """What each of this process's own devices has of a mapped array."""
+    return [np.asarray(shard.data)[0] for shard in array.addressable_shards]
 
 
 def _num_bits(live: TrainState) -> int:

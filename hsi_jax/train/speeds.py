@@ -56,7 +56,7 @@ def measure_profile(
         seconds = np.zeros(replicas.count)
         for _ in range(passes):
             seconds += ready_seconds(
-                replicas, step(live, samples, counted), start=time.perf_counter()
+                replicas, step(live, samples, counted)[0], start=time.perf_counter()
             )
         return seconds[replicas.own]
 

@@ -10,7 +10,7 @@ import optax
 from jax import lax
 
 from hsi_jax.hetero import Work
-from hsi_jax.hetero.exact import accumulate, combine, exact_sum
+from hsi_jax.hetero.exact import accumulate, exact_sum, from_wire, to_wire
 from hsi_jax.train.samples import SampleSource
 from hsi_jax.train.state import TrainState
 
@@ -52,39 +52,54 @@ def update_if_finite(state: TrainState, loss: jax.Array, grads: Any, stats: Any)
     return jax.tree.map(partial(jnp.where, jnp.isfinite(loss)), new, old)
 
 
-def local_step(state: TrainState, samples: SampleSource, work: Work) -> jax.Array:
+def local_step(
+    state: TrainState, samples: SampleSource, work: Work, *, devices: int | None = None
+) -> tuple[jax.Array, Any]:
     """The part of `train_step` before communication, apart so that it can be timed.
 
+    Args:
+        state: as for `train_step`.
+        samples: likewise.
+        work: likewise.
+        devices: whose sums will be added; None for those over which this is mapped.
+
     Returns:
-        The device's own fixed-point sums, for `update_step`, as int32 [1 + n, 2]: int64 does not
-        pass between programs while JAX's x64 is off.
+        The device's own sums: as they are sent, int32 [w] (see `to_wire`), and whole, for where
+        that does not do: a tree of int32 [..., 2], because int64 does not pass between programs
+        while JAX's x64 is off.
     """
     term = contribution(state, samples, work)
     sums = accumulate(term, work.count, max_terms=len(work.ids))
     with jax.enable_x64(True):
-        return lax.bitcast_convert_type(sums, jnp.int32)
+        halves = jax.tree.map(lambda leaf: lax.bitcast_convert_type(leaf, jnp.int32), sums)
+    return to_wire(sums, lax.axis_size(AXIS) if devices is None else devices), halves
 
 
 def update_step(
-    state: TrainState, samples: SampleSource, work: Work, halves: jax.Array, seconds: jax.Array
+    state: TrainState, wire: jax.Array, halves: Any, seconds: jax.Array
 ) -> tuple[TrainState, jax.Array, jax.Array]:
     """The rest of `train_step`; tells every device how long each one's `local_step` took.
 
     Args:
         state: as for `local_step`.
-        samples: likewise.
-        work: likewise.
-        halves: what `local_step` returned.
+        wire: what `local_step` returned.
+        halves: likewise.
         seconds: the device's measured time, float32 [].
 
     Returns:
         The next state, the loss and the times of all devices, float32 [devices].
     """
-    with jax.enable_x64(True):
-        sums = lax.bitcast_convert_type(halves, jnp.int64)
-    loss, grads, stats = combine(sums, contribution(state, samples, work), AXIS)
+    sums = join_halves(halves)
+    total = lax.psum(wire, AXIS)
+    loss, grads, stats = from_wire(total, sums, lambda: lax.psum(sums, AXIS))
     all_seconds = lax.all_gather(seconds, AXIS)
     return update_if_finite(state, loss, grads, stats), loss, all_seconds
+
+
+def join_halves(halves: Any) -> Any:
+    """The fixed-point sums that `local_step` has returned, int64 again."""
+    with jax.enable_x64(True):
+        return jax.tree.map(lambda leaf: lax.bitcast_convert_type(leaf, jnp.int64), halves)
 
 
 def contribution(state: TrainState, samples: SampleSource, work: Work) -> Callable:

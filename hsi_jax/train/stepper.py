@@ -56,10 +56,10 @@ class Stepper:
         self._whole = replicas.parallel(train_step, donate=(0,)).lower(*given).compile()
         if timed:
             self._local = replicas.parallel(local_step).lower(*given).compile()
-            halves = self._local(*given)
+            own = self._local(*given)
             seconds = replicas.place(np.zeros(replicas.count, np.float32))
             update = replicas.parallel(update_step, donate=(0,))
-            self._update = update.lower(*given, halves, seconds).compile()
+            self._update = update.lower(live, *own, seconds).compile()
         barrier()  # or the first step would wait for those that compile for longer
         self.compile_seconds = time.perf_counter() - start
 
@@ -71,11 +71,11 @@ class Stepper:
     def timed_step(self, live: TrainState, ready: Ready) -> tuple[TrainState, float, np.ndarray]:
         """See `AnyStepper`; it runs two programs."""
         began, start = time.time(), time.perf_counter()
-        halves = self._local(live, *ready)
-        own = ready_seconds(self._replicas, halves, start)
+        wire, halves = self._local(live, *ready)
+        own = ready_seconds(self._replicas, wire, start)
         worked = own.max(initial=0.0)
         placed = self._replicas.place(own.astype(np.float32))
-        live, loss, seconds = self._update(live, *ready, halves, placed)
+        live, loss, seconds = self._update(live, wire, halves, placed)
         times = fetch(seconds)[: self._replicas.count]
         loss = float(fetch(loss))
         self.stamps.append((began, began + worked, began + time.perf_counter() - start))

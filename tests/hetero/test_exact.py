@@ -15,9 +15,10 @@ from hsi_jax.hetero.exact import (
     accumulate,
     add_fixed,
     exact_sum,
-    from_fixed,
-    sum_over_devices,
+    from_wire,
+    is_whole,
     term_limit,
+    to_wire,
 )
 
 TERMS, WIDTH = 6, 3
@@ -168,42 +169,77 @@ def test_fixed_point_is_the_nearest_multiple_of_the_resolution(vector):
     assert fixed.tolist() == expected
 
 
-def test_a_sum_that_cannot_hold_a_term_stays_unsound_and_is_counted():
+UNSOUND = -(2**63)
+
+
+def test_a_sum_that_cannot_hold_a_term_stays_unsound():
     limit = np.float32(term_limit(8))
     terms = np.ones((3, 6), np.float32)
     terms[1] = [1, np.nan, 2.5, 2 * limit, limit, -np.inf]
     with jax.enable_x64(True):
         sums = accumulate(lambda index: jnp.asarray(terms)[index], jnp.int32(3), 8)
-        back, sound = from_fixed(sums), from_fixed(sums.at[0].set(0))
     ones = 2 << FRACTION_BITS
-    expected = [ones + (1 << 32), 0, ones + (5 << 31), 0, ones + (int(limit) << 32), 0]
-    assert sums.tolist() == [3, *expected]
-    assert np.isnan(back).all()
-    np.testing.assert_array_equal(sound, [3, 0, 4.5, 0, np.float32(2 + limit), 0])
+    assert sums.tolist() == [
+        *(ones + (1 << 32), UNSOUND, ones + (5 << 31)),
+        *(UNSOUND, ones + (int(limit) << 32), UNSOUND),
+    ]
 
 
 @cache
-def summed(small):
+def summed(sizes):
+    """Sums int64 arrays of these sizes over four devices; tells whether 32 bits did."""
+
     def total(halves):
         with jax.enable_x64(True):
-            sums = jax.lax.bitcast_convert_type(halves, jnp.int64)
-            return jax.lax.bitcast_convert_type(sum_over_devices(sums, small, "d"), jnp.int32)
+            sums = [jax.lax.bitcast_convert_type(half, jnp.int64) for half in halves]
+        wires = jax.lax.psum(to_wire(sums, 4), "d")
+        return from_wire(wires, sums, lambda: jax.lax.psum(sums, "d")), is_whole(wires)
 
-    return jax.pmap(total, axis_name="d", devices=jax.devices()[:4])
+    mapped = jax.pmap(total, axis_name="d", devices=jax.devices()[:4])
+
+    def apply(sums):
+        floats, whole = mapped([own.view(np.int32).reshape(4, -1, 2) for own in sums])
+        assert len(set(np.asarray(whole).tolist())) == 1
+        return [np.asarray(array) for array in floats], bool(whole[0])
+
+    return apply
+
+
+SIZES = (3, LARGE, 1, LARGE + 1)  # small and large ones in turn
+
+
+def to_float(sums):
+    return (sums.astype(np.float64) * 2.0**-FRACTION_BITS).astype(np.float32)
 
 
 @given(
-    arrays(np.int64, (4, 6), elements=st.integers(-(2**59), 2**59)),
-    arrays(np.int64, (4, 5), elements=st.integers(-(2**29), 2**29 - 1)),
+    arrays(np.int64, (4, 4), elements=st.integers(-(2**59), 2**59)),
+    arrays(np.int64, (4, 9), elements=st.integers(-(2**29) + 1, 2**29 - 1)),
     st.sampled_from([0, 1, 2, 30]),
 )
 @settings(max_examples=60)
-def test_sums_of_devices_are_whole_whatever_is_sent(head, tail, shift):
-    """The head of any size; the tail just within 32 bits, just beyond, or of any size."""
-    own = np.concatenate([head, tail << shift], axis=1)
-    total = np.asarray(summed(5)(own.view(np.int32).reshape(4, 11, 2)))
-    for copy in total.reshape(4, 22).view(np.int64):
-        assert copy.tolist() == own.sum(axis=0).tolist()
+def test_sums_of_devices_are_right_whatever_is_sent(small, large, shift):
+    """Small arrays of any size; large ones within 32 bits, just beyond, or of any size."""
+    own = [np.zeros((4, size), np.int64) for size in SIZES]
+    own[0][:], own[2][:] = small[:, :3], small[:, 3:]
+    own[1][:, -4:], own[3][:, :5] = large[:, :4] << shift, large[:, 4:] << shift
+    floats, whole = summed(SIZES)(own)
+    assert whole == all(np.abs(own[i]).max() <= (2**31 - 1) // 4 for i in (1, 3))
+    for found, sums in zip(floats, own, strict=True):
+        for copy in found:
+            np.testing.assert_array_equal(bits(copy), bits(to_float(sums.sum(axis=0))))
+
+
+@pytest.mark.parametrize("array", range(4))
+@pytest.mark.parametrize("devices", [[0], [1, 3]])
+def test_an_unsound_sum_anywhere_spoils_the_whole_on_every_device(array, devices):
+    """Two of them add up to 0 in 64 bits and in 32, so it is told apart from the sums."""
+    own = [np.ones((4, size), np.int64) for size in SIZES]
+    own[array][devices, -1] = UNSOUND
+    floats, _ = summed(SIZES)(own)
+    assert all(np.isnan(found).all() for found in floats)
+    own[array][devices, -1] = 2
+    assert all(np.isfinite(found).all() for found in summed(SIZES)(own)[0])
 
 
 @pytest.mark.parametrize("size", [LARGE - 1, LARGE, LARGE + 1])

@@ -38,13 +38,40 @@ def test_a_timed_step_gives_the_same_bits_and_a_time_for_each_device(machine_of,
     assert_same_bits(fetch(parts), fetch(whole))
 
 
+@pytest.fixture
+def large_state(state_of):
+    """Of its first layer 32 bits of the sums are sent, and with large gradients all 64."""
+
+    def make(scale):
+        module = find_model("mlp")(CLASSES, hidden=(300,), dropout=0)
+        state = state_of(module, 1, optax.sgd(0.1 / scale, momentum=0.9))
+        return state.replace(params=jax.tree.map(lambda leaf: scale * leaf, state.params))
+
+    return make
+
+
 @pytest.mark.parametrize("scale", [1, 100])
-def test_hosts_add_to_the_same_bits(machine_of, state_of, scale, monkeypatch):
-    # The first layer is so large that 32 bits of its sums are sent, and with large gradients 64.
-    module = find_model("mlp")(CLASSES, hidden=(300,), dropout=0)
-    state = state_of(module, 1, optax.sgd(0.1 / scale))
-    state = state.replace(params=jax.tree.map(lambda leaf: scale * leaf, state.params))
-    seen = []
+def test_large_arrays_have_the_same_bits_on_one_device_on_two_and_timed(
+    machine_of, large_state, scale
+):
+    state, results = large_state(scale), []
+    for profile in ("1", "2:1"):
+        machine = machine_of(profile, 42)
+        ready = machine.ready(IDS)
+        whole, parts = machine.replicas.replicate(state), machine.replicas.replicate(state)
+        stepper = Stepper(machine.replicas, whole, ready, timed=True)
+        for _ in range(3):
+            whole, loss = stepper.step(whole, ready)
+            parts, timed_loss, _ = stepper.timed_step(parts, ready)
+        results += [(fetch(whole), loss), (fetch(parts), timed_loss)]
+    assert np.isfinite(results[0][1])
+    for result in results[1:]:
+        assert_same_bits(result, results[0])
+
+
+@pytest.mark.parametrize("scale", [1, 100])
+def test_hosts_add_to_the_same_bits(machine_of, large_state, scale, monkeypatch):
+    state, seen = large_state(scale), []
     is_whole = host_stepper.is_whole
     monkeypatch.setattr(host_stepper, "is_whole", lambda t: seen.append(is_whole(t)) or seen[-1])
     machine = machine_of("2:1", 42)
