@@ -16,7 +16,7 @@ import numpy as np
 from jax.extend.backend import clear_backends
 
 from hsi_jax.cluster.address import check_address
-from hsi_jax.cluster.devices import find_devices, let_devices_wait
+from hsi_jax.cluster.devices import find_devices, let_devices_wait, take_turns_on_one_core
 from hsi_jax.cluster.exchange import Membership, add, gather, num_processes, rank, set_membership
 from hsi_jax.cluster.launchers import Place, find_place
 from hsi_jax.cluster.platforms import own_platform
@@ -145,6 +145,7 @@ class _Meeting:
                 "local_device_ids": _own_devices(self.place, devices),
             }
         let_devices_wait()
+        take_turns_on_one_core()
         try:
             # A process has as many devices, whatever XLA_FLAGS or JAX_NUM_CPU_DEVICES say.
             jax.config.update("jax_num_cpu_devices", emulated or devices)

@@ -26,8 +26,8 @@ def main(parent: str, ready: str, core: str, *command: str) -> None:
     try:
         if core != "any":
             os.sched_setaffinity(0, {int(core)})
-            # On one core, each packet of a collective would else wake a thread that interrupts the
-            # one which computes.
+            # As `hsi_jax.cluster.devices.take_turns_on_one_core`, for any program, so that those
+            # that are compared with ours have it too.
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         os.execvp(command[0], command)
     except OSError as error:

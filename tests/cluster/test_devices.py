@@ -50,6 +50,28 @@ def test_emulating_more_is_too_late_once_jax_has_started():
         emulate_devices(5)
 
 
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux only")
+@pytest.mark.parametrize(
+    ("before", "policy"),
+    [
+        ("os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})", "SCHED_BATCH"),
+        ("os.sched_getaffinity = lambda pid: {0, 1}", "SCHED_OTHER"),
+        (
+            "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
+            "os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))",
+            "SCHED_IDLE",
+        ),
+    ],
+)
+def test_threads_take_turns_on_one_core_where_nobody_has_chosen_otherwise(before, policy):
+    code = (
+        f"import os; {before}; from hsi_jax.cluster.devices import take_turns_on_one_core; "
+        "take_turns_on_one_core(); print(os.sched_getscheduler(0))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == getattr(os, policy)
+
+
 @pytest.mark.parametrize(
     ("asked", "given"), [("3", "8"), ("9", "9"), ("9); emulate_devices(2", "9")]
 )
