@@ -24,7 +24,7 @@ from jax import lax
 FRACTION_BITS = 32  # resolution 2**-32 = 2.3e-10; sums up to 2**30 = 1e9, within 32 bits up to 0.5
 LARGE = 4096  # numbers of an array from which on it is sent as 32 bits
 _SHIFTS = np.arange(0, 64, 16)
-_FLAGS = 2
+_FLAGS = 2  # numbers before the sums in what is sent
 _UNSOUND = -(2**63)  # a sum with a term that cannot be added; no sound sum is as low
 
 Tree = TypeVar("Tree")
