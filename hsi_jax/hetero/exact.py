@@ -54,8 +54,7 @@ def exact_sum(
     sums = accumulate(term, count, max_terms)
     if axis_name is None:
         return from_wire(to_wire(sums, 1), sums, lambda: sums)
-    total = lax.psum(to_wire(sums, lax.axis_size(axis_name)), axis_name)
-    return from_wire(total, sums, lambda: lax.psum(sums, axis_name))
+    return sum_over_devices(to_wire(sums, lax.axis_size(axis_name)), sums, axis_name)
 
 
 def accumulate(term: Callable[[jax.Array], Tree], count: jax.Array, max_terms: int) -> Tree:
@@ -92,6 +91,17 @@ def add_fixed(sums: jax.Array, values: jax.Array, max_terms: int) -> jax.Array:
     fixed = jnp.round(values.astype(jnp.float64) * 2.0**FRACTION_BITS).astype(jnp.int64)
     sound = (jnp.abs(values) <= term_limit(max_terms)) & (sums != _UNSOUND)
     return jnp.where(sound, sums + fixed, _UNSOUND)
+
+
+def sum_over_devices(wire: jax.Array, sums: Tree, axis_name: str) -> Tree:
+    """The last part of `exact_sum`: the sum of all devices' sums, float32.
+
+    Args:
+        wire: what `to_wire` gave for the device's own sums.
+        sums: these, as of `accumulate`; sent where 32 bits do not do.
+        axis_name: the pmapped axis.
+    """
+    return from_wire(lax.psum(wire, axis_name), sums, lambda: lax.psum(sums, axis_name))
 
 
 def to_wire(sums: Any, devices: int) -> jax.Array:
@@ -161,6 +171,7 @@ def _by_size(sums: Any) -> tuple[list[Any], list[Any]]:
 
 
 def _any_unsound(sums: Any) -> jax.Array:
+    """Whether one of these sums, as of `accumulate`, is unsound, bool []."""
     return _any(lambda leaf: leaf == _UNSOUND, jax.tree.leaves(sums))
 
 

@@ -85,16 +85,16 @@ class HostStepper:
         given = live, *ready
         local = functools.partial(local_step, devices=replicas.count)
         self._local = replicas.parallel(local).lower(*given).compile()
-        own = self._local(*given)
+        wire, halves = self._local(*given)
         if rank() == 0:
             update = replicas.parallel(total_step, donate=(0,))
-            self._update: Any = update.lower(live, *own).compile()
-            self._no_halves = own[1]  # any will do where they do not count
+            self._update: Any = update.lower(live, wire, halves).compile()
+            self._no_halves = halves  # any will do where they do not count
         self._nothing = np.zeros(_num_bits(live), np.int32)
         adopt = replicas.parallel(adopt_step, donate=(0,))
         self._adopt: Any = adopt.lower(live, replicas.replicate(self._nothing)).compile()
-        _add(own[0])  # compiles the exchange
-        _add_whole(own[1])
+        _add(wire)  # compiles the exchange
+        _add_whole(halves)
         add(self._nothing)
         barrier()  # or the first step would wait for those that compile for longer
         self.compile_seconds = time.perf_counter() - start

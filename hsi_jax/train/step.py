@@ -10,7 +10,7 @@ import optax
 from jax import lax
 
 from hsi_jax.hetero import Work
-from hsi_jax.hetero.exact import accumulate, exact_sum, from_wire, to_wire
+from hsi_jax.hetero.exact import accumulate, exact_sum, sum_over_devices, to_wire
 from hsi_jax.train.samples import SampleSource
 from hsi_jax.train.state import TrainState
 
@@ -89,9 +89,7 @@ def update_step(
     Returns:
         The next state, the loss and the times of all devices, float32 [devices].
     """
-    sums = join_halves(halves)
-    total = lax.psum(wire, AXIS)
-    loss, grads, stats = from_wire(total, sums, lambda: lax.psum(sums, AXIS))
+    loss, grads, stats = sum_over_devices(wire, join_halves(halves), AXIS)
     all_seconds = lax.all_gather(seconds, AXIS)
     return update_if_finite(state, loss, grads, stats), loss, all_seconds
 
