@@ -67,8 +67,9 @@ def wait_until(holds):
         time.sleep(0.02)
 
 
-def wait_for(log, text="ready"):
-    wait_until(lambda: log.exists() and text in log.read_text())
+def wait_for(log):
+    # The whole line: where output is not buffered, its end is written after its text.
+    wait_until(lambda: log.exists() and "ready\n" in log.read_text())
 
 
 def press(*conditions, number=signal.SIGINT):
