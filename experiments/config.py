@@ -223,6 +223,14 @@ class Config:
         "and a CPU there; auto takes host where they are unlike",
         choices=("auto", "device", "host"),
     )
+    kernels: str = option(
+        "Devices",
+        "xla",
+        "who computes convolutions on a CPU: XLA, or kernels of our own (native) that a C++ "
+        "compiler builds for this processor at the first use; they are faster and differ in the "
+        "last bits",
+        choices=("xla", "native"),
+    )
     devices_per_process: int = option(
         "Devices",
         1,

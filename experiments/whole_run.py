@@ -21,6 +21,7 @@ from experiments.setup import (
 from experiments.summarise import summarise
 from experiments.training import start_rebalancing, tell_where_to_go_on, train
 from hsi_jax.cluster.compiled import keep_compiled
+from hsi_jax.cluster.native import use_kernels
 from hsi_jax.cluster.processes import rank
 from hsi_jax.models import find_trait
 from hsi_jax.run import Checkpoint, Checkpoints
@@ -32,6 +33,7 @@ def do_run(config: Config) -> Summary:
     resolved = resolve(config)
     profile = join_devices(resolved)
     keep_compiled()
+    use_kernels(config.kernels)
     for line in describe_choice(resolved):
         console.say(line)
     with claimed_folder(config) as folder:

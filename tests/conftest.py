@@ -11,6 +11,9 @@ import jax
 import pytest
 from hypothesis import settings
 
+from hsi_jax.cluster.native import find_compiler, use_kernels
+from hsi_jax.errors import InputError
+
 NUM_DEVICES = 4
 
 jax.config.update("jax_platforms", "cpu")
@@ -46,6 +49,20 @@ def few_programs():
     if maps.exists() and len(maps.read_bytes().splitlines()) > MAX_MAPS:
         jax.clear_caches()
         gc.collect()
+
+
+@pytest.fixture(scope="module")
+def native_kernels():
+    """Our own kernels compute the convolutions of a module's tests, where they can be built."""
+    try:
+        find_compiler(os.environ)
+    except InputError as error:
+        pytest.skip(str(error))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", COMPILED)  # built once in a session
+        use_kernels("native")
+    yield
+    use_kernels("xla")
 
 
 def pytest_sessionstart():

@@ -55,7 +55,7 @@ def keep_compiled() -> Path | None:
     try:
         for each in (root.parent, root, folder):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not (chosen or (_is_own(root) and _is_own(folder))):
+        if not (chosen or (is_own(root) and is_own(folder))):
             return None  # programs of others would run with the rights of this user
     except OSError:
         return None
@@ -75,15 +75,15 @@ def keep_compiled() -> Path | None:
     return folder
 
 
-def default_folder(environment: Mapping[str, str]) -> Path | None:
-    """The folder of hsi_jax in the user's cache folder; None for a user without a home."""
+def default_folder(environment: Mapping[str, str], name: str = "compiled") -> Path | None:
+    """A folder of hsi_jax in the user's cache folder; None for a user without a home."""
     caches = Path(environment.get("XDG_CACHE_HOME", ""))
     if not caches.is_absolute():  # by the specification of these folders, it is to be ignored then
         try:
             caches = Path.home() / ".cache"
         except RuntimeError:
             return None
-    return caches / "hsi_jax" / "compiled"
+    return caches / "hsi_jax" / name
 
 
 def place_name() -> str:
@@ -159,7 +159,7 @@ def _is_sound(data: bytes) -> bool:
     return True
 
 
-def _is_own(folder: Path) -> bool:
+def is_own(folder: Path) -> bool:
     """Whether nobody but this user can have written there."""
     if not hasattr(os, "geteuid"):
         return True  # Windows: the folders of a user are the user's own

@@ -6,7 +6,8 @@ slow where a kernel is larger than the cache, as in the gradient of the kernel, 
 gradient is the kernel: it is added up over parts of the batch. XLA has no fast kernel for few
 channels: two neighbouring pixels are computed as one of twice the features. Nor where the map is
 smaller than the kernel: a product of matrices does it. And a kernel of three rows needs half of the
-products (`hsi_jax.models.winograd`).
+products (`hsi_jax.models.winograd`), which a library of our own computes where that is chosen
+(`hsi_jax.models.native_winograd`).
 """
 
 import math
@@ -16,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from hsi_jax.models import winograd
+from hsi_jax.models import native_winograd, winograd
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 FEW_CHANNELS = 16  # XLA:CPU has its fast kernel where input or output have more
@@ -27,6 +28,10 @@ MANY_CHANNELS = 30  # and features
 MIN_KERNEL = 2**10  # channels times features of a kernel whose gradient gains by it
 LARGE_KERNEL = 2**15  # and of one whose gradient is a product of matrices then
 ROW_KERNEL_BYTES = 2**17  # of a part of a row's gradient otherwise
+# Where our library is faster than XLA:
+MAX_NATIVE_PRODUCTS = 0.8
+NATIVE_CHANNELS = 3
+NATIVE_GRADIENT_CHANNELS = 8  # in the gradient by the kernel
 
 
 def convolve_2d(lhs, rhs, strides, padding, dilation, precision) -> jax.Array:
@@ -92,8 +97,10 @@ def _convolve_window(lhs, rhs, strides, padding, dilation, precision) -> jax.Arr
 def _slide(lhs, rhs, padding, precision):
     """The convolution without strides and dilation."""
     _, width, channels, features = rhs.shape
-    columns = lhs.shape[2] + sum(padding[1]) - width + 1
-    if _saves_products(lhs, rhs.shape, lhs.shape[1] + sum(padding[0]) - 2, precision):
+    rows, columns = lhs.shape[1] + sum(padding[0]) - 2, lhs.shape[2] + sum(padding[1]) - width + 1
+    if _is_native(lhs, rhs.shape, rows, precision, NATIVE_CHANNELS):
+        return native_winograd.convolve_rows(lhs, rhs, padding)
+    if _is_winograd(lhs, rhs.shape, rows, precision):
         return winograd.convolve_rows(lhs, rhs, padding, partial(_slide, precision=precision))
     if max(channels, features) > FEW_CHANNELS and not any(map(any, padding)) and columns >= 8:
         # XLA's kernel is up to eight times faster where there is some padding.
@@ -110,13 +117,24 @@ def _slide(lhs, rhs, padding, precision):
     return out.reshape(*out.shape[:2], columns, features)
 
 
-def _saves_products(lhs, rhs_shape, rows, precision) -> bool:
+def _is_native(lhs, rhs_shape, rows, precision, least_channels) -> bool:
+    """Whether our library is used, and can do it faster."""
+    enough = native_winograd.is_used() and lhs.shape[-1] >= least_channels
+    return enough and _saves_products(lhs, rhs_shape, rows, precision, MAX_NATIVE_PRODUCTS)
+
+
+def _is_winograd(lhs, rhs_shape, rows, precision) -> bool:
+    """Whether XLA is faster with Winograd's products."""
+    many = min(rhs_shape[2:]) >= MANY_CHANNELS
+    return many and _saves_products(lhs, rhs_shape, rows, precision, MAX_PRODUCTS)
+
+
+def _saves_products(lhs, rhs_shape, rows, precision, most) -> bool:
     """Whether six products for four rows of the output are far fewer, and precise enough."""
     products = -(-rows // winograd.ROWS) * winograd.PRODUCTS
-    few = products <= MAX_PRODUCTS * winograd.TAPS * rows
-    many = min(rhs_shape[2:]) >= MANY_CHANNELS
+    few = products <= most * winograd.TAPS * rows
     precise = precision is None and lhs.dtype == jnp.float32
-    return rhs_shape[0] == winograd.TAPS and few and many and precise
+    return rhs_shape[0] == winograd.TAPS and few and precise
 
 
 def _convolve_window_forward(lhs, rhs, strides, padding, dilation, precision):
@@ -143,7 +161,9 @@ def _lhs_gradient(lhs_shape, rhs, grad, strides, padding, dilation, precision):
         return lax.conv_general_dilated(
             grad, _flip(rhs), (1, 1), pads, strides, dilation, LAYOUT, precision=precision
         )
-    if _saves_products(grad, rhs.shape, lhs_shape[1], precision):
+    if _is_native(grad, rhs.shape, lhs_shape[1], precision, NATIVE_CHANNELS):
+        return native_winograd.convolve_rows(grad, rhs, pads, flipped=True)
+    if _is_winograd(grad, rhs.shape, lhs_shape[1], precision):
 
         def slide(row, kernel, sides):
             # The kernel is transposed after the sums: with them XLA would read it by columns.
@@ -160,9 +180,11 @@ def _flip(rhs):
 
 def _rhs_gradient(lhs, rhs_shape, grad, strides, padding, dilation, precision):
     """The gradient by the kernel, by Winograd's products of single rows where that is faster."""
-    size = math.prod(rhs_shape[2:])
-    suits = strides == dilation == (1, 1) and size > MIN_KERNEL
-    if not (suits and _saves_products(lhs, rhs_shape, grad.shape[1], precision)):
+    rows, size, plain = grad.shape[1], math.prod(rhs_shape[2:]), strides == dilation == (1, 1)
+    if plain and _is_native(lhs, rhs_shape, rows, precision, NATIVE_GRADIENT_CHANNELS):
+        return native_winograd.kernel_gradient(lhs, grad, padding, rhs_shape[1])
+    suits = plain and size > MIN_KERNEL
+    if not (suits and _is_winograd(lhs, rhs_shape, rows, precision)):
         most = KERNEL_BYTES
         return _sum_gradient(lhs, rhs_shape, grad, strides, padding, dilation, precision, most)
     if size >= LARGE_KERNEL:
