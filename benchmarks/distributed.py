@@ -1,7 +1,7 @@
 """Uneven processes that train together: our step by speed and even, against DDP and Horovod.
 
     python -m benchmarks.distributed [--profile 2:1:1] [--repeats 3] [--steps 30]
-        [--batch_size 192] [--microbatch_size 16] [--torch_python PATH]
+        [--batch_size 192] [--microbatch_size 16] [--kernels native] [--torch_python PATH]
 
 The profile says how fast the processes really are. As `experiments.launch` does, they are pinned to
 cores, with one thread each, and held to their part of a core's time (2:1:1 on two cores is a core
@@ -28,6 +28,7 @@ import numpy as np
 from benchmarks.measure import first_line
 from experiments.peer import PEERS as ALL_PEERS
 from experiments.peer import Peer, find_version, rank_command
+from hsi_jax.cluster.native import KERNELS
 from hsi_jax.errors import InputError, name_flags
 from hsi_jax.hetero import Plan, Profile, make_plan, parse_profile
 from hsi_jax.launch.measured_processes import describe_machine, run_measured
@@ -59,14 +60,14 @@ def main() -> None:
         f"load average {os.getloadavg()[0]:.2f} at the start; processes on cores "
         f"{[p.core for p in placements]}, for {[round(p.fraction, 3) for p in placements]} of "
         f"their time; batch {arguments.batch_size}, microbatches of {arguments.microbatch_size}, "
-        f"samples of each process {plans['balanced'].counts} by speed, "
-        f"{plans['even'].counts} even; "
+        f"kernels: {arguments.kernels}, samples of each process {plans['balanced'].counts} by "
+        f"speed, {plans['even'].counts} even; "
         + ", ".join(f"{name} {found or 'not installed'}" for name, found in versions.items())
         + "\n"
     )
     rounds = []
     for _ in range(arguments.repeats):
-        times = time_ours(placements, plans, arguments.steps)
+        times = time_ours(placements, plans, arguments.steps, arguments.kernels)
         for peer in PEERS.values():
             if versions[peer.module]:
                 plan = plans[peer.scheme]
@@ -86,6 +87,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--steps", type=int, default=30, help="timed steps in each round")
     parser.add_argument("--batch_size", type=int, default=192, help="samples of a step")
     parser.add_argument("--microbatch_size", type=int, default=16, help="samples, of ours")
+    parser.add_argument("--kernels", default="xla", choices=KERNELS, help="of our convolutions")
     parser.add_argument("--torch_python", default=sys.executable, help="a Python that has torch")
     flags = parser.parse_args(arguments)
     for name in ("repeats", "steps", "batch_size", "microbatch_size"):
@@ -114,11 +116,13 @@ def make_plans(profile: Profile, batch_size: int, microbatch_size: int) -> dict[
     }
 
 
-def time_ours(placements: Sequence[Placement], plans: dict[str, Plan], steps: int) -> Times:
+def time_ours(
+    placements: Sequence[Placement], plans: dict[str, Plan], steps: int, kernels: str
+) -> Times:
     """Medians of our steps, both plans in the same processes, the ideal and where time goes."""
     port = free_port()
     commands = [our_command(rank, port, plans, steps) for rank in range(len(placements))]
-    lines = run_measured(placements, commands)
+    lines = run_measured(placements, [(*command, f"--kernels={kernels}") for command in commands])
     results = dict(zip([*plans, "measured"], lines, strict=True))
     balanced, even = results["balanced"], results["even"]
     rates = np.array(balanced["throughputs"])

@@ -1,12 +1,13 @@
 """Whole training steps on one CPU core: ours against PyTorch's, and where ours spends its time.
 
     python -m benchmarks.throughput [--networks cnn2d,resnet20] [--repeats 5] [--core 0]
-        [--torch_python PATH] [--json FILE]
+        [--kernels xla,native] [--torch_python PATH] [--json FILE]
 
-Both sides run in processes of their own, of one thread, pinned to the same core, and take turns.
-First each of them looks for its best size, of a batch for PyTorch (eager, channels last) and of a
-microbatch for us. Times are CPU times, so other programs on the core count little. Float32, SGD
-with momentum. A step of ours has several microbatches, and all that a run's step has.
+Ours runs with each of the kernels (--kernels of a run). All sides run in processes of their own, of
+one thread, pinned to the same core, and take turns. First each of them looks for its best size, of
+a batch for PyTorch (eager, channels last) and of a microbatch for us. Times are CPU times, so other
+programs on the core count little. Float32, SGD with momentum. A step of ours has several
+microbatches, and all that a run's step has.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import first_line
+from hsi_jax.cluster.native import KERNELS
 from hsi_jax.launch.measured_processes import ONE_THREAD, describe_machine
 
 # Sizes to try, of our microbatches and of PyTorch's batches.
@@ -44,14 +46,17 @@ def main() -> None:
     ours = [sys.executable, "-m", "benchmarks.throughput_steps"]
     theirs = [arguments.torch_python, str(Path(__file__).with_name("throughput_torch.py"))]
     with contextlib.ExitStack() as stack:
-        sides = {"ours": stack.enter_context(served(ours))}
-        report["product"] = sides["ours"].ask("product")
+        sides = {name: stack.enter_context(served([*ours, name])) for name in arguments.kernels}
+        first = next(iter(sides.values()))
+        report["product"] = first.ask("product")
         print(f"matrix product: {report['product']:.0f} GFLOP/s")
         if arguments.torch_python:
             sides["PyTorch"] = stack.enter_context(served(theirs))
         for network in arguments.networks:
             report["networks"][network] = measured = measure(sides, network, arguments.repeats)
-            measured["parts"] = sides["ours"].ask("parts", network, measured["ours"]["size"])
+            for name in arguments.kernels:
+                size = measured[name]["size"]
+                measured[name]["parts"] = sides[name].ask("parts", network, size)
             print(describe(network, measured, report["product"]), flush=True)
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -64,10 +69,15 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--networks", default=",".join(SIZES), help="some, with commas")
     parser.add_argument("--repeats", type=int, default=5, help="turns of each side")
     parser.add_argument("--core", type=int, default=cores[-1], help="for both sides")
+    parser.add_argument("--kernels", default=",".join(KERNELS), help="of ours, with commas")
     parser.add_argument("--torch_python", help="a Python that has PyTorch; without it, ours alone")
     parser.add_argument("--json", help="file for all that was measured")
     arguments = parser.parse_args()
-    arguments.networks = arguments.networks.split(",")
+    arguments.networks, arguments.kernels = (
+        names.split(",") for names in (arguments.networks, arguments.kernels)
+    )
+    if not set(arguments.kernels) <= set(KERNELS):
+        parser.error(f"--kernels={','.join(arguments.kernels)}: give some of {','.join(KERNELS)}")
     if not set(arguments.networks) <= set(SIZES):
         parser.error(f"--networks={','.join(arguments.networks)}: give some of {','.join(SIZES)}")
     if arguments.repeats < 1:
@@ -135,22 +145,26 @@ def rates(samples_per_second: np.ndarray) -> dict[str, float]:
 
 def describe(network: str, measured: dict, product: float) -> str:
     """A few lines of text."""
-    ours, parts = measured["ours"], measured["parts"]
+    ours = {name: side for name, side in measured.items() if "parts" in side}
+    gigaflops = next(iter(ours.values()))["parts"]["gflop_per_sample"]
     lines = [network]
-    for name in ("ours", "PyTorch"):
-        if side := measured.get(name):
-            low, high = side["quartiles"]
-            speed = side["median"] * parts["gflop_per_sample"]
-            lines.append(
-                f"  {name:8} {side['median']:9.1f} samples/s ({low:.1f} to {high:.1f}, best "
-                f"{side['best']:.1f}) at {side['size']}; {speed:.0f} GFLOP/s, "
-                f"{100 * speed / product:.0f} % of the product's"
-            )
-    if theirs := measured.get("PyTorch"):
-        ratios = (ours[kind] / theirs[kind] for kind in ("median", "best"))
-        lines.append("  ratio    {:9.2f} of the medians, {:.2f} of the best".format(*ratios))
-    shares = ", ".join(f"{part} {100 * share:.0f} %" for part, share in parts["shares"].items())
-    return "\n".join([*lines, f"  our time: {shares}"])
+    for name, side in measured.items():
+        low, high = side["quartiles"]
+        speed = side["median"] * gigaflops
+        lines.append(
+            f"  {name:8} {side['median']:9.1f} samples/s ({low:.1f} to {high:.1f}, best "
+            f"{side['best']:.1f}) at {side['size']}; {speed:.0f} GFLOP/s, "
+            f"{100 * speed / product:.0f} % of the product's"
+        )
+    for name, side in ours.items():
+        if theirs := measured.get("PyTorch"):
+            ratios = (side[kind] / theirs[kind] for kind in ("median", "best"))
+            text = "{:.2f} of the medians, {:.2f} of the best".format(*ratios)
+            lines.append(f"  {name} / PyTorch: {text}")
+        parts = side["parts"]["shares"].items()
+        shares = ", ".join(f"{part} {100 * share:.0f} %" for part, share in parts)
+        lines.append(f"  time with {name}: {shares}")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Our training steps for `benchmarks.throughput`, which starts this program.
 
-It reads requests from standard input and answers each with a line of JSON:
+Its argument tells the kernels of the convolutions, xla or native. It reads requests from standard
+input and answers each with a line of JSON:
 
 - [network, samples, seconds]: whole training steps for so many seconds, at least one, in
   microbatches of so many samples; the seconds per sample of each step.
@@ -25,6 +26,7 @@ import numpy as np
 import optax
 from flax import linen as nn
 
+from hsi_jax.cluster import use_kernels
 from hsi_jax.hetero import deal, make_plan, parse_profile
 from hsi_jax.models import find_model
 from hsi_jax.train import Patches, Replicas, create_state
@@ -71,6 +73,7 @@ class Step(NamedTuple):
 
 def main() -> None:
     """Answers requests until standard input ends."""
+    use_kernels(*sys.argv[1:])
     for line in sys.stdin:
         request = json.loads(line)
         answer = {"product": product_speed, "parts": parts}.get(request[0])

@@ -1,7 +1,7 @@
 """One process of a cluster that times our training step; `benchmarks.distributed` starts them.
 
     python -m experiments.cluster_step --coordinator localhost:1234 --num_processes 3
-        --process_id 0 --shares 12,6,6 8,8,8 --microbatch_size 8
+        --process_id 0 --shares 12,6,6 8,8,8 --microbatch_size 8 [--kernels native]
 
 Process 0 prints `ready` when all is compiled and, for each of the shares, a line of JSON:
 
@@ -24,6 +24,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from hsi_jax.cluster.native import KERNELS, use_kernels
 from hsi_jax.cluster.processes import barrier, gather, join_cluster, rank
 from hsi_jax.hetero import Plan, deal, make_plan, parse_profile
 from hsi_jax.launch.measured_processes import READY
@@ -46,6 +47,7 @@ def main() -> None:
     """Joins the other processes, times all shares in turn and prints the times in process 0."""
     arguments = parse_arguments()
     join_cluster(arguments.coordinator, arguments.num_processes, arguments.process_id)
+    use_kernels(arguments.kernels)
     plans = [make_shares(shares, arguments.microbatch_size) for shares in arguments.shares]
     training = Training(plans[0], timed=True)
     barrier()
@@ -67,6 +69,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--process_id", type=int, required=True, help="from 0")
     parser.add_argument("--shares", nargs="+", required=True, help="microbatches of each: 12,6,6")
     parser.add_argument("--microbatch_size", type=int, required=True, help="samples")
+    parser.add_argument("--kernels", default="xla", choices=KERNELS, help="of convolutions")
     parser.add_argument("--steps", type=int, default=30, help="timed steps of each shares")
     parser.add_argument("--warmup", type=int, default=5, help="steps before them")
     return parser.parse_args()
