@@ -54,7 +54,7 @@ constexpr float kOut[kProducts][kRows] = {{1, 0, 0, 0}, {1, 1, 1, 1},   {1, -1, 
 using Array = ffi::Buffer<ffi::F32, 4>;
 using Result = ffi::ResultBuffer<ffi::F32, 4>;
 using Kernel = ffi::Buffer<ffi::F32, 5>;
-using Result5 = ffi::ResultBuffer<ffi::F32, 5>;
+using KernelResult = ffi::ResultBuffer<ffi::F32, 5>;
 
 struct Images {
   const float* data;
@@ -260,7 +260,7 @@ void share(ffi::ThreadPool& pool, int64_t units, const Work& work) {
 // kernel: [3, window, channels, features]; where it is flipped, rows and columns count from the end
 //     and channels and features are exchanged, as for the gradient by the input.
 // result: [features / lanes, 6, window, channels, lanes], with zeros for features that it lacks.
-ffi::Error SumKernel(ffi::ThreadPool pool, Array kernel, Result5 result, bool flipped) {
+ffi::Error SumKernel(ffi::ThreadPool pool, Array kernel, KernelResult result, bool flipped) {
   auto from = kernel.dimensions(), to = result->dimensions();
   int64_t window = from[1], channels = to[3], features = from[flipped ? 2 : 3];
   share(pool, to[0], [&](int64_t block) {
