@@ -54,10 +54,11 @@ def use_kernels(name: str) -> None:
 def _load() -> None:
     kept = library_path(os.environ)
     if kept is not None and kept.is_file():
-        return _load_from(kept)
+        _load_from(kept)
+        return
     with tempfile.TemporaryDirectory(prefix="hsi_jax-", ignore_cleanup_errors=True) as folder:
         library = build(Path(folder) / "native.so", find_compiler(os.environ))
-        return _load_from(_keep(library, kept) if kept else library)
+        _load_from(_keep(library, kept) if kept else library)
 
 
 def _load_from(library: Path) -> None:

@@ -95,6 +95,7 @@ def test_a_mirror_helps_and_all_failures_are_named(server, target):
 
 
 def test_a_missing_server_is_reported_at_once(server, target):
+    server.shutdown()  # or a call that it still waits for is taken, and cut off
     server.server_close()
     with pytest.raises(InputError, match="refused"):
         download([server.url("file.bin")], target, SHA256)

@@ -16,7 +16,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("native_kernels")]
 
 def test_a_run_takes_the_kernels_that_it_was_asked_for(tmp_path):
     def trained(name, kernels):
-        options = {"patch_size": 7, "components": 6, "steps": 4, "figures": "none"}
+        sizes = {"patch_size": 7, "components": 6, "model_options": "features=(4, 4, 4); hidden=4"}
+        options = {**sizes, "steps": 3, "profile": "1:1", "figures": "none"}
         run(Config(kernels=kernels, workdir=str(tmp_path / name), **options))
         config = json.loads((tmp_path / name / "config.json").read_text(encoding="utf-8"))
         assert config["kernels"] == kernels

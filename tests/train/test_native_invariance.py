@@ -11,7 +11,7 @@ from tests.train.small_scene import CLASSES, assert_same_bits
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("native_kernels")]
 
 PATCH_SIZE, STEPS = 7, 8
-PROFILES = ("2:1:1", "1:1:1:1", "7:0.5:0.5:0")
+PROFILES = ("2:1:1", "7:0.5:0.5:0")
 
 
 def test_every_split_gives_the_same_bits(machine_of, state_of):
