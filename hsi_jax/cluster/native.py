@@ -52,7 +52,7 @@ def use_kernels(name: str) -> None:
 
 
 def _load() -> None:
-    kept = library_path(os.environ)
+    kept = kept_path(os.environ)
     if kept is not None and kept.is_file():
         _load_from(kept)
         return
@@ -70,7 +70,7 @@ def _load_from(library: Path) -> None:
         ) from None
 
 
-def library_path(environment: Mapping[str, str]) -> Path | None:
+def kept_path(environment: Mapping[str, str]) -> Path | None:
     """Where the library for this processor is kept; None where nobody but the user may write."""
     root = default_folder(environment, "native")
     if root is None:

@@ -56,6 +56,9 @@ using Result = ffi::ResultBuffer<ffi::F32, 4>;
 using Kernel = ffi::Buffer<ffi::F32, 5>;
 using KernelResult = ffi::ResultBuffer<ffi::F32, 5>;
 
+int64_t divide_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit; }
+int64_t round_up(int64_t value, int64_t unit) { return divide_up(value, unit) * unit; }
+
 struct Images {
   const float* data;
   int64_t batch, rows, columns, channels;
@@ -74,7 +77,7 @@ struct Groups {
   int64_t rows, top, each;  // rows of the output; zeros above the input; groups of an image
 
   Groups(const Images& input, int64_t rows, int64_t top)
-      : input(input), rows(rows), top(top), each((rows + kRows - 1) / kRows) {}
+      : input(input), rows(rows), top(top), each(divide_up(rows, kRows)) {}
 
   int64_t count() const { return input.batch * each; }
   int64_t image(int64_t group) const { return group / each; }
@@ -93,8 +96,6 @@ struct Columns {
 
 Lanes load(const float* at) { return *reinterpret_cast<const Lanes*>(at); }
 void store(float* at, Lanes values) { *reinterpret_cast<Lanes*>(at) = values; }
-
-int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
 // The sum of rows by factors. Each has `pixels` pixels of `channels` numbers, `from_step` apart;
 // those of the sum are `to_step` apart. A row that is null counts as zero.
@@ -177,7 +178,7 @@ constexpr Multiply kMultiply[] = {
 // A row of the output of one product, in pieces that are as even as can be.
 void multiply_row(const float* in, int64_t step, int64_t terms, const float* kernel,
                   int64_t columns, float* out) {
-  int64_t pieces = (columns + kSums - 1) / kSums;
+  int64_t pieces = divide_up(columns, kSums);
   for (int64_t piece = 0; piece < pieces; piece++) {
     int64_t from = piece * columns / pieces, to = (piece + 1) * columns / pieces;
     kMultiply[to - from](in + from * step, step, terms, kernel, out + from * kLanes);
@@ -303,8 +304,8 @@ ffi::Error Convolve(ffi::ThreadPool pool, Array lhs, Kernel kernel, Result resul
           threads = std::max<int64_t>(pool.num_threads(), 1);
   int64_t bytes = std::clamp<int64_t>(kernel.size_bytes(), kLeastBytes, kMostBytes);
   int64_t most = std::max<int64_t>(bytes / (4 * kProducts * size), 1);
-  int64_t chunk = std::min(most, (groups.count() + threads - 1) / threads);
-  share(pool, (groups.count() + chunk - 1) / chunk, [&](int64_t unit) {
+  int64_t chunk = std::min(most, divide_up(groups.count(), threads));
+  share(pool, divide_up(groups.count(), chunk), [&](int64_t unit) {
     int64_t first = unit * chunk, count = std::min(chunk, groups.count() - first);
     float* sums = scratch(0, kProducts * chunk * size);
     float* products = scratch(1, kProducts * chunk * columns * kLanes);
@@ -341,7 +342,7 @@ ffi::Error KernelGradient(ffi::ThreadPool pool, Array lhs, Array gradient, Resul
   Groups groups(input, output.rows, top);
   int64_t window = result->dimensions()[1], columns = output.columns, width = columns + window - 1;
   int64_t features = round_up(output.channels, kLanes),
-          parts = (input.channels + kChannels - 1) / kChannels;
+          parts = divide_up(input.channels, kChannels);
   Columns read(input, width, left);
   int64_t chunk = std::max<int64_t>(kPixels / std::max<int64_t>(columns, 1), 1);
   // Several threads share the columns of the kernel as well.

@@ -53,7 +53,7 @@ def test_they_are_built_once_and_kept(caches, tmp_path, monkeypatch):
 
 def test_each_processor_source_and_jax_has_its_own(caches, tmp_path, monkeypatch):
     def path():
-        return native.library_path(os.environ)
+        return native.kept_path(os.environ)
 
     source = tmp_path / "source.cc"
     source.write_text("another", encoding="utf-8")
@@ -73,7 +73,7 @@ def test_each_processor_source_and_jax_has_its_own(caches, tmp_path, monkeypatch
 def test_a_folder_of_others_is_not_used(caches, tmp_path, monkeypatch):
     caches.mkdir(parents=True)
     caches.chmod(0o777)
-    assert native.library_path(os.environ) is None
+    assert native.kept_path(os.environ) is None
     monkeypatch.setenv("CXX", str(compiler(tmp_path, BUILDS)))
     native.use_kernels("native")
     assert native_winograd.is_used()
@@ -82,9 +82,9 @@ def test_a_folder_of_others_is_not_used(caches, tmp_path, monkeypatch):
 
 def test_nothing_to_keep_it_in(caches, tmp_path, monkeypatch):
     caches.parent.write_text("a file", encoding="utf-8")
-    assert native.library_path(os.environ) is None
+    assert native.kept_path(os.environ) is None
     monkeypatch.setattr(native, "default_folder", lambda environment, name: None)
-    assert native.library_path(os.environ) is None
+    assert native.kept_path(os.environ) is None
 
 
 def test_a_full_disk_costs_the_time_to_build(caches, tmp_path, monkeypatch):
@@ -131,7 +131,7 @@ def test_a_library_that_cannot_be_loaded(caches, monkeypatch, error):
     def fail(library):
         raise error
 
-    kept = native.library_path(os.environ)
+    kept = native.kept_path(os.environ)
     kept.write_bytes(b"damaged")
     monkeypatch.setattr(native_winograd, "load", fail)
     with pytest.raises(InputError, match=f"{kept} cannot be loaded.*{error}.*remove it"):
