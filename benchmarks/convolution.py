@@ -1,4 +1,4 @@
-"""Convolutions inside a loop on CPU: `hsi_jax.models.convolution.convolve` against lax's own.
+"""Convolutions inside a loop on CPU: `hsi_jax.kernels.convolution.convolve` against lax's own.
 
 Run with ``python -m benchmarks.convolution [--repeats 7] [--cores 0]``. A layer's value and both
 its gradients are computed for several microbatches, once in a ``fori_loop``, as the training step
@@ -15,7 +15,7 @@ from flax import linen as nn
 from jax import lax
 
 from benchmarks.measure import interleave, parse_arguments
-from hsi_jax.models.convolution import convolve
+from hsi_jax.kernels.convolution import convolve
 
 MICROBATCHES = 4
 

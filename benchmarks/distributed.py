@@ -13,7 +13,7 @@ throughputs that our processes reach while all of them compute and none communic
 of the batch could be faster with our kernels. `allowed gain` is the speed-up over even shares that
 these throughputs allow. `timed` is a step that measures the devices, as one in --retime_every does.
 
-PyTorch and Horovod are optional (experiments/peers/requirements.txt) and may live in another
+PyTorch and Horovod are optional (benchmarks/peers/requirements.txt) and may live in another
 environment, whose Python is given by --torch_python.
 """
 
@@ -26,11 +26,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.measure import first_line
-from experiments.peer import PEERS as ALL_PEERS
-from experiments.peer import Peer, find_version, rank_command
-from hsi_jax.cluster.native import KERNELS
+from hsi_jax.comparison.peer import PEERS as ALL_PEERS
+from hsi_jax.comparison.peer import Peer, find_version, rank_command
 from hsi_jax.errors import InputError, name_flags
 from hsi_jax.hetero import Plan, Profile, make_plan, parse_profile
+from hsi_jax.kernels.building import KERNELS
 from hsi_jax.launch.measured_processes import describe_machine, run_measured
 from hsi_jax.launch.placement import Placement, place
 from hsi_jax.launch.workers import available_cores, free_port
@@ -141,11 +141,16 @@ def time_ours(
 
 
 def our_command(rank: int, port: int, plans: dict[str, Plan], steps: int) -> tuple[str, ...]:
-    """Starts a process of `experiments.cluster_step`, which takes all plans in turn."""
+    """Starts a process of `hsi_jax.simulation.cluster_step`, which takes all plans in turn."""
     some = next(iter(plans.values()))
     shares = [",".join(map(str, plan.shares)) for plan in plans.values()]
     return (
-        *(sys.executable, "-m", "experiments.cluster_step", f"--coordinator=localhost:{port}"),
+        *(
+            sys.executable,
+            "-m",
+            "hsi_jax.simulation.cluster_step",
+            f"--coordinator=localhost:{port}",
+        ),
         *(f"--num_processes={len(some.shares)}", f"--process_id={rank}"),
         *(f"--microbatch_size={some.microbatch_size}", f"--steps={steps}", "--shares", *shares),
     )

@@ -21,11 +21,11 @@ import jax
 import numpy as np
 
 from benchmarks.measure import parse_arguments
+from hsi_jax.data.files.raster_source import Raster
 from hsi_jax.data.preprocess import Preprocessing
-from hsi_jax.data.raster_source import Raster
 from hsi_jax.models import build_model, parse_options
-from hsi_jax.train import Description, TrainedModel
-from hsi_jax.train.scene_map import predict_tiles
+from hsi_jax.trained import Description, TrainedModel
+from hsi_jax.trained.scene_map import predict_tiles
 
 SHAPE, BANDS, CLASSES = (512, 217), 30, 16
 MODELS = {"cnn2d": (11, (96, 64)), "hybridsn": (25, (25, 25))}  # patch, part for patch by patch

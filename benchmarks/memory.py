@@ -13,8 +13,7 @@ import numpy as np
 from benchmarks.measure import first_line
 from hsi_jax import cluster, data, hetero, train
 from hsi_jax.launch.measured_processes import describe_machine
-from hsi_jax.train.classifier import first_state
-from hsi_jax.train.dataset import scene_dataset
+from hsi_jax.train.dataset import first_state, scene_dataset
 from hsi_jax.train.step import train_step
 
 MIB = 2**20

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from scipy.io import loadmat
 
-from hsi_jax.evaluate.metrics import confusion_matrix, scores
+from hsi_jax.evaluate.measures.metrics import confusion_matrix, scores
 from hsi_jax.models import build_model, published_variables
 
 BATCH = 128

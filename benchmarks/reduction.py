@@ -16,12 +16,12 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.measure import first_line
-from experiments.cluster_step import Training, make_shares
 from hsi_jax.cluster.exchange import Membership, set_membership
 from hsi_jax.cluster.processes import barrier, join_cluster, rank
 from hsi_jax.launch.measured_processes import READY, describe_machine, run_measured
 from hsi_jax.launch.placement import place
 from hsi_jax.launch.workers import available_cores, free_port
+from hsi_jax.simulation.cluster_step import Training, make_shares
 
 MICROBATCH_SIZE = 16
 WARMUP = 3

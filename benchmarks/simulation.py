@@ -3,13 +3,13 @@
     python -m benchmarks.simulation [--repeats 3] [--steps 30]
 
 It is `python -m experiments.simulate --check` with as many repeats and steps as you like; see
-`experiments.simulation_check`.
+`hsi_jax.simulation.check`.
 """
 
 import argparse
 
 from benchmarks.measure import first_line
-from experiments.simulation_check import REPEATS, STEPS, check
+from hsi_jax.simulation.check import REPEATS, STEPS, check
 
 
 def main() -> None:

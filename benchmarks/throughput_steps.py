@@ -26,8 +26,8 @@ import numpy as np
 import optax
 from flax import linen as nn
 
-from hsi_jax.cluster import use_kernels
 from hsi_jax.hetero import deal, make_plan, parse_profile
+from hsi_jax.kernels import use_kernels
 from hsi_jax.models import find_model
 from hsi_jax.train import Patches, Replicas, create_state
 from hsi_jax.train.replicas import fetch

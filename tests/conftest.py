@@ -11,8 +11,8 @@ import jax
 import pytest
 from hypothesis import settings
 
-from hsi_jax.cluster.native import find_compiler, use_kernels
 from hsi_jax.errors import InputError
+from hsi_jax.kernels.building import find_compiler, use_kernels
 
 NUM_DEVICES = 4
 

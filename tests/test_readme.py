@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from experiments import compare, datasets, launch, leakage, predict, report, run, simulate
 from hsi_jax import data
+from hsi_jax.commands import compare, datasets, launch, leakage, predict, report, run, simulate
 
 ROOT = Path(__file__).parents[1]
 README, GUIDE = ROOT / "README.md", ROOT / "docs" / "guide.md"

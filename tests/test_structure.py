@@ -10,10 +10,15 @@ ROOT = Path(__file__).parents[1]
 # A room may import those that stand before it in this order, but not those beside it.
 LAYERS = (
     ("errors",),
-    ("json_file",),
-    ("data", "hetero", "models", "run"),
-    ("cluster", "launch", "evaluate"),
+    ("json_file", "options"),
+    ("command_line", "data", "hetero", "kernels", "run"),
+    ("models", "cluster", "evaluate", "launch"),
     ("train",),
+    ("trained",),
+    ("session",),
+    ("comparison", "simulation"),
+    ("commands",),
+    ("__main__",),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 

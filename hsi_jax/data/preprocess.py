@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hsi_jax.data.stored_cube import StoredCube, spectra_at
+from hsi_jax.data.scene.stored_cube import StoredCube, spectra_at
 from hsi_jax.errors import InputError
 
 # A full SVD in float64 gives directions that the pixels do not span a variance that is smaller

@@ -1,4 +1,3 @@
-from .convolution import convolve as convolve
 from .options import options_to_text as options_to_text
 from .options import parse_options as parse_options
 from .patch_layers import PATCH_LAYERS as PATCH_LAYERS

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from einops import rearrange
 from flax import linen as nn
 
-from hsi_jax.models.convolution import convolve
-from hsi_jax.models.pooling import max_pool
+from hsi_jax.kernels.convolution import convolve
+from hsi_jax.kernels.pooling import max_pool
 
 
 class CNN1D(nn.Module):

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from einops import rearrange
 from flax import linen as nn
 
+from hsi_jax.kernels.pooling import mean_pool
 from hsi_jax.models.image_layers import DType, Stem, StemSize, conv, norm
-from hsi_jax.models.pooling import mean_pool
 
 
 class DenseNet121(nn.Module):

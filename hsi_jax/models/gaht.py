@@ -9,7 +9,7 @@ from einops import rearrange
 from flax import linen as nn
 
 from hsi_jax.errors import InputError
-from hsi_jax.models.convolution import convolve
+from hsi_jax.kernels.convolution import convolve
 from hsi_jax.models.normalization import batch_norm
 from hsi_jax.models.transformer import NORM_EPSILON, Block, check_heads
 

@@ -5,9 +5,9 @@ from typing import Literal
 import jax
 from flax import linen as nn
 
-from hsi_jax.models.convolution import convolve
+from hsi_jax.kernels.convolution import convolve
+from hsi_jax.kernels.pooling import max_pool
 from hsi_jax.models.normalization import BatchNorm
-from hsi_jax.models.pooling import max_pool
 
 # The type of activations; parameters, statistics and logits are float32 in any case.
 DType = Literal["float32", "bfloat16"]

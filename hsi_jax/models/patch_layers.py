@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import jax
 from einops import rearrange
 
-from hsi_jax.models.convolution import convolve
-from hsi_jax.models.pooling import max_pool
+from hsi_jax.kernels.convolution import convolve
+from hsi_jax.kernels.pooling import max_pool
 
 
 class Layers(Protocol):
@@ -23,7 +23,7 @@ class Layers(Protocol):
     def max_pool(
         self, x: jax.Array, window: tuple[int, ...], strides: tuple[int, ...] | None = None
     ) -> jax.Array:
-        """See `hsi_jax.models.pooling.max_pool`."""
+        """See `hsi_jax.kernels.pooling.max_pool`."""
         ...
 
     def flatten(self, x: jax.Array) -> jax.Array:

@@ -7,7 +7,7 @@ import jax
 from einops import rearrange
 from flax import linen as nn
 
-from hsi_jax.models.convolution import convolve
+from hsi_jax.kernels.convolution import convolve
 from hsi_jax.models.normalization import batch_norm
 
 _he = nn.initializers.he_normal()

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from hsi_jax.errors import InputError
-from hsi_jax.models.convolution import convolve
+from hsi_jax.kernels.convolution import convolve
 
 # What a window reads: for each of its taps a map and a distance, or None for padding.
 Reads = tuple[tuple[int, int] | None, ...]
@@ -148,7 +148,7 @@ class TileLayers:
     def max_pool(
         self, x: jax.Array, window: tuple[int, ...], strides: tuple[int, ...] | None = None
     ) -> jax.Array:
-        """Pools every patch; arguments as of `hsi_jax.models.pooling.max_pool`."""
+        """Pools every patch; arguments as of `hsi_jax.kernels.pooling.max_pool`."""
         maps = self._grid(x)
         reads = self._slide(window, strides or window, ((0, 0), (0, 0)), (1, 1))
         return self._join(

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from einops import rearrange
 from flax import linen as nn
 
+from hsi_jax.kernels.pooling import max_pool
 from hsi_jax.models.image_layers import DType, conv, norm
-from hsi_jax.models.pooling import max_pool
 
 
 class VGG16(nn.Module):

@@ -1,8 +1,6 @@
 from .augmentation import parse_augmentation as parse_augmentation
-from .classifier import Trained as Trained
-from .classifier import first_state as first_state
-from .classifier import train_scene as train_scene
 from .dataset import Dataset as Dataset
+from .dataset import first_state as first_state
 from .dataset import image_dataset as image_dataset
 from .dataset import scene_dataset as scene_dataset
 from .evaluation import Assessment as Assessment
@@ -12,8 +10,6 @@ from .evaluation import predict_probabilities as predict_probabilities
 from .loop import Fit as Fit
 from .loop import fit as fit
 from .losses import ClassLoss as ClassLoss
-from .model_folder import Description as Description
-from .model_folder import Provenance as Provenance
 from .names import AUGMENTATIONS as AUGMENTATIONS
 from .names import LOSSES as LOSSES
 from .names import METHODS as METHODS
@@ -29,9 +25,6 @@ from .samples import Patches as Patches
 from .samples import Samples as Samples
 from .samples import SampleSource as SampleSource
 from .samples import Stream as Stream
-from .scene_map import TileLogits as TileLogits
-from .scene_map import predict_tiles as predict_tiles
-from .scene_tiles import SceneSource as SceneSource
 from .speeds import Rebalancing as Rebalancing
 from .speeds import measure_profile as measure_profile
 from .speeds import measure_throughputs as measure_throughputs
@@ -40,4 +33,3 @@ from .state import TrainState as TrainState
 from .state import count_parameters as count_parameters
 from .state import create_loss_state as create_loss_state
 from .state import create_state as create_state
-from .trained_model import TrainedModel as TrainedModel

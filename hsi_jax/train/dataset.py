@@ -8,19 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from hsi_jax.cluster.devices import JaxDevice
-from hsi_jax.data.band_match import value_ranges
-from hsi_jax.data.decoded_cache import DecodedCache, image_bytes
-from hsi_jax.data.image_fill_values import name_fill_values
-from hsi_jax.data.image_set import ImageSet, channel_statistics
+from hsi_jax.data.images.decoded_cache import DecodedCache, image_bytes
+from hsi_jax.data.images.image_set import ImageSet, channel_statistics, name_fill_values
 from hsi_jax.data.preprocess import Preprocessing
-from hsi_jax.data.scene import Scene
-from hsi_jax.data.split import Split
-from hsi_jax.data.stored_cube import spectra_at
+from hsi_jax.data.scene.band_match import value_ranges
+from hsi_jax.data.scene.scene import Scene
+from hsi_jax.data.scene.stored_cube import spectra_at
+from hsi_jax.data.splits.split import Split, class_counts
 from hsi_jax.errors import InputError
-from hsi_jax.models import check_input, find_trait
+from hsi_jax.models import build_model, check_input, find_trait, parse_options
 from hsi_jax.train.augmentation import Preparation, check_augmentation
+from hsi_jax.train.losses import ClassLoss
+from hsi_jax.train.recipe import Recipe
 from hsi_jax.train.replicas import fits_on_devices
 from hsi_jax.train.samples import Patches, Samples, Stream
+from hsi_jax.train.state import TrainState, create_state
 
 NORMALISED_BY = 2000  # training images, drawn at random
 CHUNK = 256  # images that a thread reads at a time
@@ -214,3 +216,28 @@ def _read_all(cache: DecodedCache) -> np.ndarray:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(read, range(0, len(images), CHUNK)))
     return pixels
+
+
+def first_state(dataset: Dataset, recipe: Recipe, model: str, options: str = "") -> TrainState:
+    """The first state of a network for a dataset.
+
+    Args:
+        dataset: that it will learn from.
+        recipe: by which it will.
+        model: name of the architecture, or package.module:factory.
+        options: of it, as `hsi_jax.models.parse_options` reads them.
+
+    Raises:
+        InputError: for an unknown model or option.
+    """
+    module = build_model(model, dataset.num_classes, parse_options(model, options))
+    optimizer = recipe.make_optimizer(recipe.num_steps(len(dataset.split.train)))
+    counts = class_counts(dataset.split.train, dataset.labels, dataset.num_classes)
+    return create_state(
+        module,
+        optimizer,
+        dataset.input_shape,
+        seed=recipe.seed,
+        prepare=dataset.prepare,
+        loss=ClassLoss.of_training(recipe.loss, counts),
+    )

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from hsi_jax.errors import DivergenceError
-from hsi_jax.evaluate.metrics import Scores, confusion_matrix, scores
+from hsi_jax.evaluate.measures.metrics import Scores, confusion_matrix, scores
 from hsi_jax.hetero import Plan, Profile, deal, make_plan
 from hsi_jax.train.feed import Feed
-from hsi_jax.train.odd_input import CHECK_DATA, find_input
+from hsi_jax.train.input_check import CHECK_DATA, find_input
 from hsi_jax.train.replicas import Replicas
 from hsi_jax.train.samples import Stream
 from hsi_jax.train.state import TrainState

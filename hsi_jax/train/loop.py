@@ -12,7 +12,7 @@ import numpy as np
 from hsi_jax.cluster.exchange import gather, num_processes
 from hsi_jax.data.sampler import batch_ids
 from hsi_jax.hetero import Plan, deal
-from hsi_jax.train.agreement import Agreement
+from hsi_jax.train.drift import Agreement
 from hsi_jax.train.feed import Feed
 from hsi_jax.train.host_stepper import make_stepper
 from hsi_jax.train.interrupt import interrupts

@@ -10,7 +10,7 @@ import numpy as np
 from hsi_jax.errors import DivergenceError
 from hsi_jax.hetero import deal, make_plan, parse_profile
 from hsi_jax.hetero.exact import term_limit
-from hsi_jax.train.odd_input import CHECK_DATA, find_input
+from hsi_jax.train.input_check import CHECK_DATA, find_input
 from hsi_jax.train.replicas import Replicas, fetch
 from hsi_jax.train.samples import Stream
 from hsi_jax.train.state import TrainState

@@ -12,7 +12,7 @@ import numpy as np
 from flax import struct
 
 from hsi_jax.data.preprocess import Preprocessing
-from hsi_jax.data.stored_cube import StoredCube
+from hsi_jax.data.scene.stored_cube import StoredCube
 from hsi_jax.errors import InputError
 
 

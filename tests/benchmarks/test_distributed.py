@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from benchmarks import distributed
-from experiments import cluster_step
-from experiments.peer import PEERS, PROGRAMS, find_version
+from hsi_jax.comparison.peer import PEERS, PROGRAMS, find_version
 from hsi_jax.hetero.profile import parse_profile
+from hsi_jax.simulation import cluster_step
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uneven processes need Linux")
 

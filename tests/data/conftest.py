@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hsi_jax.data.split import Split
+from hsi_jax.data.splits.split import Split
 
 
 def encoded(pixels: np.ndarray, file_format: str = "PNG") -> bytes:

@@ -19,7 +19,7 @@ def test_evaluation_needs_neither_jax_nor_pyplot():
         f"hsi_jax.evaluate.{module.name}"
         for module in pkgutil.iter_modules(hsi_jax.evaluate.__path__)
     ]
-    assert "hsi_jax.evaluate.map" in modules
+    assert "hsi_jax.evaluate.maps.map" in modules
     assert imported(f"import {', '.join(modules)}", "jax", "flax", "matplotlib.pyplot") == []
 
 

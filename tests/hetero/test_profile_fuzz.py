@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.fuzz import damage
 from hsi_jax.errors import InputError
 from hsi_jax.hetero.plan import make_plan
 from hsi_jax.hetero.profile import Profile, read_profile
 from hsi_jax.hetero.scheme import SCHEMES
+from tests.field.fuzz import damage
 
 SOUND = json.dumps(
     {

@@ -9,8 +9,9 @@ from sklearn.svm import SVC
 from hsi_jax.data import Scene, hold_out, random_split
 from hsi_jax.errors import InputError
 from hsi_jax.models import build_model
-from hsi_jax.train import TrainedModel, train_scene
+from hsi_jax.session import train_scene
 from hsi_jax.train.baseline import forest_arrays, svm_arrays
+from hsi_jax.trained import TrainedModel
 
 FEATURES = 6
 

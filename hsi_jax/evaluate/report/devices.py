@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from hsi_jax.evaluate.utilisation import utilisation
+from hsi_jax.evaluate.measures.utilisation import utilisation
 from hsi_jax.run.summary import Summary, TimelineStep
 
 _SHOWN_STEPS = 3

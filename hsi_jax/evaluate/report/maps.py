@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from hsi_jax.errors import InputError
-from hsi_jax.evaluate.map import CORRECT_COLOUR, WRONG_COLOUR
-from hsi_jax.evaluate.palette import rgb_colours
+from hsi_jax.evaluate.figures.palette import rgb_colours
+from hsi_jax.evaluate.maps.map import CORRECT_COLOUR, WRONG_COLOUR
 from hsi_jax.evaluate.report.reading import RunFiles
 
 MAX_SIDE = 2048  # of a map in the page, pixels; a larger one is thinned

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hsi_jax.errors import InputError
-from hsi_jax.evaluate.palette import hex_colours, rgb_colours
+from hsi_jax.evaluate.figures.palette import hex_colours, rgb_colours
 from hsi_jax.json_file import read_json
 from hsi_jax.run.records import Record, read_records
 from hsi_jax.run.summary import Outcome, Summary, read_outcome, read_summary

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from hsi_jax.evaluate.palette import hex_colours
+from hsi_jax.evaluate.figures.palette import hex_colours
 
 pytest.importorskip("selenium", reason="selenium is not installed")
 from selenium.webdriver import ActionChains, Keys

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from hsi_jax.evaluate.palette import hex_colours
+from hsi_jax.evaluate.figures.palette import hex_colours
 from hsi_jax.evaluate.report import maps as report_maps
 from hsi_jax.evaluate.report.chart import Series, draw_chart
 from hsi_jax.evaluate.report.classes import confusion_cells, measure, overall

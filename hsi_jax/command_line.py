@@ -1,0 +1,220 @@
+"""Flags and help of a command, made from the dataclasses of its options."""
+
+import dataclasses
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from absl import flags
+
+from hsi_jax.errors import HsiJaxError, InputError, name_flags
+
+HELP = ("--help", "-help", "-h", "--helpshort")
+
+BYTE_ORDER_MARK = "\ufeff"
+
+# Arguments of the library that are flags under another name.
+OTHER_NAMES = {"augmentations": "augment", "options": "model_options"}
+
+Options = TypeVar("Options")
+
+
+class _IntegerOr(flags.IntegerParser):
+    """Takes a whole number or a word."""
+
+    def __init__(self, word: str):
+        super().__init__()
+        self._word = word
+        self.syntactic_help = f"a whole number or {word}"
+
+    def parse(self, argument):
+        return argument if argument == self._word else super().parse(argument)
+
+
+_DEFINE: dict[type, Callable] = {
+    str: flags.DEFINE_string,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    bool: flags.DEFINE_bool,
+    tuple: flags.DEFINE_list,
+}
+
+
+_defined: set[str] = set()  # names of all flags of this program, which messages tell
+
+
+def define_flags(options: type, values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines a flag for each field of an options class."""
+    _defined.update(field.name for field in dataclasses.fields(options))
+    for field in dataclasses.fields(options):
+        default = field.default
+        if isinstance(default, tuple):  # absl takes lists alone
+            default = list(default)
+        given = field.name, default, field.metadata["help"]
+        if word := field.metadata["word"]:
+            flags.DEFINE(_IntegerOr(word), *given, flag_values=values)
+        elif field.metadata["kind"] is list:  # the flag may be given several times
+            flags.DEFINE_multi_string(*given, flag_values=values)
+        else:
+            _DEFINE[field.metadata["kind"]](*given, flag_values=values)
+
+
+def options_from_flags(
+    options: type[Options], values: flags.FlagValues = flags.FLAGS, **others: Any
+) -> Options:
+    """The options that the parsed flags describe; `others` are set instead of flags.
+
+    Raises:
+        InputError: on a value that cannot be used.
+    """
+    given = {}
+    for field in dataclasses.fields(options):  # pyright: ignore[reportArgumentType]
+        value = values[field.name].value
+        if field.metadata["path"] and value:
+            value = expand_home(value, f"--{field.name}={value}")
+        given[field.name] = tuple(value) if isinstance(value, list) else value
+    return options(**(given | others))
+
+
+def expand_home(path: str, given: str) -> str:
+    """A path in which ~ is the home folder.
+
+    Args:
+        path: as it was typed.
+        given: what messages call it.
+
+    Raises:
+        InputError: if there is no such home folder.
+    """
+    expanded = os.path.expanduser(path)
+    if expanded.startswith("~"):
+        raise InputError(
+            f"{given}: there is no such home folder; write ./{path} for a file or folder "
+            f"of this name"
+        )
+    return expanded
+
+
+def parse_flags(
+    argv: Sequence[str],
+    help_text: Callable[[], str],
+    values: flags.FlagValues = flags.FLAGS,
+    hint: str = "; flags look like --name=value",
+    *,
+    takes_arguments: bool = False,
+) -> list[str]:
+    """Parses a command line; prints the help where it is asked for.
+
+    Args:
+        argv: program and arguments.
+        help_text: makes the help.
+        values: where the flags are defined.
+        hint: what to say of an argument that is no flag.
+        takes_arguments: whether there may be such arguments.
+
+    Returns:
+        The arguments that are no flags.
+
+    Raises:
+        SystemExit: after --help; or, with one line on stderr, on a flag that is unknown.
+    """
+    if any(argument in HELP for argument in argv[1:]):
+        print(help_text())
+        sys.exit(0)
+    try:
+        rest = values(_read_flag_files(argv, values))
+    except flags.Error as error:
+        fail(f"{error}{hint if values is not flags.FLAGS else ''}")
+    except UnicodeDecodeError:
+        fail("--flagfile: the file is not text in UTF-8; save it as such")
+    if len(rest) > 1 and not takes_arguments:
+        fail(f"{rest[1]!r} is not a flag{hint}")
+    return rest[1:]
+
+
+def _read_flag_files(argv: Sequence[str], values: flags.FlagValues) -> list[str]:
+    """A command line with the flags of flag files in place of these files.
+
+    Programs of Windows begin a file with a byte order mark, which is no part of its first line.
+    """
+    arguments = [argv[0]]
+    for argument in values.read_flags_from_files(argv[1:], force_gnu=False):
+        text = argument.removeprefix(BYTE_ORDER_MARK)
+        if text == argument or (text and not text.startswith(("#", "//"))):
+            arguments.append(text)
+    return arguments
+
+
+def parse_options(
+    argv: Sequence[str], options: type[Options], help_text: Callable[[], str]
+) -> Options:
+    """The options of a command that takes no other arguments.
+
+    Raises:
+        InputError: on a value that cannot be used.
+        SystemExit: after --help; or, with one line on stderr, on a flag that is unknown.
+    """
+    values = flags.FlagValues()
+    define_flags(options, values)
+    parse_flags(argv, help_text, values)
+    return options_from_flags(options, values)
+
+
+def parse_command(
+    argv: Sequence[str], options: type[Options], help_text: Callable[[], str]
+) -> tuple[Options, list[str]]:
+    """The options of a command that starts runs, and the flags of these runs, which follow --.
+
+    Raises:
+        InputError: on a value that cannot be used.
+        SystemExit: after --help; or, with one line on stderr, on a flag that is unknown.
+    """
+    argv = list(argv)
+    end = argv.index("--") if "--" in argv else len(argv)
+    values = flags.FlagValues()
+    define_flags(options, values)
+    parse_flags(argv[:end], help_text, values, "; the flags of experiments.run go after --")
+    return options_from_flags(options, values), argv[end + 1 :]
+
+
+def fail(error: object) -> None:
+    """Ends the program with one line on stderr, as for a user's mistake."""
+    print(f"error: {message_of(error)}", file=sys.stderr)
+    sys.exit(2)
+
+
+def message_of(error: object) -> str:
+    """The message of an error in one line, in which arguments are called by their flags."""
+    text = " ".join(str(error).split())
+    return with_flags(text) if isinstance(error, HsiJaxError) else text
+
+
+def with_flags(text: str) -> str:
+    """A text of the library in which arguments are called by their flags."""
+    return name_flags(text, {name: name for name in (*flags.FLAGS, *_defined)} | OTHER_NAMES)
+
+
+def help_text(usage: str, *options: type, end: str = "") -> str:
+    """How to use a command, and all its flags by group, with what they take and their defaults."""
+    lines = [usage]
+    group = None
+    for field in (field for kind in options for field in dataclasses.fields(kind)):
+        if field.metadata["group"] != group:
+            group = field.metadata["group"]
+            lines.append(f"{group}:")
+        lines.append(_describe(field))
+    return "\n".join([*lines, *(["", end] if end else [])])
+
+
+def _describe(field: dataclasses.Field) -> str:
+    text = field.metadata["help"]
+    if field.metadata["choices"]:
+        text += f": {', '.join(field.metadata['choices'])}"
+    default = ",".join(field.default) if isinstance(field.default, tuple) else field.default
+    if field.metadata["kind"] is not bool and default not in (None, ""):
+        text += f" [{default}]"
+    return textwrap.fill(
+        text, 98, initial_indent=f"{f'  --{field.name}':<26}", subsequent_indent=" " * 26
+    )

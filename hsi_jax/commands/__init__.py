@@ -1,0 +1,1 @@
+"""The commands: only they know flags. `experiments` and `hsi-jax` start them."""

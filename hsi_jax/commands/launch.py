@@ -1,0 +1,139 @@
+"""Trains on uneven processes of this machine: `python -m experiments.launch --help`."""
+
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hsi_jax.command_line import define_flags, fail, help_text, parse_command
+from hsi_jax.errors import HsiJaxError, InputError
+from hsi_jax.hetero import SCHEMES, find_scheme
+from hsi_jax.hetero.profile import parse_profile
+from hsi_jax.launch.launching import Launch, launch
+from hsi_jax.launch.restarts import Restarts
+from hsi_jax.launch.slowdown import parse_slowdown
+from hsi_jax.launch.workers import Terminated, WorkerError, terminable
+from hsi_jax.options import check_options, option
+from hsi_jax.session.config import Config
+from hsi_jax.session.flags import parse_run
+
+SET_HERE = ("coordinator", "num_processes", "process_id")
+
+USAGE = """\
+Trains with one process for each device on this machine, and makes them really uneven.
+
+  python -m experiments.launch --profile=2:1:1 -- --dataset=salinas_a --data_dir=DIR
+  python -m experiments.launch --profile=1:1 --slowdown=1:3:100:200 -- --scheme=adaptive
+  python -m experiments.launch --profile=2:1:1 --max_restarts=3 --elastic -- --epochs=100
+
+What follows -- are flags of experiments.run. Each process has one thread and is pinned to a core.
+The fastest has a core to itself where they suffice; the others are suspended and resumed,
+from when the data are read, so that each has its part of a core's time. Ctrl-C lets them finish.
+"""
+
+
+@dataclass(frozen=True)
+class LaunchOptions:
+    """The launcher's own options; what follows -- goes to the runs.
+
+    Raises:
+        InputError: on a value that cannot be used.
+    """
+
+    profile: str | None = option(
+        "Launch",
+        None,
+        "speeds such as 2:1:1, a preset or a .json file: a process for each device. Only their "
+        "speeds count, and the run measures them itself, unless it has a --profile of its own",
+        kind=str,
+        path=True,
+    )
+    slowdown: tuple[str, ...] = option(
+        "Launch",
+        (),
+        "rank:factor:at_step[:until]: slow a process by a factor from one step on, until another; "
+        "may be given several times",
+        kind=list,
+    )
+    log_dir: str = option(
+        "Launch",
+        "",
+        "folder of the processes' logs; by default a temporary one, kept only after a failure",
+        path=True,
+    )
+    max_restarts: int = option(
+        "Launch",
+        0,
+        "how often to start again from the newest sound checkpoint when a process dies",
+        at_least=0,
+    )
+    elastic: bool = option(
+        "Launch",
+        False,
+        "start again without the process that died; the others measure their speeds anew",
+    )
+
+    def __post_init__(self):
+        check_options(self)
+        if self.profile is None:
+            raise InputError("--profile is missing; give speeds, such as --profile=2:1:1")
+
+
+def parse(argv: Sequence[str]) -> Launch:
+    """What a command line asks for; the run that it launches is checked as well.
+
+    Raises:
+        InputError: on a value that cannot be used, the launcher's or the run's.
+        SystemExit: after --help; or, with one line on stderr, on a flag that is unknown.
+    """
+    options, run_flags = parse_command(argv, LaunchOptions, launch_help)
+    from hsi_jax.session.resolve import resolve  # here, because --help does without JAX
+
+    profile = parse_profile(options.profile)
+    slowdowns = tuple(parse_slowdown(text, len(profile)) for text in options.slowdown)
+    config = parse_run(run_flags, SET_HERE)
+    resolve(config, in_cluster=True)
+    if options.elastic and not find_scheme(config.scheme).exact:
+        exact = ", ".join(name for name, scheme in SCHEMES.items() if scheme.exact)
+        raise InputError(
+            f"--elastic: with --scheme={config.scheme} fewer devices train to another result; "
+            f"choose one of {exact}"
+        )
+    workdir = config.choose_workdir()
+    if not config.workdir:
+        run_flags.append(f"--workdir={workdir}")
+    return Launch(
+        profile=profile,
+        run_flags=tuple(run_flags),
+        workdir=Path(workdir),
+        slowdowns=slowdowns,
+        log_dir=options.log_dir,
+        restarts=Restarts(options.max_restarts, options.elastic),
+        fresh=not config.workdir,
+    )
+
+
+def launch_help() -> str:
+    """How to use the program, and its flags."""
+    return help_text(USAGE, LaunchOptions)
+
+
+def main(argv: list[str]) -> None:
+    """Launches what the flags say."""
+    define_flags(Config)
+    try:
+        asked = parse(argv)
+        with terminable():
+            launch(asked)
+    except WorkerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except HsiJaxError as error:
+        fail(error)
+    except KeyboardInterrupt:
+        print("error: interrupted before the run was finished", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+    except Terminated:
+        print("error: SIGTERM came before the run was finished", file=sys.stderr)
+        sys.exit(128 + signal.SIGTERM)

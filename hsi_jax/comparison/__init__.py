@@ -1,0 +1,1 @@
+"""Many runs, compared: schemes, models, and how much of an accuracy is leakage."""

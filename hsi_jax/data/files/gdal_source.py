@@ -1,0 +1,289 @@
+"""GeoTIFF and ENVI files, read by GDAL through rasterio."""
+
+import functools
+import itertools
+import math
+import threading
+import warnings
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hsi_jax.data.files import envi
+from hsi_jax.data.files.file_kind import remedy
+from hsi_jax.data.files.raster_source import RasterSource, corners, shift_in_pixels
+from hsi_jax.data.scene.wavelengths import to_nanometres
+from hsi_jax.errors import InputError
+
+_TIFF_SUFFIXES = (".tif", ".tiff")
+_CACHE_BYTES = 64 * 2**20  # GDAL would take a twentieth of the memory
+_MAX_BANDS = 10_000  # each takes GDAL's time and memory, even where it has no pixels
+_MAX_SHIFT = 0.01  # pixels by which grids may differ
+
+
+def open_gdal(paths: Sequence[Path]) -> RasterSource:
+    """Opens files whose bands follow each other.
+
+    Args:
+        paths: GeoTIFF files, or ENVI files or their headers (.hdr).
+
+    Raises:
+        InputError: if a file cannot be read or is of another format, if they do not lie on one
+            grid, or if rasterio is missing.
+    """
+    parts = [_open(path) for path in paths]
+    first = parts[0]
+    for part in parts[1:]:
+        _check_grid(first, part)
+    dtype, fill = _common_type(parts)
+    rows, columns = first.dataset.shape
+    bands = sum(part.dataset.count for part in parts)
+    lock = threading.Lock()  # a dataset serves one thread at a time
+
+    def read(rows: slice, columns: slice) -> np.ndarray:
+        with lock:
+            return _read(parts, (rows, columns), np.dtype(dtype), fill)
+
+    names, wavelengths = zip(*map(_names_and_wavelengths, parts), strict=True)
+    with _explained(first.path):
+        transform, crs = first.dataset.transform, first.dataset.crs
+        wkt = crs.to_wkt() if crs else None
+    return RasterSource(
+        (rows, columns, bands),
+        dtype,
+        read,
+        block_rows=max(part.dataset.block_shapes[0][0] for part in parts),
+        block_columns=max(part.dataset.block_shapes[0][1] for part in parts),
+        nodata_values=() if fill is None else (fill,),
+        wavelengths=_joined_wavelengths(wavelengths),
+        band_names=tuple(itertools.chain.from_iterable(names)),
+        bad_bands=_joined_bad_bands(parts),
+        crs=wkt,
+        transform=None if transform.is_identity else tuple(transform)[:6],
+        class_names=first.header.class_names if first.header else None,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """One file.
+
+    Attributes:
+        path: of its numbers.
+        dataset: of rasterio.
+        header: of an ENVI file.
+    """
+
+    path: Path
+    dataset: Any
+    header: envi.Header | None
+
+    @functools.cached_property
+    def scaling(self) -> list[tuple[float, float]]:
+        """Scale and offset of each band."""
+        divisor = self.header.scale_factor if self.header else 1.0
+        pairs = zip(self.dataset.scales, self.dataset.offsets, strict=True)
+        return [(scale / divisor, offset / divisor) for scale, offset in pairs]
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether pixels may have no data."""
+        return self.has_mask_band or any(value is not None for value in self.dataset.nodatavals)
+
+    @functools.cached_property
+    def has_mask_band(self) -> bool:
+        """Whether a mask tells it. What GDAL calls alpha is a band as any other.
+
+        A fourth band of 8 bits, often infrared, is written as alpha unless one prevents it.
+        """
+        flags = [{flag.name for flag in band} for band in self.dataset.mask_flag_enums]
+        return any(names == {"per_dataset"} for names in flags)
+
+    @property
+    def names(self) -> list[str]:
+        """Of each band; the file's, where it gives none."""
+        if self.header and self.header.band_names:
+            return list(self.header.band_names)
+        # GDAL makes descriptions of an ENVI file from its wavelengths, in any encoding.
+        given = [None] * self.dataset.count if self.header else self.dataset.descriptions
+        stem = self.path.stem
+        if len(given) == 1:
+            return [given[0] or stem]
+        return [name or f"{stem} {number}" for number, name in enumerate(given, start=1)]
+
+    @property
+    def wavelengths(self) -> np.ndarray | None:
+        """Of each band, nm."""
+        return self.header.wavelengths if self.header else _tagged_wavelengths(self.dataset)
+
+
+def _open(path: Path) -> _Part:
+    rasterio = _rasterio(path)
+    header = None
+    if path.suffix.lower() not in _TIFF_SUFFIXES:
+        path = envi.data_file(path)
+    driver = "GTiff" if path.suffix.lower() in _TIFF_SUFFIXES else "ENVI"
+    with _explained(path), rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES), warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        dataset = rasterio.open(path, driver=driver)
+        if driver == "ENVI":
+            header = envi.read_header(path, dataset)
+    if dataset.count > _MAX_BANDS:
+        raise InputError(
+            f"{path} claims {dataset.count} bands, more than {_MAX_BANDS}; if it is damaged, copy "
+            f"or download it again, and else divide it."
+        )
+    if dataset.transform.is_degenerate:
+        raise InputError(f"{path} has a georeference in which pixels have no area; correct it.")
+    if dataset.subdatasets:
+        raise InputError(
+            f"{path} holds {len(dataset.subdatasets)} images one after the other; save each in its "
+            f"own file, or all as one array of a .npy (tifffile reads them so)."
+        )
+    for dtype in dataset.dtypes:
+        if np.dtype(_plain(dtype)).kind not in "iuf":
+            raise InputError(f"{path} has numbers of type {dtype}; give real numbers.")
+    return _Part(path, dataset, header)
+
+
+def _rasterio(path: Path) -> Any:
+    try:
+        import rasterio
+        import rasterio.errors
+    except ImportError:
+        raise InputError(
+            f"{path} can be read with rasterio only, which is not installed: "
+            f"python -m pip install 'hsi_jax[raster]'"
+        ) from None
+    return rasterio
+
+
+@contextmanager
+def _explained(path: Path):
+    """Says which file is at fault, whatever GDAL raises."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        cause = error.__cause__ or error
+        raise InputError(
+            f"{path} cannot be read ({type(error).__name__}: {cause}); {remedy(path)}."
+        ) from error
+
+
+def _plain(dtype: str) -> str:
+    """NumPy's name of a type of GDAL; NumPy has no complex integers."""
+    return "complex64" if dtype.startswith("complex_int") else dtype
+
+
+def _common_type(parts: Sequence[_Part]) -> tuple[np.dtype, float | None]:
+    """The type of all bands together, and the value that stands for no data, if any."""
+    stored = np.result_type(*(dtype for part in parts for dtype in part.dataset.dtypes))
+    scaled = any(pair != (1.0, 0.0) for part in parts for pair in part.scaling)
+    if not any(part.has_mask for part in parts):
+        return (_floating(stored) if scaled else stored), None
+    value = next((part.dataset.nodata for part in parts if part.dataset.nodata is not None), None)
+    if not scaled and value is not None and _holds(stored, value):
+        return stored, value
+    return _floating(stored), float("nan")
+
+
+def _floating(dtype: np.dtype) -> np.dtype:
+    return np.result_type(dtype, np.float32)
+
+
+def _holds(dtype: np.dtype, value: float) -> bool:
+    """Whether a value can be told from others in an array of this type."""
+    if dtype.kind == "f":
+        return True
+    limits = np.iinfo(dtype)
+    return value == round(value) and limits.min <= value <= limits.max
+
+
+def _read(
+    parts: Sequence[_Part], window: tuple[slice, slice], dtype: np.dtype, fill: float | None
+) -> np.ndarray:
+    import rasterio
+
+    shape = [part.stop - part.start for part in window]
+    array = np.empty((*shape, sum(part.dataset.count for part in parts)), dtype)
+    missing, zeros = np.zeros(shape, bool), []
+    band = 0
+    for part in parts:
+        with _explained(part.path), rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
+            layers = part.dataset.read(window=window)
+            if part.has_mask_band:
+                missing |= part.dataset.dataset_mask(window=window) == 0
+        facts = zip(layers, part.dataset.nodatavals, part.scaling, strict=True)
+        for layer, value, (scale, offset) in facts:
+            if value == 0:
+                zeros.append(layer == 0)
+            elif value is not None:
+                missing |= np.isnan(layer) if math.isnan(value) else layer == value
+            array[:, :, band] = layer if (scale, offset) == (1, 0) else layer * scale + offset
+            band += 1
+    if zeros:  # a common measurement: it must stand in all bands that declare it
+        missing |= np.all(zeros, axis=0)
+    if fill is not None:
+        array[missing] = fill
+    return array
+
+
+def _check_grid(first: _Part, other: _Part) -> None:
+    """Checks that two files have the same pixels."""
+    one, two = first.dataset, other.dataset
+    difference = None
+    if one.shape != two.shape:
+        difference = f"{one.shape} rows and columns against {two.shape}"
+    elif one.crs != two.crs:
+        difference = f"the reference system {one.crs} against {two.crs}"
+    elif _shift(one, two) > _MAX_SHIFT:
+        difference = f"the transform {tuple(one.transform)[:6]} against {tuple(two.transform)[:6]}"
+    if difference:
+        raise InputError(
+            f"{first.path} and {other.path} do not lie on one grid: {difference}; bring them to "
+            f"the same pixels, for example with gdalwarp."
+        )
+
+
+def _shift(one: Any, two: Any) -> float:
+    """How far the corners of two files are apart, in pixels."""
+    transform = tuple(one.transform)[:6]
+    first, second = (corners(tuple(file.transform)[:6], file.shape) for file in (one, two))
+    return shift_in_pixels(first, second, transform)
+
+
+def _names_and_wavelengths(part: _Part) -> tuple[list[str], np.ndarray | None]:
+    with _explained(part.path):  # texts of a file may be in any encoding
+        return part.names, part.wavelengths
+
+
+def _joined_wavelengths(known: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    found = [wavelengths for wavelengths in known if wavelengths is not None]
+    return np.concatenate(found) if len(found) == len(known) else None
+
+
+def _joined_bad_bands(parts: Sequence[_Part]) -> tuple[int, ...]:
+    bad, start = [], 0
+    for part in parts:
+        bad += [start + band for band in (part.header.bad_bands if part.header else ())]
+        start += part.dataset.count
+    return tuple(bad)
+
+
+def _tagged_wavelengths(dataset: Any) -> np.ndarray | None:
+    """What GDAL and others write into a GeoTIFF: tags of each band."""
+    imagery = [dataset.tags(i, ns="IMAGERY") for i in dataset.indexes]
+    if all("CENTRAL_WAVELENGTH_UM" in band for band in imagery):
+        return to_nanometres([band["CENTRAL_WAVELENGTH_UM"] for band in imagery], "um")
+    tags = [{key.lower(): text for key, text in dataset.tags(i).items()} for i in dataset.indexes]
+    if not all("wavelength" in band for band in tags):
+        return None
+    units = {**dataset.tags(), **tags[0]}
+    values = [band["wavelength"] for band in tags]
+    return to_nanometres(values, units.get("wavelength_units") or units.get("wavelength_unit"))

@@ -1,0 +1,1 @@
+"""Sets of images: opened, decoded, cached."""

@@ -1,0 +1,1 @@
+"""The public scenes and sets of images: catalogues, downloads, TFDS."""

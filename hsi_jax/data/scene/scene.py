@@ -1,0 +1,252 @@
+"""A hyperspectral scene: a cube of spectra, with labels and position where known."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hsi_jax.data.files.raster_source import RasterSource
+from hsi_jax.data.scene.axes import orient
+from hsi_jax.data.scene.bands import check_rgb_bands, check_wavelengths, nearest_bands
+from hsi_jax.data.scene.cube import SoundCube
+from hsi_jax.data.scene.label_ids import UNLABELLED, LabelMap, read_label_map
+from hsi_jax.data.scene.read_options import Reading
+from hsi_jax.data.scene.stored_cube import StoredCube
+from hsi_jax.errors import InputError
+
+__all__ = ["UNLABELLED", "Scene"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A hyperspectral cube, with its ground truth and its position on the Earth where known.
+
+    Attributes:
+        name: short name, used in file names and log lines.
+        cube: float32 [rows, columns, bands], in whatever unit the file has; all values finite, 0
+            where a pixel has no data. Of a scene that does not hold its cube a `StoredCube`, whose
+            rows are read when they are asked for.
+        labels: int32 [rows, columns], class index 0..C-1, or -1 where a pixel is unlabelled; None
+            if the scene has no ground truth.
+        class_names: C names; none without ground truth.
+        class_ids: the id that each class has in the file, increasing; none without ground truth.
+        rgb_bands: 0-based bands to show as red, green and blue, or None if not known.
+        unlabelled_ids: the ids that stand for "unlabelled"; the first is written to maps.
+        unlabelled_counts: how many pixels hold each such id in the file, by id or "nan"; without
+            the pixels that have no data.
+        note: what a reader of results on this scene has to know, or "".
+        wavelengths: float64 [bands], centre of each band in nanometres, or None if not known.
+        nodata: bool [rows, columns], True where a pixel has no data; None if all have.
+        nodata_values: the values that were declared as no data.
+        nodata_labelled: pixels without data that have the id of a class.
+        file_bands: number of bands in the file; None if all of them are in the cube.
+        kept_bands: the bands of the file that are in the cube, counted from 0; None if all are.
+        band_axis: axis along which the bands lie in the file.
+        remarks: what is to be said before the scene is used, a sentence each; arguments stand
+            between backquotes.
+        crs: coordinate reference system, WKT or a code such as "EPSG:32616", or None.
+        transform: the affine transform (a, b, c, d, e, f) from pixels to the coordinates of crs,
+            x = a * column + b * row + c and y = d * column + e * row + f, or None.
+        polygon_ids: int32 [rows, columns], number of the polygon or point that a label comes from,
+            or -1; None if the labels come from none.
+    """
+
+    name: str
+    cube: np.ndarray | StoredCube
+    labels: np.ndarray | None = None
+    class_names: tuple[str, ...] = ()
+    class_ids: tuple[int, ...] = ()
+    rgb_bands: tuple[int, int, int] | None = None
+    unlabelled_ids: tuple[int, ...] = (0,)
+    unlabelled_counts: Mapping[str, int] = field(default_factory=dict)
+    note: str = ""
+    wavelengths: np.ndarray | None = None
+    nodata: np.ndarray | None = None
+    nodata_values: tuple[float, ...] = ()
+    nodata_labelled: int = 0
+    file_bands: int | None = None
+    kept_bands: tuple[int, ...] | None = None
+    band_axis: int = 2
+    remarks: tuple[str, ...] = ()
+    crs: str | None = None
+    transform: tuple[float, float, float, float, float, float] | None = None
+    polygon_ids: np.ndarray | None = None
+
+    @classmethod
+    def from_arrays(
+        cls,
+        name: str,
+        cube: np.ndarray,
+        label_ids: np.ndarray | None = None,
+        *,
+        reading: Reading | None = None,
+        class_names: Mapping[int, str] | None = None,
+        rgb_bands: Sequence[int] | None = None,
+        source: str = "the arrays given",
+        note: str = "",
+        wavelengths: Sequence[float] | np.ndarray | None = None,
+        bad_bands: Sequence[int] = (),
+        nodata: np.ndarray | None = None,
+        declared_ids: Sequence[float] = (),
+        crs: str | None = None,
+        transform: Sequence[float] | None = None,
+        polygon_ids: np.ndarray | None = None,
+        stored: RasterSource | None = None,
+    ) -> "Scene":
+        """Checks the arrays of a scene and renumbers its classes 0..C-1.
+
+        The arguments that are not listed here are attributes of the class; bands are those of the
+        file.
+
+        Args:
+            name: short name of the scene.
+            cube: real numbers, [rows, columns, bands], in the order of axes that `orient` finds;
+                finite, except where a pixel has no data. A list of pixels [pixels, bands] becomes
+                a scene of one column.
+            label_ids: class ids of any dtype, [rows, columns]; the ids need not be contiguous.
+                None for a scene without ground truth.
+            reading: what the user says of the arrays.
+            class_names: name of each id; an id without one is called "class <id>".
+            source: where the arrays come from, for error messages.
+            bad_bands: bands that the file declares as bad.
+            nodata: bool [rows, columns]; where it is True the cube may hold anything, becomes 0,
+                and the pixel becomes unlabelled. Pixels that hold a value of `reading.nodata` are
+                added to it.
+            declared_ids: ids that the file of the labels declares as "no data".
+            stored: where the numbers of `cube` can be read again; the scene does not hold them
+                then, if its bands lie along the last axis.
+
+        Raises:
+            InputError: if the cube is not real or not finite, if the labels are not a map of ids
+                of the cube's rows and columns with at least two classes, if a value or an id looks
+                like "no data" and `reading` does not say what it is, or if any other argument does
+                not fit the cube.
+        """
+        reading = reading or Reading()
+        given = None if label_ids is None else np.asarray(label_ids)
+        arrays = orient(np.asarray(cube), given, reading.band_axis, source)
+        bands = arrays.cube.shape[2]
+        rgb_bands = check_rgb_bands(rgb_bands, bands, source)
+        wavelengths = check_wavelengths(wavelengths, bands, source)
+        sound = SoundCube.of(
+            arrays.cube, reading, nodata=nodata, bad_bands=bad_bands, source=source
+        )
+        kept = sound.kept_bands if len(sound.kept_bands) < bands else None
+        remarks = (*arrays.remarks, *sound.remarks)
+        labels = None
+        if arrays.label_ids is not None:
+            labels = read_label_map(
+                arrays.label_ids,
+                unlabelled=reading.unlabelled,
+                declared=declared_ids,
+                named=class_names or arrays.known_ids,
+                nodata=sound.nodata,
+                source=source,
+            )
+            remarks += labels.remarks
+        labelled = labels and labels.labels != UNLABELLED
+        remarks += sound.look_for_fill_values(labelled, reading, source)
+        return cls(
+            name=name,
+            cube=(
+                StoredCube(stored, sound.kept_bands, sound.nodata)
+                if stored and arrays.band_axis == 2
+                else sound.to_float32()
+            ),
+            **_label_fields(labels, class_names or {}),
+            rgb_bands=nearest_bands(rgb_bands, kept) if rgb_bands and kept else rgb_bands,
+            note=note,
+            wavelengths=wavelengths if wavelengths is None or not kept else wavelengths[[*kept]],
+            nodata=sound.nodata,
+            nodata_values=reading.nodata,
+            file_bands=bands if kept else None,
+            kept_bands=kept,
+            band_axis=arrays.band_axis,
+            remarks=remarks,
+            crs=crs,
+            transform=_checked_transform(transform, source),
+            polygon_ids=polygon_ids,
+        )
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, C; 0 without ground truth."""
+        return len(self.class_ids)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(rows, columns, bands)."""
+        rows, columns, bands = self.cube.shape
+        return rows, columns, bands
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether the scene has ground truth."""
+        return self.labels is not None
+
+    def require_labels(self) -> np.ndarray:
+        """Returns the labels, int32 [rows, columns], where they are needed.
+
+        Raises:
+            InputError: if the scene has no ground truth.
+        """
+        if self.labels is None:
+            raise InputError(
+                f"The scene {self.name} has no ground truth, which is needed here; give `labels`, "
+                f"a map of class ids."
+            )
+        return self.labels
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """Flat ids (row * columns + column) of the labelled pixels, int32, increasing.
+
+        Raises:
+            InputError: if the scene has no ground truth.
+        """
+        return np.flatnonzero(self.require_labels() != UNLABELLED).astype(np.int32)
+
+    def original_labels(self, labels: np.ndarray) -> np.ndarray:
+        """Turns class indexes back into the ids of the file (-1 becomes the first unlabelled id).
+
+        Args:
+            labels: class indexes 0..C-1 or -1, of any shape.
+
+        Returns:
+            The ids, int32, of the same shape.
+
+        Raises:
+            InputError: if the scene has no ground truth, and so no ids.
+        """
+        self.require_labels()
+        labels = np.asarray(labels)
+        ids = np.take(self.class_ids, labels)  # for -1 it is the last id, replaced below
+        return np.where(labels == UNLABELLED, self.unlabelled_ids[0], ids).astype(np.int32)
+
+
+def _label_fields(found: LabelMap | None, names: Mapping[int, str]) -> dict[str, Any]:
+    """The attributes of a scene that its labels tell."""
+    if found is None:
+        return {}
+    return {
+        "labels": found.labels,
+        "class_ids": found.class_ids,
+        "class_names": tuple(names.get(i, f"class {i}") for i in found.class_ids),
+        "unlabelled_ids": found.unlabelled_ids,
+        "unlabelled_counts": found.unlabelled_counts,
+        "nodata_labelled": found.hidden,
+    }
+
+
+def _checked_transform(
+    transform: Sequence[float] | None, source: str
+) -> tuple[float, float, float, float, float, float] | None:
+    if transform is None:
+        return None
+    if len(transform) != 6 or not np.isfinite(transform).all():
+        raise InputError(
+            f"`transform`={tuple(transform)} of {source}: give six finite numbers a, b, c, d, e, f"
+        )
+    a, b, c, d, e, f = (float(number) for number in transform)
+    return a, b, c, d, e, f

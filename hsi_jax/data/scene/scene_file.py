@@ -1,0 +1,163 @@
+"""Scenes from files: those of the catalogue as their publishers distribute them, and any other."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from hsi_jax.data.files.label_file import read_labels
+from hsi_jax.data.files.raster import raster_name, read_raster, stored_source
+from hsi_jax.data.files.reader import read_array
+from hsi_jax.data.public.catalogue import SceneInfo, find_scene
+from hsi_jax.data.scene.read_options import Reading
+from hsi_jax.data.scene.scene import UNLABELLED, Scene
+from hsi_jax.data.scene.stored_cube import row_blocks
+from hsi_jax.errors import InputError
+
+LABELLED_ONLY_NOTE = (
+    "All unlabelled pixels of this cube are zero: results of models that look at one pixel are "
+    "exact, results of patch models are not those of the standard protocol."
+)
+
+
+def load_scene(name: str, data_dir: str | Path, reading: Reading | None = None) -> Scene:
+    """Loads a scene of the catalogue from the files its publisher distributes.
+
+    Args:
+        name: a key of CATALOGUE.
+        data_dir: folder that has the files, itself or in a direct subfolder.
+        reading: what is known of the arrays beyond that.
+
+    Returns:
+        The scene; its note says so if the cube is zero at all unlabelled pixels.
+
+    Raises:
+        InputError: if the name is unknown, a file is missing or damaged, or a shape is wrong.
+    """
+    info = find_scene(name)
+    cube_path = _find(info.cube_file, info, Path(data_dir))
+    label_path = _find(info.label_file, info, Path(data_dir))
+    cube = read_array(cube_path, info.cube_variable, ndim=3)
+    if cube.shape != info.shape:
+        raise InputError(
+            f"The cube in {cube_path} has shape {cube.shape}, but {info.title} has {info.shape}; "
+            f"get the file from {info.page}."
+        )
+    scene = Scene.from_arrays(
+        name,
+        cube,
+        read_array(label_path, info.label_variable, ndim=2),
+        reading=reading,
+        class_names=info.class_names,
+        rgb_bands=info.rgb_bands,
+        source=f"{cube_path} and {label_path}",
+    )
+    return _noting_zero_background(scene)
+
+
+def file_scene(
+    cube_path: str | Path,
+    labels_path: str | Path | None = None,
+    cube_variable: str | None = None,
+    labels_variable: str | None = None,
+    reading: Reading | None = None,
+    *,
+    labels_attribute: str | None = None,
+    labels_touched: bool = False,
+    hold_cube: bool = True,
+) -> Scene:
+    """Loads a scene from one or two files of any name.
+
+    Args:
+        cube_path: file with the cube, [rows, columns, bands]: .mat, .npy, .npz, HDF5, GeoTIFF or
+            ENVI, or several GeoTIFF files; see `read_raster`. Other orders of the axes, and lists
+            of pixels, are understood as by `Scene.from_arrays`.
+        labels_path: such a file with the label map, [rows, columns]; it may be the file of the
+            cube. Or polygons or points: GeoJSON, shapefile or GeoPackage. None for a scene without
+            ground truth.
+        cube_variable: array in the first file; None takes the only 3-D one, or else the only 2-D
+            one.
+        labels_variable: array in the second file; None takes the only 2-D one, or else the only
+            one that fits the cube.
+        reading: what is known of the arrays beyond what the files tell.
+        labels_attribute: attribute of the polygons that names the class; see
+            `classes_of_features` for the default.
+        labels_touched: whether polygons cover all pixels that they touch, not only those whose
+            centre lies in them.
+        hold_cube: whether the scene holds its cube in memory. If not, the file is read as a whole
+            once, to look at it, and again row by row where the scene is used, so that training
+            holds one cube instead of two. Files of .npy, GeoTIFF and ENVI can be read so; of others
+            the numbers are held as they are stored, if they take no more than float32.
+
+    Returns:
+        The scene, named after the cube's file; its classes are called "class <id>". Values that the
+        file of the cube declares as "no data" are left out, as those of `reading`.
+
+    Raises:
+        InputError: if a file cannot be read or the arrays do not make a scene.
+    """
+    raster = read_raster(cube_path, cube_variable, ndim=(3, 2, 4), argument="cube_variable")
+    reading = reading or Reading()
+    reading = replace(
+        reading, nodata=tuple(dict.fromkeys((*reading.nodata, *raster.nodata_values)))
+    )
+    facts = {
+        "reading": reading,
+        "wavelengths": raster.wavelengths,
+        "bad_bands": raster.bad_bands,
+        "crs": raster.crs,
+        "transform": raster.transform,
+        "stored": None if hold_cube else stored_source(cube_path, raster),
+    }
+    name = raster_name(cube_path)
+    if labels_path is None:
+        return Scene.from_arrays(name, raster.array, source=str(cube_path), **facts)
+    labels = read_labels(
+        labels_path,
+        raster,
+        variable=labels_variable,
+        attribute=labels_attribute,
+        touched=labels_touched,
+    )
+    scene = Scene.from_arrays(
+        name,
+        raster.array,
+        labels.ids,
+        class_names=labels.class_names,
+        declared_ids=labels.nodata_values,
+        source=f"{cube_path} and {labels_path}",
+        note=" ".join(labels.remarks),
+        polygon_ids=labels.polygon_ids,
+        **facts,
+    )
+    return _noting_zero_background(scene)
+
+
+def _find(file_name: str, info: SceneInfo, data_dir: Path) -> Path:
+    if not data_dir.is_dir():
+        raise InputError(
+            f"There is no data folder {data_dir}; create it or give another `data_dir`."
+        )
+    subfolders = sorted(entry for entry in data_dir.iterdir() if entry.is_dir())
+    for folder in (data_dir, *subfolders):
+        if (folder / file_name).is_file():
+            return folder / file_name
+    raise InputError(
+        f"{file_name} of {info.title} is not in {data_dir} or its direct subfolders; get it from "
+        f"{info.page} and put it there."
+    )
+
+
+def _noting_zero_background(scene: Scene) -> Scene:
+    unlabelled = scene.require_labels() == UNLABELLED
+    if scene.nodata is not None and 0 not in scene.nodata_values:
+        unlabelled &= ~scene.nodata
+    blocks = row_blocks(scene.cube) if unlabelled.any() else ()
+    if blocks and not any(_any_number(block, unlabelled[rows]) for rows, block in blocks):
+        return replace(scene, note=f"{scene.note} {LABELLED_ONLY_NOTE}".strip())
+    return scene
+
+
+def _any_number(cube: np.ndarray, where: np.ndarray) -> bool:
+    """Whether any value there is not 0, row by row: the values of all would copy the cube."""
+    return any(np.any(row[there]) for row, there in zip(cube, where, strict=True))

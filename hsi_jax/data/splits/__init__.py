@@ -1,0 +1,1 @@
+"""Which labelled samples train, validate and test: one file a split."""

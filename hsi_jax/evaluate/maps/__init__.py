@@ -1,0 +1,1 @@
+"""Class maps: drawn, and written as files."""

@@ -1,0 +1,100 @@
+"""Maps as GeoTIFF, for GDAL and QGIS."""
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from hsi_jax.evaluate.maps.class_key import ClassKey
+from hsi_jax.evaluate.maps.map_grid import Grid, import_rasterio, written_whole
+
+
+def write_geotiff(
+    path: Path,
+    strips: Iterable[np.ndarray],
+    grid: Grid,
+    dtype: str,
+    nodata: float | None,
+    *,
+    names: tuple[str, ...] = (),
+    scale: float = 1.0,
+    colours: Mapping[int, tuple[int, ...]] | None = None,
+) -> None:
+    """Writes bands strip by strip; see `hsi_jax.evaluate.maps.map_files.write_numbers`.
+
+    Args:
+        path: of the file.
+        strips: from the first row on, [rows, columns] or [rows, columns, bands].
+        grid: of the pixels.
+        dtype: of the numbers.
+        nodata: what stands for no data, or None.
+        names: of the bands; none for one band.
+        scale: by which the numbers are to be multiplied.
+        colours: red, green, blue and alpha of each value, for whole numbers without sign.
+    """
+    rasterio = import_rasterio(str(path))
+    profile: dict[str, Any] = {
+        "driver": "GTiff",
+        "height": grid.rows,
+        "width": grid.columns,
+        "count": len(names) or 1,
+        "dtype": dtype,
+        "nodata": nodata,
+        "crs": grid.crs,
+        "compress": "deflate",
+        "bigtiff": "if_safer",
+        "interleave": "band",
+    }
+    if grid.transform:
+        profile["transform"] = rasterio.Affine(*grid.transform)
+    with written_whole(path) as partial, warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.Env(GDAL_CACHEMAX=2**26), rasterio.open(partial, "w", **profile) as file:
+            if colours:
+                file.write_colormap(1, colours)
+            for band, name in enumerate(names, start=1):
+                file.set_band_description(band, name)
+            if scale != 1:
+                file.scales = (scale,) * file.count
+            for window, strip in _windows(rasterio, strips):
+                bands = strip[None] if strip.ndim == 2 else np.moveaxis(strip, -1, 0)
+                file.write(bands.astype(dtype, copy=False), window=window)
+
+
+def _windows(rasterio: Any, strips: Iterable[np.ndarray]) -> Iterator[tuple[Any, np.ndarray]]:
+    start = 0
+    for strip in strips:
+        yield rasterio.windows.Window(0, start, strip.shape[1], len(strip)), strip
+        start += len(strip)
+
+
+def describe_classes(path: Path, key: ClassKey) -> None:
+    """Writes names and colours as GDAL keeps them beside a GeoTIFF, for it and QGIS to read."""
+    names = {**key.name_of, key.nodata: "no data"}
+    root = ElementTree.Element("PAMDataset")
+    band = ElementTree.SubElement(root, "PAMRasterBand", band="1")
+    categories = ElementTree.SubElement(band, "CategoryNames")
+    for value in range(max(names) + 1):
+        ElementTree.SubElement(categories, "Category").text = names.get(value, "")
+    table = ElementTree.SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
+    # Types 0 and 2 are whole numbers and text; usages are those of GDAL's GDALRATFieldUsage.
+    fields = [("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8)]
+    for index, (name, kind, usage) in enumerate(fields):
+        field = ElementTree.SubElement(table, "FieldDefn", index=str(index))
+        for tag, text in (("Name", name), ("Type", kind), ("Usage", usage)):
+            ElementTree.SubElement(field, tag).text = str(text)
+    for index, (value, rgb) in enumerate(key.rgb.items()):
+        row = ElementTree.SubElement(table, "Row", index=str(index))
+        for cell in (value, key.name_of[value], *rgb):
+            ElementTree.SubElement(row, "F").text = str(cell)
+    ElementTree.indent(root)
+    with written_whole(aux_file(path)) as partial:
+        ElementTree.ElementTree(root).write(partial, encoding="utf-8")
+
+
+def aux_file(path: Path) -> Path:
+    """The file in which GDAL keeps what a GeoTIFF itself cannot hold."""
+    return path.with_name(f"{path.name}.aux.xml")

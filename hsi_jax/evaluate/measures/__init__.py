@@ -1,0 +1,1 @@
+"""Accuracies, calibration, paired tests, and what devices did."""

@@ -1,0 +1,165 @@
+"""Runs the processes of one run on this machine, as fast as a profile says."""
+
+import contextlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hsi_jax.errors import InputError
+from hsi_jax.hetero.profile import Profile
+from hsi_jax.launch.monitor import Monitor
+from hsi_jax.launch.placement import Placement, place
+from hsi_jax.launch.restarts import Restarts, Team, keep_running
+from hsi_jax.launch.slowdown import Slowdown
+from hsi_jax.launch.tail import Tail
+from hsi_jax.launch.throttle import Throttle
+from hsi_jax.launch.workers import Worker, Workers, available_cores, free_port
+from hsi_jax.run.lock import remove_empty
+
+# One thread each: with more, the processes of a core would not be slower in proportion.
+ENVIRONMENT = {
+    "JAX_PLATFORMS": "cpu",
+    "NPROC": "1",
+    "OMP_NUM_THREADS": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+NO_RESTARTS = Restarts()
+
+
+def run_command(
+    run_flags: Sequence[str], coordinator: str, num_processes: int, process_id: int
+) -> tuple[str, ...]:
+    """The command of one process of a run."""
+    place_in_cluster = (
+        f"--coordinator={coordinator}",
+        f"--num_processes={num_processes}",
+        f"--process_id={process_id}",
+    )
+    return (sys.executable, "-m", "hsi_jax", "run", *run_flags, *place_in_cluster)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What is to be launched.
+
+    Attributes:
+        profile: the devices; only their speeds count.
+        run_flags: flags of every process.
+        workdir: the run's folder, whose metrics.jsonl tells the step.
+        slowdowns: what happens to the processes at certain steps.
+        log_dir: folder of the logs, or "" for a temporary one.
+        restarts: what to do when a process dies.
+        fresh: whether the folder was made for this.
+    """
+
+    profile: Profile
+    run_flags: tuple[str, ...]
+    workdir: Path
+    slowdowns: tuple[Slowdown, ...] = ()
+    log_dir: str = ""
+    restarts: Restarts = NO_RESTARTS
+    fresh: bool = False
+
+
+def launch(asked: Launch, command: Callable[..., tuple[str, ...]] = run_command) -> None:
+    """Runs one process for each device of the profile, as fast as the profile says.
+
+    Args:
+        asked: the processes and what may happen to them.
+        command: makes a process's command; see `run_command`.
+
+    Raises:
+        InputError: if the processes cannot be placed.
+        LostWorkerError: if one fails once too often.
+    """
+    team = Team(asked.profile, asked.slowdowns)
+    with _log_folder(asked.log_dir) as logs:
+
+        def start(team: Team, number: int) -> None:
+            folder = logs / f"restart{number}" if number else logs
+            folder.mkdir(exist_ok=True)
+            flags = (f"--{name}={value}" for name, value in team.options.items())
+            _start(team, (*asked.run_flags, *flags), asked.workdir, folder, command)
+
+        try:
+            keep_running(start, team, asked.workdir, asked.restarts)
+        finally:
+            if asked.fresh:
+                remove_empty(asked.workdir)  # it was made for a run that has not begun
+
+
+def _start(
+    team: Team,
+    run_flags: Sequence[str],
+    workdir: Path,
+    logs: Path,
+    command: Callable[..., tuple[str, ...]],
+) -> None:
+    """Runs a team's processes to their end and prints what became of their speeds."""
+    cores = available_cores()
+    placements = place(team.profile.speeds, cores)
+    of_ranks = [placement.core for placement in placements] + [cores[-1]] * team.idle_process
+    coordinator = f"127.0.0.1:{free_port()}"
+    workers = [
+        Worker(
+            command(run_flags, coordinator, len(of_ranks), rank),
+            ENVIRONMENT,
+            core,
+            logs / f"rank{rank}.log",
+        )
+        for rank, core in enumerate(of_ranks)
+    ]
+    metrics = Tail(workdir / "metrics.jsonl", skip=True)
+    with Workers(workers) as running, contextlib.ExitStack() as stack:
+        throttle = Throttle(running.processes[: len(placements)], placements)
+        monitor = Monitor(
+            Tail(workers[0].log),
+            metrics,
+            throttle=throttle,
+            stack=stack,
+            slowdowns=team.slowdowns,
+        )
+        try:
+            running.wait(monitor)
+        finally:
+            monitor.show()
+    if not monitor.throttled:
+        raise InputError(
+            f"the processes ended without writing {workdir / 'metrics.jsonl'}, so they were "
+            f"never throttled; let them write it before what is to be measured"
+        )
+    print(describe(team.profile, placements, throttle))
+
+
+def describe(profile: Profile, placements: Sequence[Placement], throttle: Throttle) -> str:
+    """A table of the speeds asked for and of those realised, as means over time."""
+    rows = [f"{'rank':>4}{'core':>6}{'speed asked':>14}{'realised':>11}{'part of its core':>19}"]
+    for rank, placement in enumerate(placements):
+        speed_of_core = profile.speeds[rank] / placement.fraction
+        asked, realised = throttle.asked[rank], throttle.realised[rank]
+        rows.append(
+            f"{rank:>4}{placement.core:>6}{asked * speed_of_core:>14.3f}"
+            f"{realised * speed_of_core:>11.3f}{realised:>19.1%}"
+        )
+    note = "Realised: by CPU time, over the time in which a process did not wait for others."
+    return "\n".join(["", *rows, note])
+
+
+@contextlib.contextmanager
+def _log_folder(log_dir: str) -> Iterator[Path]:
+    """The folder of the logs; a temporary one is removed unless something fails."""
+    try:
+        folder = Path(log_dir or tempfile.mkdtemp(prefix="hsi_jax-launch-"))
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--log_dir={log_dir} cannot be written: {error}") from None
+    try:
+        yield folder
+    except BaseException:
+        print(f"The logs of all processes are in {folder}", file=sys.stderr)
+        raise
+    if not log_dir:
+        shutil.rmtree(folder)

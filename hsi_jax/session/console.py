@@ -1,0 +1,236 @@
+"""What a run prints for people: a few lines before training, a table of devices, the end."""
+
+import textwrap
+
+from hsi_jax.cluster.exchange import num_processes
+from hsi_jax.cluster.processes import rank
+from hsi_jax.data.scene.read_options import bands_to_text
+from hsi_jax.hetero import Plan, Profile
+from hsi_jax.models import find_trait
+from hsi_jax.run import Checkpoints
+from hsi_jax.run.device_summary import Straggler
+from hsi_jax.run.summary import Leakage, Summary
+from hsi_jax.session.config import Config
+from hsi_jax.session.protocols import find_protocol
+from hsi_jax.session.setup import Setup
+from hsi_jax.session.summarise import (
+    describe_remarks,
+    model_times,
+    summarise_cube,
+    summarise_labels,
+    summarise_split,
+)
+from hsi_jax.train import Dataset, count_parameters
+
+WIDTH = 98  # of a line
+MAX_CLASSES = 24  # that are listed
+_HARD_SPACE = "\N{NO-BREAK SPACE}"  # at which no line ends
+
+
+def describe_start(setup: Setup) -> str:
+    """The lines printed before training."""
+    dataset, split = setup.dataset, setup.dataset.split
+    sizes = f"{len(split.train)} train, {len(split.validation)} validate, {len(split.test)} test"
+    leakage = summarise_split(dataset).leakage
+    lines = [
+        _describe_data(dataset),
+        *([f"         {dataset.note}"] if dataset.note else []),
+        *describe_scene(dataset),
+        *_describe_protocol(setup.config),
+        f"Split    {split.kind}: {sizes}{_describe_leakage(leakage)}",
+        *(f"         {remark}" for remark in split.remarks),
+        *_describe_model(setup),
+    ]
+    return "\n".join(lines)
+
+
+def _describe_protocol(config: Config) -> list[str]:
+    if not config.protocol:
+        return []
+    protocol = find_protocol(config.protocol)
+    return _entry("Protocol", f"{protocol.name} ({protocol.whose}): {protocol.split}")
+
+
+def _describe_model(setup: Setup) -> list[str]:
+    config = setup.config
+    inputs = " x ".join(map(str, setup.dataset.input_shape))
+    if not find_trait(config.model_name, "by_steps"):
+        return [
+            f"Model    {config.model_name} on {inputs}, fitted by scikit-learn in this process",
+            "         Devices only predict. Of the flags of Training only --seed has an effect.",
+        ]
+    loss = "" if config.loss == Config.loss else f", {config.loss} loss"
+    sampling = "" if config.sampling == Config.sampling else f", {config.sampling} sampling"
+    return [
+        f"Model    {config.model_name} on {inputs}, {count_parameters(setup.state):,} parameters",
+        f"Training {setup.num_steps} steps of {config.batch_size} samples, {config.optimizer}, "
+        f"learning rate {config.learning_rate:g} ({config.schedule}){loss}{sampling}",
+    ]
+
+
+def describe_scene(dataset: Dataset) -> list[str]:
+    """The lines on a scene's ids, pixels without data and bands, and what has to be known."""
+    labels, cube = summarise_labels(dataset), summarise_cube(dataset)
+    if labels is None or cube is None:
+        return []
+    classes = zip(dataset.class_ids, dataset.class_names, labels.class_counts, strict=True)
+    named = [
+        f"{name}: {count}" if name == f"class {class_id}" else f"{class_id} {name}: {count}"
+        for class_id, name, count in classes
+    ]
+    if len(named) > MAX_CLASSES:
+        named[MAX_CLASSES:] = [f"{len(named) - MAX_CLASSES} more, see summary.json"]
+    without = ", ".join(f"id {i}: {count}" for i, count in labels.unlabelled.items())
+    lines = _entry("Labels", "; ".join(name.replace(" ", _HARD_SPACE) for name in named))
+    lines += _entry("", f"unlabelled {without or 'none'}")
+    if cube.pixels_without_data or cube.nodata_values:
+        values = f" ({', '.join(cube.nodata_values)})" if cube.nodata_values else ""
+        lines += _entry(
+            "No data",
+            f"{cube.pixels_without_data} of {cube.shape[0] * cube.shape[1]} pixels{values}, "
+            f"{labels.pixels_without_data} of them with the id of a class",
+        )
+    if cube.dropped_bands:
+        dropped = bands_to_text(list(cube.dropped_bands))
+        lines += _entry(
+            "Bands",
+            f"{cube.shape[2]} of {cube.file_bands}, without {dropped} (counted from 0)",
+        )
+    return [*lines, *(line for text in describe_remarks(dataset) for line in _entry("", text))]
+
+
+def _entry(name: str, text: str) -> list[str]:
+    """A text in lines that begin under its name."""
+    lines = textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=f"{name:<9}",
+        subsequent_indent=" " * 9,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace(_HARD_SPACE, " ") for line in lines]
+
+
+def describe_sizes(rates: dict[int, float], chosen: int) -> str:
+    """The table of the microbatch sizes that were measured, and which was chosen."""
+    lines = [f"{'microbatch':>10}{'samples/s':>12}  (measured, over all devices)"]
+    for size, rate in rates.items():
+        lines.append(f"{size:>10}{rate:>12,.0f}{'  chosen' if size == chosen else ''}")
+    return "\n".join([*lines, ""])
+
+
+def _describe_data(dataset: Dataset) -> str:
+    if dataset.scene is None:
+        return f"Images   {dataset.name}: {len(dataset.labels)}, {dataset.num_classes} classes"
+    rows, columns, bands = dataset.scene.cube.shape
+    return (
+        f"Scene    {dataset.name}: {rows} x {columns} pixels, {bands} bands, "
+        f"{dataset.num_classes} classes"
+    )
+
+
+def _describe_leakage(leakage: Leakage | None) -> str:
+    if leakage is None:
+        return ""
+    part = leakage.fraction_of_test_pixels
+    return f"; {part:.1%} of the test pixels have a training pixel in their patch"
+
+
+def describe_devices(profile: Profile, plan: Plan) -> str:
+    """The table of shares, and what they promise."""
+    modelled = model_times(profile, plan)
+    speedup = modelled.modelled_speedup_over_even
+    gain = "" if speedup is None else f", {speedup:.2f} x as fast as even shares"
+    rows = zip(profile.names, profile.speeds, plan.shares, plan.weights, strict=True)
+    lines = [
+        "",
+        f"{'device':<16}{'speed':>8}{'microbatches':>14}{'weight of loss':>16}",
+        *(
+            f"{name:<16}{speed:>8.4g}{share:>14}{weight:>16.4f}"
+            for name, speed, share, weight in rows
+        ),
+        f"Modelled step of the slowest device: {modelled.modelled_step_time:.4g} "
+        f"({profile.time_unit}){gain}",
+    ]
+    return "\n".join(lines)
+
+
+def describe_end(summary: Summary) -> str:
+    """The lines printed after the test."""
+    measured = "No step since the checkpoint" if summary.steps else "No step: nothing was timed"
+    if summary.timed_steps:
+        measured = (
+            f"Measured step: {summary.step_time_ms_median:.1f} ms (median), "
+            f"{summary.samples_per_second:,.0f} samples/s, compiled in "
+            f"{summary.compile_seconds:.1f} s"
+        )
+    state = f" (state after step {summary.best_step} of {summary.steps})" if summary.steps else ""
+    lines = [
+        f"{measured}; {summary.hardware}",
+        *describe_straggler(summary.straggler),
+        "",
+        f"Test, {summary.split.kind} split: OA {summary.overall_accuracy:.2%}, "
+        f"AA {summary.average_accuracy:.2%}, kappa {summary.kappa:.4f}{state}",
+    ]
+    if summary.calibration:
+        error = summary.calibration.expected_calibration_error
+        bins = len(summary.calibration.bins)
+        lines.append(f"Expected calibration error {error:.4f} ({bins} bins of confidence)")
+    lines += _describe_as_published(summary)
+    if summary.interrupted:
+        lines.append("Ctrl-C ended the training early; the results are those of its steps so far.")
+    return "\n".join(lines)
+
+
+def _describe_as_published(summary: Summary) -> list[str]:
+    if summary.as_published is None:
+        return []
+    lines = [f"As published: {'; '.join(summary.as_published.deviations)}."]
+    if state := summary.as_published.by_validation:
+        lines.append(
+            f"The same training, epoch chosen without test pixels: OA "
+            f"{state.overall_accuracy:.2%}, AA {state.average_accuracy:.2%}, kappa "
+            f"{state.kappa:.4f} (state after step {state.step})"
+        )
+    return lines
+
+
+def describe_straggler(straggler: Straggler | None) -> list[str]:
+    """A line on the device for which the others waited, if any."""
+    if straggler is None:
+        return []
+    since, until = straggler.since_step, straggler.until_step
+    when = f"from step {since} to {until}" if since < until else f"at step {since}"
+    return [
+        f"The others waited for {straggler.name}: {straggler.waited_seconds:.2f} s in "
+        f"{straggler.slow_steps} of {straggler.timed_steps} timed steps, longest {when}"
+    ]
+
+
+def describe_checkpoints(checkpoints: Checkpoints, event: str, flags: str = "") -> str:
+    """The lines that tell where the run can go on, and whether a checkpoint could not be saved.
+
+    Args:
+        checkpoints: of the run.
+        event: after which it can.
+        flags: further ones, without which it would end in the same way.
+    """
+    steps = checkpoints.steps()
+    flags = f"--resume{flags} --workdir={checkpoints.path.parent}"
+    lines = [f"{event}; there is no checkpoint yet, and {flags} starts again at step 0"]
+    if steps:
+        lines = [f"{event}; the newest checkpoint is of step {steps[-1]}. Go on with {flags}"]
+    if checkpoints.failures:
+        lines.append(
+            f"WARNING: {len(checkpoints.failures)} checkpoints could not be saved, the last one "
+            f"because: {checkpoints.failures[-1]}"
+        )
+    return "\n".join(lines)
+
+
+def say(text: str) -> None:
+    """Prints; in a cluster, with the number of the process before each line."""
+    if num_processes() > 1:
+        text = "\n".join(f"[{rank()}] {line}" for line in text.splitlines())
+    print(text, flush=True)

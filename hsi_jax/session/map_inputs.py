@@ -1,0 +1,61 @@
+"""What a map is made from: a trained model and a scene."""
+
+import dataclasses
+from pathlib import Path
+
+from hsi_jax.data.files.envi import data_file
+from hsi_jax.data.files.raster import open_raster, raster_files
+from hsi_jax.errors import InputError
+from hsi_jax.evaluate.maps.map_grid import Grid
+from hsi_jax.json_file import read_json
+from hsi_jax.session.config import Config
+from hsi_jax.session.loading import open_scene
+from hsi_jax.trained import TrainedModel
+from hsi_jax.trained.scene_reading import source_as_trained
+from hsi_jax.trained.scene_tiles import CubeSource, SceneSource
+
+
+def load_model(run: str, model_dir: str) -> TrainedModel:
+    """The model of a run's folder, or of its own folder where one is given.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if model_dir:
+        return TrainedModel.load(model_dir)
+    if not Path(run).is_dir():
+        raise InputError(f"--run={run}: there is no such folder")
+    return TrainedModel.of_run(run)
+
+
+def open_source(
+    model: TrainedModel, run: str, cube: str, cube_variable: str
+) -> tuple[CubeSource, Grid, str, tuple[Path, ...]]:
+    """The scene of a file, read as the model's was, or else of a run: it, its grid, name and files.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if cube:
+        source = open_raster(cube, cube_variable or None, argument="cube_variable")
+        source = source_as_trained(model.description, source, cube)
+        grid = Grid(*source.shape[:2], source.crs, source.transform)
+        files = raster_files(cube)
+        files += [data_file(path) for path in files if path.suffix.lower() == ".hdr"]
+        return source, grid, cube, tuple(files)
+    scene = open_scene(_config_of_run(Path(run)))
+    grid = Grid(*scene.shape[:2], scene.crs, scene.transform)
+    return SceneSource(scene), grid, scene.name, ()
+
+
+def _config_of_run(folder: Path) -> Config:
+    """The configuration of a run, as far as it tells the scene."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise InputError(f"{folder} has no config.json, which tells its scene; give --cube=FILE")
+    content = read_json(path)
+    names = {field.name for field in dataclasses.fields(Config)} - {"resume", "overwrite"}
+    config = Config(**{name: value for name, value in content.items() if name in names})
+    if config.is_image_set:
+        raise InputError(f"--run={folder} was trained on whole images; it cannot make a map")
+    return config

@@ -1,0 +1,69 @@
+"""The pictures of a run. Apart from what else it writes, because Matplotlib takes long to load."""
+
+import numpy as np
+
+from hsi_jax.data.scene.scene import Scene
+from hsi_jax.evaluate.figures.confusion import draw_confusion
+from hsi_jax.evaluate.figures.curves import draw_curves
+from hsi_jax.evaluate.figures.gallery import choose_examples, draw_gallery
+from hsi_jax.evaluate.figures.lettering import captions
+from hsi_jax.evaluate.figures.reliability import draw_reliability
+from hsi_jax.evaluate.figures.shares import draw_shares
+from hsi_jax.evaluate.maps.map import draw_map, rgb_composite
+from hsi_jax.run.summary import Summary
+from hsi_jax.session.setup import Setup
+from hsi_jax.train import Assessment
+
+
+def draw_results(setup: Setup, test: Assessment, summary: Summary) -> None:
+    """Draws the confusion, the reliability, the curves and the shares."""
+    folder, formats = setup.folder, setup.resolved.figures
+    names = captions(summary.class_names, summary.class_ids)
+    folder.write_figure("confusion", draw_confusion(test.confusion, names), formats)
+    if summary.calibration:
+        folder.write_figure("reliability", draw_reliability(summary.calibration), formats)
+    if summary.steps:
+        curves = draw_curves(folder.read_records(), summary.best_step)
+        folder.write_figure("curves", curves, formats)
+        folder.write_figure("shares", draw_shares(summary), formats)
+
+
+def draw_scene(
+    setup: Setup, scene: Scene, prediction: np.ndarray, test: Assessment, test_mask: np.ndarray
+) -> None:
+    """Draws the classes of all pixels, int32 [rows, columns], beside the scene and its labels."""
+    rgb = rgb_composite(scene.cube, scene.rgb_bands, scene.nodata) if scene.rgb_bands else None
+    oa, split = test.scores.overall_accuracy, setup.dataset.split
+    published = ", as published" if setup.config.as_published else ""
+    title = f"{scene.name}: OA {oa:.2%} on test pixels, {split.kind} split{published}"
+    figure = draw_map(
+        scene.require_labels(),
+        prediction,
+        captions(scene.class_names, scene.class_ids),
+        test_mask=test_mask,
+        rgb=rgb,
+        nodata=scene.nodata,
+        title=title,
+        transform=scene.transform,
+        crs=scene.crs,
+    )
+    setup.folder.write_figure("map", figure, setup.resolved.figures)
+
+
+def draw_images(setup: Setup, test: Assessment) -> None:
+    """Draws some of the test images with their classes, wrong ones first."""
+    dataset, ids = setup.dataset, setup.dataset.split.test
+    truth = dataset.labels[ids]
+    shown = choose_examples(truth, test.classes)
+    title = (
+        f"{dataset.name}: OA {test.scores.overall_accuracy:.2%} on test images, "
+        f"{dataset.split.kind} split"
+    )
+    figure = draw_gallery(
+        dataset.images.read(ids[shown]),
+        truth[shown],
+        test.classes[shown],
+        class_names=captions(dataset.class_names, dataset.class_ids),
+        title=title,
+    )
+    setup.folder.write_figure("gallery", figure, setup.resolved.figures)

@@ -1,0 +1,126 @@
+"""What a checkpoint of a run holds besides its arrays, and how a run goes on from one."""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from hsi_jax.cluster.processes import broadcast, rank
+from hsi_jax.errors import InputError
+from hsi_jax.run import Checkpoint, Checkpoints
+from hsi_jax.run.records import Record, Start, Step
+from hsi_jax.session.results import model_of
+from hsi_jax.session.resume_check import check_same_run, fingerprint
+from hsi_jax.session.setup import Setup
+from hsi_jax.train import Progress, Rebalancing
+from hsi_jax.trained.model_folder import library_versions
+
+_log = logging.getLogger(__name__)
+
+
+def saver(
+    setup: Setup, rebalancing: Rebalancing | None, checkpoints: Checkpoints
+) -> Callable[[Progress], None] | None:
+    """What saves a progress with all else that the run depends on; None but in process 0."""
+    if rank() > 0:
+        return None
+    model = model_of(setup, setup.state, 0)
+    common = {
+        "config": dataclasses.asdict(setup.config),
+        "data": fingerprint(setup.dataset),
+        "versions": _versions(),
+        "model": msgspec.to_builtins(model.description),
+    }
+    arrays = {"model": model.arrays_beside()} if model.preprocessing else {}
+
+    def save(progress: Progress) -> None:
+        plan = progress.plan
+        assert plan is not None  # steps have been taken
+        facts = {
+            **common,
+            "weights": plan.sample_weights.tolist(),
+            "shares": list(plan.shares),
+            "rebalancing": rebalancing.state(plan) if rebalancing else None,
+        }
+        checkpoints.save(progress, facts, arrays)
+
+    return save
+
+
+def find_checkpoint(setup: Setup, checkpoints: Checkpoints) -> Checkpoint | None:
+    """The newest sound checkpoint, in every process; process 0 alone needs to reach the files.
+
+    Raises:
+        InputError: if it is of another run or of other data, or the folder cannot be used.
+    """
+    try:
+        found = checkpoints.newest() if rank() == 0 else None
+    except OSError as error:
+        raise InputError(f"--resume: {checkpoints.path} cannot be used: {error}") from None
+    data = broadcast(found.to_bytes() if found else b"")
+    if not data:
+        if rank() == 0:
+            _log.warning(
+                "--resume: there is no sound checkpoint in %s yet; the run starts at step 0.",
+                checkpoints.path,
+            )
+        return None
+    checkpoint = Checkpoint.of_bytes(data)
+    check_same_run(checkpoint.facts["config"], setup.config)
+    if checkpoint.facts["data"] != fingerprint(setup.dataset):
+        raise InputError(
+            "--resume: the data are not those that the run was started with (their SHA-256 "
+            "differs); put the same files in place"
+        )
+    if rank() == 0 and checkpoint.facts["versions"] != _versions():
+        _log.warning(
+            "The checkpoint was written with %s, and this is %s: the training goes on, but need "
+            "not end in the same bits.",
+            checkpoint.facts["versions"],
+            _versions(),
+        )
+    return checkpoint
+
+
+def check_weights(setup: Setup, checkpoint: Checkpoint) -> None:
+    """Checks that a scheme whose result depends on the devices has the same ones.
+
+    Raises:
+        InputError: if their shares or weights are others.
+    """
+    plan, facts = setup.plan, checkpoint.facts
+    if plan.scheme.exact:
+        return
+    if (facts["shares"], facts["weights"]) != (list(plan.shares), plan.sample_weights.tolist()):
+        raise InputError(
+            f"--resume: with --scheme={plan.scheme.name} the result depends on the devices, whose "
+            f"shares were {facts['shares']} and would be {list(plan.shares)} or weigh otherwise; "
+            f"give the profile of before (where it was measured, the profile.json of the run)"
+        )
+
+
+def keeps_record(
+    step: int, sets: Sequence[str], validate_every: int, num_steps: int
+) -> Callable[[Record], bool]:
+    """Which records of metrics.jsonl are of the first `step` steps and of the training's course.
+
+    A validation after Ctrl-C, or of steps that are to be done again, is not; `sets` are those that
+    are evaluated while training.
+    """
+
+    def keep(record: Record) -> bool:
+        if isinstance(record, Start):
+            return True
+        if isinstance(record, Step):
+            return record.step < step
+        regular = record.step % validate_every == 0 or record.step == num_steps
+        return record.set in sets and record.step <= step and regular
+
+    return keep
+
+
+def _versions() -> dict[str, str]:
+    """Of the libraries on whose release the bits of a training depend."""
+    versions = library_versions()
+    return {name: versions[name] for name in ("hsi_jax", "jax", "jaxlib")}

@@ -1,0 +1,276 @@
+"""The content of summary.json, from what a run has done."""
+
+import hashlib
+import math
+import os
+import platform
+import statistics
+
+import numpy as np
+
+from hsi_jax.cluster.exchange import devices_of_processes, num_processes, reduction
+from hsi_jax.cluster.processes import gather_texts
+from hsi_jax.command_line import with_flags
+from hsi_jax.data.scene.nodata import format_value
+from hsi_jax.data.splits.disjoint import count_leakage
+from hsi_jax.data.splits.split import class_counts
+from hsi_jax.errors import InputError
+from hsi_jax.evaluate.measures.calibration import measure_calibration
+from hsi_jax.hetero import Plan, Profile, make_plan
+from hsi_jax.models import find_trait
+from hsi_jax.run.calibration_summary import Calibration
+from hsi_jax.run.records import training_seconds
+from hsi_jax.run.summary import (
+    CubeSummary,
+    FeedSummary,
+    LabelSummary,
+    Leakage,
+    ModelledTimes,
+    SplitSummary,
+    Summary,
+    TimelineStep,
+)
+from hsi_jax.session.as_published import summarise_as_published
+from hsi_jax.session.setup import Setup
+from hsi_jax.session.summarise_devices import summarise_devices, summarise_straggler
+from hsi_jax.train import Assessment, Dataset, Fit, Rebalancing, Replicas, count_parameters
+from hsi_jax.trained.model_folder import library_versions
+
+FIRST_STEPS = 20
+
+
+def summarise(
+    setup: Setup,
+    fitted: Fit,
+    test: Assessment,
+    *,
+    profile: Profile,
+    rebalancing: Rebalancing | None,
+    failed_checkpoints: list[str],
+    train_seconds: float | None = None,
+) -> Summary:
+    """What a run tells about itself; see `Summary`.
+
+    Args:
+        setup: what the run started from.
+        fitted: its training.
+        test: of the chosen state, on the test samples.
+        profile: of the devices, as they are known at the end.
+        rebalancing: the timed steps, or None.
+        failed_checkpoints: why a checkpoint could not be saved, a line each.
+        train_seconds: measured, where not step by step.
+    """
+    dataset, plan, records = setup.dataset, fitted.plan, setup.folder.read_records()
+    # None where the run was resumed after its last step.
+    step_seconds = statistics.median(fitted.step_seconds) if fitted.step_seconds else None
+    return Summary(
+        **test.scores.to_json(),
+        test_loss=test.loss,
+        confusion_matrix=test.confusion.tolist(),
+        class_names=tuple(dataset.class_names),
+        class_ids=tuple(map(int, dataset.class_ids)),
+        final_loss=_known(fitted.losses[-1]) if fitted.losses else None,
+        losses_first_steps=[_known(loss) for loss in fitted.losses[:FIRST_STEPS]],
+        skipped_steps=sum(_known(loss) is None for loss in fitted.losses),
+        steps=len(fitted.losses),
+        interrupted=fitted.interrupted,
+        best_step=fitted.best_step,
+        dataset=dataset.name,
+        note=dataset.note,
+        protocol=setup.config.protocol,
+        split=summarise_split(dataset),
+        model=setup.config.model_name,
+        parameters=count_parameters(fitted.state),
+        input_shape=tuple(dataset.input_shape),
+        scheme=plan.scheme.name,
+        profile=setup.resolved.profile_name,
+        num_devices=len(profile),
+        device_names=profile.names,
+        speeds=profile.speeds,
+        shares=plan.shares,
+        weights=plan.weights,
+        batch_size=plan.batch_size,
+        microbatch_size=plan.microbatch_size,
+        timed_steps=len(fitted.step_seconds),
+        step_time_ms_median=step_seconds and 1e3 * step_seconds,
+        samples_per_second=step_seconds and plan.batch_size / step_seconds,
+        compile_seconds=fitted.compile_seconds,
+        feed=_summarise_feed(setup.replicas, fitted),
+        **vars(model_times(profile, plan)),
+        rebalancing=rebalancing.records if rebalancing else [],
+        timeline=_describe_timeline(fitted, rebalancing),
+        hardware=describe_hardware(setup.replicas),
+        devices=summarise_devices(setup, fitted, profile),
+        reduce=reduction(),
+        straggler=summarise_straggler(setup, rebalancing, profile),
+        train_seconds=train_seconds or training_seconds(records),
+        failed_checkpoints=failed_checkpoints,
+        labels=summarise_labels(dataset),
+        cube=summarise_cube(dataset),
+        remarks=describe_remarks(dataset),
+        calibration=_calibrate(setup, test),
+        as_published=summarise_as_published(setup.config, records),
+        versions={"python": platform.python_version(), **library_versions()},
+    )
+
+
+def _calibrate(setup: Setup, test: Assessment) -> Calibration | None:
+    if not find_trait(setup.config.model_name, "has_probabilities"):
+        return None
+    truth = setup.dataset.labels[setup.dataset.split.test]
+    return measure_calibration(test.confidences, test.classes == truth)
+
+
+def summarise_labels(dataset: Dataset) -> LabelSummary | None:
+    """The ids of a scene's pixels; None for images."""
+    if dataset.scene is None:
+        return None
+    counts = class_counts(dataset.scene.labelled, dataset.labels, dataset.num_classes)
+    return LabelSummary(
+        class_counts=counts.tolist(),
+        unlabelled=dict(dataset.scene.unlabelled_counts),
+        pixels_without_data=dataset.scene.nodata_labelled,
+    )
+
+
+def summarise_cube(dataset: Dataset) -> CubeSummary | None:
+    """What of a scene's cube is used; None for images."""
+    scene = dataset.scene
+    if scene is None:
+        return None
+    bands = scene.file_bands or scene.shape[2]
+    kept = range(bands) if scene.kept_bands is None else scene.kept_bands
+    return CubeSummary(
+        shape=scene.shape,
+        nodata_values=tuple(map(format_value, scene.nodata_values)),
+        pixels_without_data=0 if scene.nodata is None else int(scene.nodata.sum()),
+        file_bands=bands,
+        dropped_bands=tuple(sorted(set(range(bands)) - set(kept))),
+        band_axis=scene.band_axis,
+    )
+
+
+def describe_remarks(dataset: Dataset) -> list[str]:
+    """What is to be said of a scene before training, with the names of flags."""
+    return [with_flags(remark) for remark in dataset.scene.remarks] if dataset.scene else []
+
+
+def _describe_timeline(fitted: Fit, rebalancing: Rebalancing | None) -> list[TimelineStep]:
+    """When each process did what in the timed steps of this start."""
+    records = rebalancing.records if rebalancing else []
+    records = records[len(records) - len(fitted.timeline) :]  # not those before a resumption
+    steps = []
+    for record, stamps in zip(records, fitted.timeline, strict=True):
+        began, worked, ended = _of_devices(stamps, record.device_seconds).T.round(6).tolist()
+        steps.append(TimelineStep(step=record.step, began=began, worked=worked, ended=ended))
+    return steps
+
+
+def _of_devices(stamps: np.ndarray, seconds: list[float]) -> np.ndarray:
+    """The stamps of processes, [processes, 3], as those of their devices, [devices, 3].
+
+    The devices of a process begin and end together.
+    """
+    counts = devices_of_processes()
+    if len(stamps) == 1 or max(counts) == 1 or sum(counts) != len(seconds):
+        return stamps
+    rows = np.repeat(stamps, counts, axis=0)
+    rows[:, 1] = rows[:, 0] + seconds
+    return rows
+
+
+def _known(loss: float) -> float | None:
+    return loss if math.isfinite(loss) else None  # JSON has no NaN
+
+
+def model_times(profile: Profile, plan: Plan) -> ModelledTimes:
+    """Times that the profile says a step takes, under this plan and under an even one."""
+    times = profile.times(plan.shares)
+    try:
+        even = make_plan("even", profile, plan.batch_size, plan.microbatch_size)
+        even_times = profile.times(even.shares)
+    except InputError:  # an even share would exceed a memory cap
+        even_times = None
+    return ModelledTimes(
+        modelled_step_time=max(times),
+        modelled_speedup_over_even=max(even_times) / max(times) if even_times else None,
+        modelled_time_unit=profile.time_unit,
+        modelled_device_times=times,
+        modelled_device_times_even=even_times,
+    )
+
+
+def _summarise_feed(replicas: Replicas, fitted: Fit) -> FeedSummary:
+    kind = "streamed" if replicas.is_streamed else "resident"
+    if not fitted.wait_seconds:  # resumed after its last step
+        return FeedSummary(kind=kind, wait_ms_median=None, wait_fraction_of_step_time=None)
+    return FeedSummary(
+        kind=kind,
+        wait_ms_median=1e3 * statistics.median(fitted.wait_seconds),
+        wait_fraction_of_step_time=sum(fitted.wait_seconds) / sum(fitted.step_seconds),
+    )
+
+
+def summarise_split(dataset: Dataset) -> SplitSummary:
+    """The split, and its leakage where the samples are pixels of a scene."""
+    split = dataset.split
+    sets = {"train": split.train, "validation": split.validation, "test": split.test}
+    return SplitSummary(
+        kind=split.kind,
+        counts={name: len(ids) for name, ids in sets.items()},
+        counts_per_class={
+            name: class_counts(ids, dataset.labels, dataset.num_classes).tolist()
+            for name, ids in sets.items()
+        },
+        remarks=tuple(split.remarks),
+        leakage=_measure_leakage(dataset),
+        digest=_digest(*sets.values()),
+        test_digest=_digest(split.test),
+    )
+
+
+def _digest(*sets: np.ndarray) -> str:
+    """A short text that differs where the sample ids do."""
+    parts = [str(len(ids)).encode() + ids.astype("<i4").tobytes() for ids in sets]
+    return hashlib.sha256(b";".join(parts)).hexdigest()[:16]
+
+
+def _measure_leakage(dataset: Dataset) -> Leakage | None:
+    if dataset.scene is None:
+        return None
+    split, patch_size = dataset.split, dataset.input_shape[0]
+    leaking = count_leakage(split, dataset.scene.cube.shape[:2], patch_size)
+    return Leakage(
+        test_pixels_with_training_pixel_in_patch=leaking,
+        fraction_of_test_pixels=leaking / len(split.test),
+        patch_size=patch_size,
+    )
+
+
+def describe_hardware(replicas: Replicas) -> str:
+    """The devices, and whether they are emulated."""
+    device = replicas.devices[0]
+    kinds = {}
+    counts = devices_of_processes()
+    for text, count in zip(gather_texts(device.device_kind.encode()), counts, strict=True):
+        kinds[text.decode()] = kinds.get(text.decode(), 0) + count
+    if num_processes() == 1 and device.platform != "cpu":
+        return f"{replicas.count} x {device.device_kind}"
+    if set(kinds) != {"cpu"}:
+        return ", ".join(f"{count} x {kind}" for kind, count in kinds.items())
+    if num_processes() > 1:
+        each = set(devices_of_processes())
+        devices = f"{replicas.count} CPU devices" if each != {1} else "one CPU device each"
+        return f"{num_processes()} processes, {devices} ({_cpu_name()})"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    devices = "1 device" if replicas.count == 1 else f"{replicas.count} devices"
+    return f"{devices} emulated on {cores} CPU cores ({_cpu_name()})"
+
+
+def _cpu_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [line.split(":", 1)[1] for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0].strip() if names else platform.processor() or platform.machine()

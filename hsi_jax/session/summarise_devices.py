@@ -1,0 +1,55 @@
+"""What summary.json tells of each device: what it did, and for whom the others waited."""
+
+from hsi_jax.cluster.exchange import devices_of_processes
+from hsi_jax.cluster.processes import gather_texts
+from hsi_jax.errors import InputError
+from hsi_jax.evaluate.measures.straggler import find_straggler
+from hsi_jax.hetero import Plan, Profile, make_plan
+from hsi_jax.run.device_summary import DeviceSummary, Straggler
+from hsi_jax.session.setup import Setup
+from hsi_jax.train import Fit, Rebalancing
+
+
+def summarise_devices(setup: Setup, fitted: Fit, profile: Profile) -> list[DeviceSummary]:
+    """Where each device is, what it has done since the start, and what it is worth.
+
+    Every process must call it.
+    """
+    device = setup.replicas.devices[0]
+    kinds = [text.decode() for text in gather_texts(device.device_kind.encode())]
+    counts = devices_of_processes()
+    processes = [process for process, count in enumerate(counts) for _ in range(count)]
+    total = sum(fitted.microbatches) or 1
+    return [
+        DeviceSummary(
+            name=name,
+            process=process,
+            kind=kinds[process],
+            microbatches=done,
+            part=done / total,
+            modelled_step_time_without=model_time_without(profile, fitted.plan, number),
+        )
+        for number, (name, process, done) in enumerate(
+            zip(profile.names, processes, fitted.microbatches, strict=False)
+        )
+    ]
+
+
+def model_time_without(profile: Profile, plan: Plan, number: int) -> float | None:
+    """Time of a step without a device, says the profile; None where the others could not do it."""
+    devices = tuple(d for other, d in enumerate(profile.devices) if other != number)
+    try:
+        others = Profile(devices, profile.name, profile.time_unit)
+        new = make_plan(plan.scheme, others, plan.batch_size, plan.microbatch_size)
+    except InputError:  # there are none, or their memory caps forbid it
+        return None
+    return max(others.times(new.shares))
+
+
+def summarise_straggler(
+    setup: Setup, rebalancing: Rebalancing | None, profile: Profile
+) -> Straggler | None:
+    """The device for which the others waited; None where no step was timed, or none did so."""
+    if rebalancing is None:
+        return None
+    return find_straggler(rebalancing.records, setup.plan.shares, profile.names)

@@ -1,0 +1,107 @@
+"""What a run writes at its end: summary, trained model, maps and pictures."""
+
+import numpy as np
+from tqdm import tqdm
+
+from hsi_jax.cluster.processes import rank
+from hsi_jax.data.scene.scene import UNLABELLED, Scene
+from hsi_jax.errors import InputError
+from hsi_jax.evaluate.figures.spectra import class_spectra
+from hsi_jax.run import RunFolder
+from hsi_jax.run.summary import Summary
+from hsi_jax.session import console
+from hsi_jax.session.setup import Setup
+from hsi_jax.train import Assessment, TrainState, predict
+from hsi_jax.trained import TrainedModel
+
+
+def write_results(
+    setup: Setup, state: TrainState, test: Assessment, model: TrainedModel, summary: Summary
+) -> None:
+    """Writes the summary, the model, all pictures and the map; every process does its part."""
+    folder, scene = setup.folder, setup.dataset.scene
+    folder.write_summary(summary)
+    model.save(folder.model, overwrite=True)
+    console.say(console.describe_end(summary))
+    drawn = bool(setup.resolved.figures or folder.events)
+    if drawn and rank() == 0:
+        from hsi_jax.session.pictures import draw_results  # here: without pictures nothing needs it
+
+        draw_results(setup, test, summary)
+    if scene is not None:
+        prediction = _predict_scene(setup, scene, state)
+        if rank() == 0:
+            _write_scene(setup, scene, prediction, test, drawn)
+    elif rank() == 0:
+        _write_images(setup, test, drawn)
+    if rank() == 0:
+        console.say(f"Results: {folder.path}")
+
+
+def _predict_scene(setup: Setup, scene: Scene, state: TrainState) -> np.ndarray:
+    """The classes of all pixels, int32 [rows, columns]; UNLABELLED where there are no data."""
+    shape = scene.cube.shape[:2]
+    ids = np.arange(shape[0] * shape[1], dtype=np.int32)
+    if scene.nodata is not None:
+        ids = ids[~scene.nodata.ravel()]
+    classes = np.full(shape, UNLABELLED, np.int32)
+    quiet = True if rank() > 0 else None  # None: a bar on a terminal only
+    with tqdm(total=len(ids), unit="pixel", desc="map", disable=quiet) as bar:
+        classes.flat[ids], _ = predict(
+            setup.replicas,
+            state,
+            ids,
+            profile=setup.profile,
+            plan=setup.plan,
+            on_progress=bar.update,
+        )
+    return classes
+
+
+def _write_scene(
+    setup: Setup, scene: Scene, prediction: np.ndarray, test: Assessment, drawn: bool
+) -> None:
+    """Saves the classes of all pixels, in the scene's own label ids, and draws them."""
+    split = setup.dataset.split
+    sets = ("train", "validation", "test")
+    masks = {name: _mask(getattr(split, name), prediction.shape) for name in sets}
+    setup.folder.write_arrays(
+        "prediction.npz",
+        prediction=scene.original_labels(prediction),
+        truth=scene.original_labels(scene.require_labels()),
+        **masks,
+    )
+    _write_spectra(setup.folder, scene)
+    if drawn and min(prediction.shape) > 1:  # a list of pixels makes no picture
+        from hsi_jax.session.pictures import draw_scene
+
+        draw_scene(setup, scene, prediction, test, masks["test"])
+
+
+def _write_spectra(folder: RunFolder, scene: Scene) -> None:
+    """Saves the spectra of the classes, over all labelled pixels, as they are in the file."""
+    try:
+        mean, deviation = class_spectra(scene.cube, scene.require_labels(), scene.num_classes)
+    except InputError as error:  # its file is read once more, and may be gone after hours
+        console.say(f"NOTE     no spectra.npz is written: {error}")
+        return
+    known = {} if scene.wavelengths is None else {"wavelengths": scene.wavelengths}
+    folder.write_arrays("spectra.npz", mean=mean, deviation=deviation, **known)
+
+
+def _write_images(setup: Setup, test: Assessment, drawn: bool) -> None:
+    """Saves the classes of the test images, and draws some of them."""
+    ids = setup.dataset.split.test
+    truth = setup.dataset.labels[ids]
+    setup.folder.write_arrays("prediction.npz", ids=ids, prediction=test.classes, truth=truth)
+    if drawn:
+        from hsi_jax.session.pictures import draw_images
+
+        draw_images(setup, test)
+
+
+def _mask(ids: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """The pixels with these ids, bool [rows, columns]."""
+    mask = np.zeros(shape, bool)
+    mask.flat[ids] = True
+    return mask

@@ -1,0 +1,60 @@
+"""The table and the picture of modelled clusters."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from hsi_jax.run.figure_file import save_figure
+from hsi_jax.simulation.sweep import Sweep
+
+
+def format_table(rows: Sequence[dict]) -> str:
+    """The clusters that are like the profile, a line each."""
+    lines = [
+        "All figures are modelled, none is measured.",
+        "",
+        f"{'':>8}{'':>12}{'':>12}{'step, ms':>12}{'':>10}{'':>8}{'utilisation':>13}",
+        f"{'devices':>8}{'batch':>12}{'all-reduce':>12}{'balanced':>12}{'even':>10}{'gain':>8}"
+        f"{'balanced':>13}{'even':>8}",
+    ]
+    for row in rows:
+        times = ("all_reduce", "balanced_step", "even_step")
+        reduce, balanced, even = (1e3 * row[f"modelled_{time}_seconds"] for time in times)
+        lines.append(
+            f"{row['devices']:>8}{row['batch_size']:>12}{reduce:>12.4g}{balanced:>12.4g}"
+            f"{even:>10.4g}{row['modelled_gain']:>8.3f}"
+            f"{row['modelled_balanced_utilisation']:>13.1%}"
+            f"{row['modelled_even_utilisation']:>8.1%}"
+        )
+    return "\n".join(lines)
+
+
+def write(
+    folder: Path,
+    sweep: Sweep,
+    clusters: list[dict],
+    mixtures: list[dict],
+    *,
+    formats: Sequence[str] = ("png",),
+) -> None:
+    """Writes modelled.csv and the picture, in each of the formats."""
+    from hsi_jax.evaluate.figures.scaling import (
+        draw_scaling,  # here: --help does without Matplotlib
+    )
+
+    with open(folder / "modelled.csv", "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(clusters[0]))
+        writer.writeheader()
+        writer.writerows(clusters + mixtures)
+    batch = f"{sweep.batch_size:,} samples" + (" a device" if sweep.scaling == "weak" else "")
+    network = sweep.network
+    title = (
+        f"Modelled, {sweep.scaling} scaling: batch of {batch}; {sweep.parameters:,} parameters; "
+        f"{8e-9 * network.bandwidth:g} Gbit/s, {1e6 * network.latency:g} µs"
+    )
+    if network.devices_per_process > 1:
+        title += f"; {network.devices_per_process} devices a process"
+    figure = draw_scaling(clusters, mixtures, title)
+    for suffix in formats:
+        with open(folder / f"modelled.{suffix}", "wb") as file:
+            save_figure(figure, file, suffix)

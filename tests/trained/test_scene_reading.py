@@ -1,0 +1,98 @@
+"""What a new scene takes from the model where its file does not say it."""
+
+import math
+import warnings
+
+import msgspec
+import numpy as np
+import pytest
+
+from hsi_jax.data import Raster, Reading, Scene
+from hsi_jax.errors import InputError, InputWarning
+from hsi_jax.trained.model_folder import Description
+from hsi_jax.trained.model_inputs import inputs_of
+from hsi_jax.trained.scene_reading import cube_as_trained, scene_as_trained, source_as_trained
+
+CUBE = np.random.default_rng(0).uniform(1, 9, (6, 7, 4)).astype(np.float32)
+HELD = np.zeros((6, 7), bool)
+HELD[2, 3:5] = True
+FILLED = np.where(HELD[..., None], np.float32(-9999), CUBE)
+
+
+def description(band_axis=2, nodata=(), bands=4, file_bands=None):
+    return Description(
+        kind="patch",
+        architecture="mlp",
+        options="",
+        class_names=("a", "b"),
+        class_ids=(1, 2),
+        colours=("#000000", "#ffffff"),
+        input_shape=(1, 1, 4),
+        num_bands=bands,
+        file_bands=file_bands,
+        band_axis=band_axis,
+        nodata_values=nodata,
+    )
+
+
+def test_what_fits_already_is_kept_without_a_word():
+    scene, source = Scene.from_arrays("it", CUBE), Raster(CUBE).source()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert scene_as_trained(description(band_axis=0, nodata=(-9999.0, None)), scene) is scene
+        assert source_as_trained(description(band_axis=0), source, "it") is source
+        own = Scene.from_arrays("it", CUBE, nodata=HELD)
+        assert scene_as_trained(description(nodata=(-9999.0,)), own) is own
+        declared = Raster(FILLED, nodata_values=(-1.0,)).source()
+        assert source_as_trained(description(nodata=(-9999.0,)), declared, "it") is declared
+
+
+def test_values_of_no_data_are_those_of_training():
+    known = description(nodata=(None, -9999.0))
+    kept = Scene.from_arrays("it", FILLED, reading=Reading(keep_fill_values=True))
+    with pytest.warns(InputWarning, match="2 pixels of scene it that hold nan, -9999"):
+        scene = scene_as_trained(known, kept)
+    np.testing.assert_array_equal(scene.nodata, HELD)
+    with pytest.warns(InputWarning, match="2 pixels of the cube that hold nan, -9999"):
+        scene = cube_as_trained(known, FILLED)
+    np.testing.assert_array_equal(scene.nodata, HELD)
+    with pytest.warns(InputWarning, match=r"f\.npy that hold nan, -9999"):
+        source = source_as_trained(known, Raster(FILLED).source(), "f.npy")
+    assert math.isnan(source.nodata_values[0])
+    assert source.nodata_values[1] == -9999
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("bands", [(4, None), (3, 4)])
+def test_bands_lie_where_they_lay_in_training(axis, bands):
+    known = description(axis, bands=bands[0], file_bands=bands[1])
+    moved = np.moveaxis(CUBE, 2, axis)
+    with pytest.warns(InputWarning, match=f"{('first', 'second')[axis]} axis"):
+        scene = scene_as_trained(known, Scene.from_arrays("it", moved))
+    np.testing.assert_array_equal(scene.cube, CUBE)
+    with pytest.warns(InputWarning, match=f"cube .*{('first', 'second')[axis]} axis"):
+        scene = cube_as_trained(msgspec.structs.replace(known, kept_bands=(0, 1, 3)), moved)
+    np.testing.assert_array_equal(scene.cube, CUBE[..., (0, 1, 3)] if bands[1] else CUBE)
+    with pytest.warns(InputWarning, match="as in training"):
+        source = source_as_trained(known, Raster(moved).source(), "it")
+    assert source.shape == CUBE.shape
+    np.testing.assert_array_equal(source.read(), CUBE)
+    np.testing.assert_array_equal(source.read(slice(1, 4), slice(2, 7)), CUBE[1:4, 2:7])
+
+
+def test_an_axis_that_does_not_fit_is_left():
+    source = Raster(np.moveaxis(CUBE, 2, 1)).source()
+    assert source_as_trained(description(band_axis=0), source, "it") is source
+
+
+def test_images_of_another_type_or_of_other_bands_are_told():
+    known = msgspec.structs.replace(
+        description(), kind="image", input_shape=(5, 5, 3), num_bands=3, image_dtype="uint16"
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        inputs_of(known, None, np.zeros((2, 5, 5, 3), np.uint16))
+    with pytest.warns(InputWarning, match="uint8.*trained on uint16"):
+        inputs_of(known, None, np.zeros((2, 5, 5, 3), np.uint8))
+    with pytest.raises(InputError, match=r"\(2, 5, 5, 4\).*5, 5, 3"):
+        inputs_of(known, None, np.zeros((2, 5, 5, 4), np.uint16))
