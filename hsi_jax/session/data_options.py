@@ -178,7 +178,7 @@ class SplitOptions:
     protocol: str = option(
         "",
         f"a scene and split of papers, instead of `dataset` and the flags below: "
-        f"{', '.join(PROTOCOLS)}; experiments.datasets `protocols` tells of each",
+        f"{', '.join(PROTOCOLS)}; experiments.datasets --protocols tells of each",
         may_change=True,
     )
     split: str = option(
