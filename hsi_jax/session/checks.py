@@ -17,7 +17,7 @@ def check_together(options: "RunOptions") -> None:
     """
     _check_kind(options)
     _check_split(options)
-    unused = options.data.dataset in ("synthetic", "file") and not options.split.protocol
+    unused = options.data.dataset in ("synthetic", "file", "given") and not options.split.protocol
     if options.data.data_dir and unused:
         raise InputError(
             f"`data_dir` has no effect with `dataset`={options.data.dataset}; leave it out"
