@@ -62,7 +62,9 @@ def find_checkpoint(setup: Setup, checkpoints: Checkpoints) -> Checkpoint | None
     if not data:
         if rank() == 0:
             _log.warning(
-                with_flags("`resume`: there is no sound checkpoint in %s yet; the run starts at step 0."),
+                with_flags(
+                    "`resume`: there is no sound checkpoint in %s; the run starts at step 0."
+                ),
                 checkpoints.path,
             )
         return None

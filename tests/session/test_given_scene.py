@@ -21,7 +21,12 @@ from hsi_jax.train import Recipe
 pytestmark = pytest.mark.slow
 
 RECIPE = Recipe(batch_size=24, microbatch_size=8, steps=6, learning_rate=0.02)
-MODEL = {"model": "mlp", "model_options": "hidden=(8, 8); dropout=0", "components": 3, "patch_size": 3}
+MODEL = {
+    "model": "mlp",
+    "model_options": "hidden=(8, 8); dropout=0",
+    "components": 3,
+    "patch_size": 3,
+}
 RUN = {**MODEL, **values(RECIPE), "profile": "2:1", "figures": "none", "checkpoint_every": 2}
 
 

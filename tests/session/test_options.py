@@ -67,7 +67,9 @@ def test_the_default_runs_without_any_file():
 
 
 def test_every_number_has_a_range():
-    numbers = {e.field.name for e in declared(RunOptions) if e.field.metadata["kind"] in (int, float)}
+    numbers = {
+        e.field.name for e in declared(RunOptions) if e.field.metadata["kind"] in (int, float)
+    }
     assert numbers == set(RANGES)
 
 
@@ -147,9 +149,9 @@ def test_data_sets_are_those_of_the_catalogues():
         ({"resume": True}, ["`workdir`"]),
         ({"resume": True, "overwrite": True, "workdir": "w"}, ["`resume`", "`overwrite`"]),
     ],
-    ids=lambda value: "-".join(f"{key}={one}" for key, one in value.items())
-    if isinstance(value, dict)
-    else "",
+    ids=lambda value: (
+        "-".join(f"{key}={one}" for key, one in value.items()) if isinstance(value, dict) else ""
+    ),
 )
 def test_what_does_not_go_together_is_refused(given, words):
     with pytest.raises(InputError) as caught:
