@@ -146,11 +146,21 @@ def test_without_a_checkpoint_the_run_starts_again(at_step, whole, tmp_path, cap
     assert_same_end(tmp_path, summary, whole)
 
 
-def test_a_finished_run_is_only_evaluated_again(whole, tmp_path):
-    options = RunOptions.of(**BASE, profile="2:1:1", workdir=str(tmp_path))
-    run(options)
+def test_results_that_find_no_room_cost_no_training(whole, tmp_path, monkeypatch):
+    def full(file, **arrays):
+        file.write(b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    shutil.copytree(whole[0], tmp_path, dirs_exist_ok=True)
     shutil.rmtree(tmp_path / "model")
-    summary = run(with_values(options, resume=True, profile="1"))
+    options = RunOptions.of(**BASE, profile="1", workdir=str(tmp_path), resume=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez_compressed", full)
+        with pytest.raises(StorageError, match=r"model.*No space left"):
+            run(options)
+    assert not list(tmp_path.glob("model*"))
+    assert not list(tmp_path.glob(".*partial"))
+    summary = run(options)
     assert summary.timed_steps == 0
     assert summary.step_time_ms_median is None
     assert_same_end(tmp_path, summary, whole)
@@ -274,29 +284,12 @@ def test_nothing_to_resume_is_told(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_overwriting_removes_the_checkpoints_of_the_earlier_run(tmp_path):
-    options = RunOptions.of(**BASE | {"steps": 12}, profile="1", workdir=str(tmp_path))
-    run(options)
-    assert steps_of(tmp_path) == [5, 10, 12]
-    run(with_values(options, steps=3, overwrite=True))
+def test_overwriting_removes_the_checkpoints_of_the_earlier_run(whole, tmp_path):
+    shutil.copytree(whole[0], tmp_path, dirs_exist_ok=True)
+    assert steps_of(tmp_path) == [15, 20, STEPS]
+    other = BASE | {"steps": 3, "overwrite": True}
+    run(RunOptions.of(**other, profile="1", workdir=str(tmp_path)))
     assert steps_of(tmp_path) == [3]
-
-
-def test_results_that_find_no_room_cost_no_training(whole, tmp_path, monkeypatch):
-    def full(file, **arrays):
-        file.write(b"half of it")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    options = RunOptions.of(**BASE, profile="2:1:1", workdir=str(tmp_path))
-    with monkeypatch.context() as patch:
-        patch.setattr(np, "savez_compressed", full)
-        with pytest.raises(StorageError, match=r"model.*No space left on device"):
-            run(options)
-    assert not list(tmp_path.glob("model*"))
-    assert not list(tmp_path.glob(".*partial"))
-    summary = run(with_values(options, resume=True))
-    assert summary.timed_steps == 0
-    assert_same_end(tmp_path, summary, whole)
 
 
 def test_checkpoints_that_fail_are_told_again_at_the_end(whole, tmp_path, monkeypatch, capsys):
