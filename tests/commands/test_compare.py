@@ -32,6 +32,7 @@ TINY = (
     "--steps=4",
     "--figures=none",
     "--model=mlp",
+    "--model_options=hidden=(8, 8); dropout=0",
     "--patch_size=1",
     "--batch_size=19",
     "--microbatch_size=1",
@@ -81,7 +82,9 @@ def test_two_schemes_are_run_and_then_reused(tmp_path, capsys):
 def summary(tmp_path_factory):
     """The summary of a tiny run."""
     workdir = tmp_path_factory.mktemp("tiny")
-    run(RunOptions.of(steps=2, model="mlp", patch_size=1, profile="2:1", workdir=str(workdir)))
+    small = {"steps": 2, "model": "mlp", "model_options": "hidden=(8, 8); dropout=0"}
+    small |= {"patch_size": 1, "profile": "2:1", "figures": "none"}
+    run(RunOptions.of(**small, workdir=str(workdir)))
     return json.loads((workdir / "summary.json").read_text())
 
 

@@ -38,7 +38,7 @@ def done_here(monkeypatch):
     def do(run, platform):
         done.append(run.name)
         folder = str(platform.workdir / run.name)
-        session.run(with_values(run.options, workdir=folder, overwrite=True))
+        session.run(with_values(run.options, workdir=folder, overwrite=True, figures="none"))
 
     monkeypatch.setattr(comparison_work, "do_run", do)
     return done

@@ -133,7 +133,12 @@ def test_the_command_repeats_the_options(tmp_path):
 
 @pytest.mark.slow
 def test_a_finished_run_has_a_whole_page(make, tmp_path, capsys):
-    options = RunOptions.of(steps=2, model="mlp", workdir=str(tmp_path / "run"))
+    options = RunOptions.of(
+        steps=2,
+        model="mlp",
+        model_options="hidden=(8, 8); dropout=0",
+        workdir=str(tmp_path / "run"),
+    )
     run(options)
     capsys.readouterr()
     page = tmp_path / "page.html"
