@@ -246,9 +246,10 @@ class RunOptions:
     output: OutputOptions = group(OutputOptions, "Output")
 
     def __post_init__(self):
+        given, unset = options.values(self), options.defaults(RunOptions)
         if self.split.protocol:
-            check_protocol(self.split.protocol, options.values(self), options.defaults(RunOptions))
-        check_together(self)
+            check_protocol(self.split.protocol, given, unset)
+        check_together(given, unset, images=self.data.is_image_set)
 
     @classmethod
     def of(cls, **given: Any) -> "RunOptions":
