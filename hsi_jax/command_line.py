@@ -30,7 +30,7 @@ class _IntegerOr(flags.IntegerParser):
         self._word = word
         self.syntactic_help = f"a whole number or {word}"
 
-    def parse(self, argument):
+    def parse(self, argument: Any) -> Any:
         return argument if argument == self._word else super().parse(argument)
 
 

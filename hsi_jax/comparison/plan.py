@@ -118,12 +118,14 @@ def _plan_models(
     profile = f"--profile={asked.profile or DEFAULT_PROFILE}"
     own = (profile, *([f"--protocol={protocol}"] if protocol else []))
     refused = (*SET_HERE, "model", "profile", *(["protocol"] if asked.protocols else []))
-    return model_runs(choose_models(asked.models), run_flags, own, refused, protocol)
+    models = choose_models(asked.models)
+    return model_runs(models, run_flags, own=own, refused=refused, protocol=protocol)
 
 
 def model_runs(
     models: Sequence[ModelChoice],
     run_flags: Sequence[str],
+    *,
     own: Sequence[str],
     refused: Sequence[str],
     protocol: str,

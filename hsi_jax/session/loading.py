@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from jax import Device as JaxDevice
 
+from hsi_jax.cluster.devices import JaxDevice
 from hsi_jax.data.images.image_loader import load_image_set
 from hsi_jax.data.images.image_set import ImageSet
 from hsi_jax.data.public.image_catalogue import IMAGE_CATALOGUE

@@ -29,7 +29,12 @@ def draw_results(setup: Setup, test: Assessment, summary: Summary) -> None:
 
 
 def draw_scene(
-    setup: Setup, scene: Scene, prediction: np.ndarray, test: Assessment, test_mask: np.ndarray
+    setup: Setup,
+    scene: Scene,
+    prediction: np.ndarray,
+    *,
+    test: Assessment,
+    test_mask: np.ndarray,
 ) -> None:
     """Draws the classes of all pixels, int32 [rows, columns], beside the scene and its labels."""
     rgb = rgb_composite(scene.cube, scene.rgb_bands, scene.nodata) if scene.rgb_bands else None

@@ -154,7 +154,7 @@ def _finish(trained: _Trained) -> Result:
         train_seconds=trained.seconds,
     )
     model = model_of(setup, fitted.state, fitted.best_step, test)
-    write_results(setup, fitted.state, test, model, summary)
+    write_results(setup, fitted.state, test=test, model=model, summary=summary)
     if setup.folder.events:
         setup.folder.events.close()
     if trained.checkpoints and (fitted.interrupted or failures):

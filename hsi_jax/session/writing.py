@@ -16,7 +16,7 @@ from hsi_jax.trained import TrainedModel
 
 
 def write_results(
-    setup: Setup, state: TrainState, test: Assessment, model: TrainedModel, summary: Summary
+    setup: Setup, state: TrainState, *, test: Assessment, model: TrainedModel, summary: Summary
 ) -> None:
     """Writes the summary, the model, all pictures and the map; every process does its part."""
     folder, scene = setup.folder, setup.dataset.scene
@@ -31,7 +31,7 @@ def write_results(
     if scene is not None:
         prediction = _predict_scene(setup, scene, state)
         if rank() == 0:
-            _write_scene(setup, scene, prediction, test, drawn)
+            _write_scene(setup, scene, prediction, test=test, drawn=drawn)
     elif rank() == 0:
         _write_images(setup, test, drawn)
     if rank() == 0:
@@ -59,7 +59,7 @@ def _predict_scene(setup: Setup, scene: Scene, state: TrainState) -> np.ndarray:
 
 
 def _write_scene(
-    setup: Setup, scene: Scene, prediction: np.ndarray, test: Assessment, drawn: bool
+    setup: Setup, scene: Scene, prediction: np.ndarray, *, test: Assessment, drawn: bool
 ) -> None:
     """Saves the classes of all pixels, in the scene's own label ids, and draws them."""
     split = setup.dataset.split
@@ -75,7 +75,7 @@ def _write_scene(
     if drawn and min(prediction.shape) > 1:  # a list of pixels makes no picture
         from hsi_jax.session.pictures import draw_scene
 
-        draw_scene(setup, scene, prediction, test, masks["test"])
+        draw_scene(setup, scene, prediction, test=test, test_mask=masks["test"])
 
 
 def _write_spectra(folder: RunFolder, scene: Scene) -> None:

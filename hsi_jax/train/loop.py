@@ -168,7 +168,9 @@ def fit(
     progress, stopped_by = start if isinstance(start, Progress) else Progress.start(start), 0
     if progress.step >= course.num_steps:
         return _ended(progress, plan)
-    training = _Training(replicas, progress, course, plan, hooks, rebalancing)
+    training = _Training(
+        replicas, progress, course, plan=plan, hooks=hooks, rebalancing=rebalancing
+    )
     with interrupts() as signalled, Feed(replicas, training.next_work, course.num_steps) as feed:
         for step in range(progress.step, course.num_steps):
             training.take_step(step, feed)
@@ -182,7 +184,7 @@ def fit(
 class _Training:
     """A training that is going on: its state on the devices, and what it has left so far."""
 
-    def __init__(self, replicas, progress, course, plan, hooks, rebalancing):
+    def __init__(self, replicas, progress, course, *, plan, hooks, rebalancing):
         self._replicas, self._course, self._hooks = replicas, course, hooks
         self._plan, self._rebalancing, self._best = plan, rebalancing, progress.best
         self._losses, self._seconds = list(progress.losses), []
