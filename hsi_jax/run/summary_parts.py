@@ -56,6 +56,7 @@ class CubeSummary:
         file_bands: bands of the file.
         dropped_bands: those that are left out, counted from 0.
         band_axis: axis along which the bands lie in the file.
+        digest: SHA-256 of its numbers, by which another scene is told from it.
     """
 
     shape: tuple[int, int, int]
@@ -64,6 +65,7 @@ class CubeSummary:
     file_bands: int
     dropped_bands: tuple[int, ...] = ()
     band_axis: int = 2
+    digest: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,13 @@ from pathlib import Path
 
 from hsi_jax.data.files.envi import data_file
 from hsi_jax.data.files.raster import open_raster, raster_files
+from hsi_jax.data.scene.scene import Scene
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.maps.map_grid import Grid
 from hsi_jax.json_file import read_json
 from hsi_jax.options import defaults
+from hsi_jax.run.summary import read_summary
+from hsi_jax.session.fingerprint import digest_of_cube
 from hsi_jax.session.loading import open_scene
 from hsi_jax.session.options import RunOptions
 from hsi_jax.trained import TrainedModel
@@ -44,8 +47,24 @@ def open_source(
         files += [data_file(path) for path in files if path.suffix.lower() == ".hdr"]
         return source, grid, cube, tuple(files)
     scene = open_scene(_config_of_run(Path(run)))
+    _check_same_scene(Path(run), scene)
     grid = Grid(*scene.shape[:2], scene.crs, scene.transform)
     return SceneSource(scene), grid, scene.name, ()
+
+
+def _check_same_scene(folder: Path, scene: Scene) -> None:
+    """Checks that a scene is the one that a run was trained on.
+
+    Raises:
+        InputError: if its numbers are others.
+    """
+    path = folder / "summary.json"
+    known = read_summary(path).cube if path.is_file() else None
+    if known and known.digest and known.digest != digest_of_cube(scene.cube):
+        raise InputError(
+            f"`run`={folder}: the scene that its config.json names is not the one that it was "
+            f"trained on (the SHA-256 of the cube differs); give `cube`=FILE"
+        )
 
 
 def _config_of_run(folder: Path) -> RunOptions:

@@ -3,6 +3,9 @@
 What needs files, models or the environment is checked by `hsi_jax.session.resolve`.
 """
 
+import glob
+import os
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -271,6 +274,14 @@ class RunOptions:
             return protocol.find(name, self.data.data_dir)
         return options.values(self)[name]
 
+    def to_json(self) -> dict[str, Any]:
+        """The options by name, with paths that mean the same in every folder."""
+        kept = options.values(self)
+        for field, _, _ in options.declared(RunOptions):
+            if field.metadata["path"]:
+                kept[field.name] = _whole(kept[field.name], field.name in ("split", "profile"))
+        return kept
+
     @property
     def model_name(self) -> str:
         """The network asked for, or the default."""
@@ -283,3 +294,13 @@ class RunOptions:
             return self.split.guard
         size: int = self.model.patch_size or find_trait(self.model_name, "default_patch_size")
         return size // 2
+
+
+def _whole(text: str | None, may_be_name: bool) -> str | None:
+    """A path, pattern or list of paths, each from the root; any other text as it is."""
+    if not text or (may_be_name and not re.search(r"[./\\]", text)):
+        return text
+    parts = text.split(",")
+    if not any(glob.glob(part) for part in parts):
+        return text
+    return ",".join(os.path.abspath(part) for part in parts)

@@ -10,7 +10,6 @@ from hsi_jax.data.scene.scene import Scene
 from hsi_jax.data.splits.split import Split
 from hsi_jax.kernels import keep_compiled, use_kernels
 from hsi_jax.models import find_trait
-from hsi_jax.options import values
 from hsi_jax.run import Checkpoint, Checkpoints
 from hsi_jax.run.summary import Summary
 from hsi_jax.session import console
@@ -129,7 +128,7 @@ def _train(setup: Setup) -> _Trained:
 
 def _fit_at_once(setup: Setup) -> _Trained:
     """The training of a classical baseline."""
-    setup.folder.start(values(setup.options))
+    setup.folder.start(setup.options.to_json())
     setup.folder.write_json("profile.json", setup.profile.to_json())
     console.say(console.describe_start(setup))
     setup, fitted, seconds, note = fit_at_once(setup)
@@ -165,7 +164,7 @@ def _finish(trained: _Trained) -> Result:
 
 def _open_folder(setup: Setup, checkpoints: Checkpoints) -> Checkpoint | None:
     """Begins the run's folder, or continues it; gives the checkpoint to start from."""
-    options = values(setup.options)
+    options = setup.options.to_json()
     if not setup.options.checkpoints.resume:
         checkpoints.clear()
         setup.folder.start(options)

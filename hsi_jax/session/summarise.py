@@ -32,6 +32,7 @@ from hsi_jax.run.summary_parts import (
     TimelineStep,
 )
 from hsi_jax.session.as_published import summarise_as_published
+from hsi_jax.session.fingerprint import digest_of_cube
 from hsi_jax.session.setup import Setup
 from hsi_jax.session.summarise_devices import summarise_devices, summarise_straggler
 from hsi_jax.train import Assessment, Dataset, Fit, Rebalancing, Replicas, count_parameters
@@ -79,7 +80,9 @@ def summarise(
         train_seconds=train_seconds or training_seconds(records),
         failed_checkpoints=failed_checkpoints,
         labels=summarise_labels(dataset),
-        cube=summarise_cube(dataset),
+        cube=summarise_cube(
+            dataset, digest=digest_of_cube(dataset.scene.cube) if dataset.scene else ""
+        ),
         remarks=describe_remarks(dataset),
         as_published=summarise_as_published(setup.options, records),
         versions={"python": platform.python_version(), **library_versions()},
@@ -153,7 +156,7 @@ def summarise_labels(dataset: Dataset) -> LabelSummary | None:
     )
 
 
-def summarise_cube(dataset: Dataset) -> CubeSummary | None:
+def summarise_cube(dataset: Dataset, digest: str = "") -> CubeSummary | None:
     """What of a scene's cube is used; None for images."""
     scene = dataset.scene
     if scene is None:
@@ -167,6 +170,7 @@ def summarise_cube(dataset: Dataset) -> CubeSummary | None:
         file_bands=bands,
         dropped_bands=tuple(sorted(set(range(bands)) - set(kept))),
         band_axis=scene.band_axis,
+        digest=digest,
     )
 
 
