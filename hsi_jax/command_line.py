@@ -192,7 +192,8 @@ def message_of(error: object) -> str:
 
 def with_flags(text: str) -> str:
     """A text of the library in which arguments are called by their flags."""
-    return name_flags(text, {name: name for name in _defined} | OTHER_NAMES)
+    others = {name: flag for name, flag in OTHER_NAMES.items() if flag in _defined}
+    return name_flags(text, {name: name for name in _defined} | others)
 
 
 def help_text(usage: str, options: type, *, end: str = "") -> str:

@@ -167,10 +167,11 @@ def _check(name: str, value: Any, field: dataclasses.Field) -> None:
     metadata = field.metadata
     if metadata["choices"] and value not in metadata["choices"]:
         raise InputError(f"`{name}`={value}: choose one of {', '.join(metadata['choices'])}")
-    if value == field.default or (metadata["word"] and value == metadata["word"]):
+    same = value == field.default and type(value) is type(field.default)  # True == 1
+    if same or (metadata["word"] and value == metadata["word"]):
         return
     kind, words = _KINDS.get(metadata["kind"], (object, ""))
-    if not isinstance(value, kind) or (kind is numbers.Integral and isinstance(value, bool)):
+    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
         raise InputError(f"`{name}`={value}: give {words}")
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"`{name}`={value}: give a finite number")

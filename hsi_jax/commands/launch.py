@@ -76,7 +76,7 @@ class LaunchOptions:
     def __post_init__(self):
         check_options(self)
         if self.profile is None:
-            raise InputError("--profile is missing; give speeds, such as --profile=2:1:1")
+            raise InputError("`profile` is missing; give speeds, such as `profile`=2:1:1")
 
 
 def parse(argv: Sequence[str]) -> Launch:

@@ -5,7 +5,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from hsi_jax.command_line import fail, help_text, parse_options
+from hsi_jax.command_line import fail, help_text, parse_options, with_flags
 from hsi_jax.errors import HsiJaxError, InputError
 from hsi_jax.hetero import parse_profile
 from hsi_jax.options import check_options, option
@@ -151,7 +151,7 @@ def predict_help() -> str:
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {with_flags(str(message))}", file=sys.stderr)
 
 
 def main(argv: list[str]) -> None:

@@ -43,7 +43,7 @@ def choose_models(texts: Sequence[str]) -> list[ModelChoice]:
     for name in names:
         if names.count(name) > 1:
             raise InputError(
-                f"--models={','.join(texts)}: two of them would be called {name}; give files of "
+                f"`models`={','.join(texts)}: two of them would be called {name}; give files of "
                 f"different names"
             )
     return models
@@ -56,4 +56,4 @@ def _choose(text: str) -> ModelChoice:
         if path.is_file():
             return ModelChoice(path.stem, (f"--flagfile={path}",))
     shipped = ", ".join(sorted(path.name for path in PRESETS.glob(f"*{SUFFIX}")))
-    raise InputError(f"--models={text}: there is no such file, here or among {shipped}")
+    raise InputError(f"`models`={text}: there is no such file, here or among {shipped}")

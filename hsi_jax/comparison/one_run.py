@@ -96,7 +96,7 @@ def do_run(run: ComparisonRun, platform: Platform) -> None:
                 _launch_peer(run, platform, logs)
             else:
                 # Never gone on with: its times are to be those of one run.
-                flags = [*_flags(run, platform), "`overwrite`", "`time_devices`"]
+                flags = [*_flags(run, platform), "--overwrite", "--time_devices"]
                 folder = platform.workdir / run.name
                 slowdowns = tuple(platform.slowdowns)
                 launch(Launch(platform.profile, tuple(flags), folder, slowdowns, str(logs)))
@@ -128,7 +128,7 @@ def _emulate(run: ComparisonRun, platform: Platform, path: Path, log) -> None:
     It goes on with an unfinished run of that name, or replaces it where it has other options.
     """
     cache = {"JAX_COMPILATION_CACHE_DIR": str(platform.workdir / "compiled")} | CACHE
-    begun = "`resume`" if _started_before(run, platform.workdir / run.name) else "`overwrite`"
+    begun = "--resume" if _started_before(run, platform.workdir / run.name) else "--overwrite"
     command = [sys.executable, "-m", "hsi_jax", "run", *_flags(run, platform), begun]
     done = subprocess.run(
         command, stdout=log, stderr=subprocess.STDOUT, env=cache | os.environ, check=False

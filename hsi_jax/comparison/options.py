@@ -19,7 +19,7 @@ MEASURED = (*EMULATED, *(name for name in OURS if SCHEMES[name].retimed), *PEERS
 TARGET = 0.95
 MAX_SEEDS = 10_000  # of a range
 MODELS_HELP = (
-    "networks and baselines to compare instead of schemes; NAME.flags is a file with `model` and "
+    "networks and baselines to compare instead of schemes; NAME.flags is a file with --model and "
     "other flags of its own, here or of hsi_jax/presets"
 )
 SEEDS_HELP = "seeds of the runs, such as 0,1,2 or 0..9"
@@ -36,7 +36,7 @@ class CompareOptions:
     models: tuple[str, ...] = option((), MODELS_HELP, kind=tuple, heading="Compare")
     protocols: tuple[str, ...] = option(
         (),
-        "names of `protocol` of experiments.run, each with a table of its own",
+        "names of --protocol of experiments.run, each with a table of its own",
         kind=tuple,
         heading="Compare",
     )

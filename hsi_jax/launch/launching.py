@@ -155,7 +155,7 @@ def _log_folder(log_dir: str) -> Iterator[Path]:
         folder = Path(log_dir or tempfile.mkdtemp(prefix="hsi_jax-launch-"))
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"--log_dir={log_dir} cannot be written: {error}") from None
+        raise InputError(f"`log_dir`={log_dir} cannot be written: {error}") from None
     try:
         yield folder
     except BaseException:

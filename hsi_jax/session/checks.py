@@ -28,7 +28,7 @@ def check_together(given: Mapping[str, Any], unset: Mapping[str, Any], *, images
         raise InputError(f"`split`={split}: images have the splits random and official")
     if split == "official" and not images:
         raise InputError("`split`=official goes with sets of images; give random or disjoint")
-    unused = dataset in ("synthetic", "file") and not given["protocol"]
+    unused = dataset in ("synthetic", "file", "given") and not given["protocol"]
     if given["data_dir"] and unused:
         raise InputError(f"`data_dir` has no effect with `dataset`={dataset}; leave it out")
     if given["resume"] and given["overwrite"]:

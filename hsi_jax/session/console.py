@@ -4,6 +4,7 @@ import textwrap
 
 from hsi_jax.cluster.exchange import num_processes
 from hsi_jax.cluster.processes import rank
+from hsi_jax.command_line import with_flags
 from hsi_jax.data.scene.read_options import bands_to_text
 from hsi_jax.hetero import Plan, Profile
 from hsi_jax.models import find_trait
@@ -232,6 +233,7 @@ def describe_checkpoints(checkpoints: Checkpoints, event: str, flags: str = "") 
 
 def say(text: str) -> None:
     """Prints; in a cluster, with the number of the process before each line."""
+    text = with_flags(text)
     if num_processes() > 1:
         text = "\n".join(f"[{rank()}] {line}" for line in text.splitlines())
     print(text, flush=True)

@@ -12,6 +12,7 @@ from hsi_jax.session.protocols import PROTOCOLS
 from hsi_jax.train.names import AUGMENTATIONS
 
 MADE_UP = "synthetic"
+GIVEN = "given"  # in Python, to `session.run`, which sets it
 SCENES = (MADE_UP, *CATALOGUE, "file")
 IMAGE_SETS = (*IMAGE_CATALOGUE, FOLDER)
 OF_FILES = (
@@ -140,14 +141,14 @@ class DataOptions:
         unset = defaults(DataOptions)
         for name in READING:
             if getattr(self, name) != unset[name] and (
-                self.is_image_set or self.dataset == MADE_UP
+                self.is_image_set or self.dataset in (MADE_UP, GIVEN)
             ):
                 raise InputError(
                     f"`{name}` goes with scenes from files, not with `dataset`={self.dataset}"
                 )
 
     def _check_name(self) -> None:
-        if self.is_image_set or self.dataset in SCENES:
+        if self.is_image_set or self.dataset in (*SCENES, GIVEN):
             return
         names = [*SCENES, *IMAGE_SETS]
         near = difflib.get_close_matches(self.dataset, names)
@@ -178,7 +179,7 @@ class SplitOptions:
     protocol: str = option(
         "",
         f"a scene and split of papers, instead of `dataset` and the flags below: "
-        f"{', '.join(PROTOCOLS)}; experiments.datasets `protocols` tells of each",
+        f"{', '.join(PROTOCOLS)}; experiments.datasets --protocols tells of each",
         may_change=True,
     )
     split: str = option(

@@ -6,8 +6,9 @@ from absl import flags
 
 from hsi_jax.command_line import define_flags, options_from_flags, parse_flags
 from hsi_jax.errors import InputError
+from hsi_jax.options import defaults
 from hsi_jax.session.options import RunOptions
-from hsi_jax.session.protocols import find_protocol
+from hsi_jax.session.protocols import check_protocol, find_protocol
 
 
 def parse_run(
@@ -32,6 +33,9 @@ def parse_run(
     name = given["protocol"].value
     options = dict(find_protocol(name).options) if name else {}
     set_here = {key: value for key, value in options.items() if not given[key].present}
+    if name:  # here, so that what contradicts it is named, and not an option that it sets itself
+        unset = defaults(RunOptions)
+        check_protocol(name, {key: given[key].value for key in unset} | set_here, unset)
     return options_from_flags(RunOptions, given, **set_here)
 
 

@@ -19,6 +19,7 @@ from hsi_jax.data.splits.polygons import polygon_split
 from hsi_jax.data.splits.split import Split, file_split, hold_out, random_split
 from hsi_jax.errors import InputError
 from hsi_jax.session.as_published import deviations
+from hsi_jax.session.data_options import GIVEN
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.protocols import find_protocol
 from hsi_jax.session.resolve import Resolved
@@ -51,6 +52,21 @@ def load_dataset(resolved: Resolved, devices: Sequence[JaxDevice]) -> Dataset:
     )
 
 
+def given_dataset(resolved: Resolved, scene: Scene | None, split: Split | None) -> Dataset | None:
+    """What is learnt from where a scene, a split or both are given in Python, else None.
+
+    Raises:
+        InputError: on data that cannot be used, or if `split` is given for a set of images.
+    """
+    if scene is None and split is None:
+        return None
+    if scene is None:
+        if resolved.options.data.is_image_set:
+            raise InputError("`split` goes with a scene; a set of images is split by its options")
+        scene = open_scene(resolved.options)
+    return pixels_of(scene, resolved, split)
+
+
 def pixels_of(scene: Scene, resolved: Resolved, split: Split | None = None) -> Dataset:
     """The labelled pixels of a scene, scaled and cut as the options say.
 
@@ -81,6 +97,11 @@ def open_scene(options: RunOptions) -> Scene:
     """The scene that the configuration names."""
     if options.data.dataset == "synthetic":
         return synthetic_scene()
+    if options.data.dataset == GIVEN:
+        raise InputError(
+            "`dataset`=given: the scene was given to session.run in Python and is in no file; give "
+            "it again, or a `cube`"
+        )
     if options.data.dataset == "file":
         return file_scene(
             options.path_of("cube"),

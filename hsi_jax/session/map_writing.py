@@ -129,9 +129,7 @@ def _check_files(request: Request) -> None:
     read = {path.resolve() for path in request.files}
     for path in files:
         if path.resolve() in read:
-            raise InputError(
-                f"{path} is a file of the scene, which is never overwritten; give another name"
-            )
+            raise InputError(f"{path} is a file of the scene itself; give another name")
         if path.exists() and not request.overwrite:
             raise InputError(f"{path} exists already; choose another name, or give `overwrite`")
     if request.grid.crs is not None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from hsi_jax.cluster.processes import broadcast, rank
+from hsi_jax.command_line import with_flags
 from hsi_jax.errors import InputError
 from hsi_jax.run import Checkpoint, Checkpoints
 from hsi_jax.run.records import Record, Start, Step
@@ -61,7 +62,9 @@ def find_checkpoint(setup: Setup, checkpoints: Checkpoints) -> Checkpoint | None
     if not data:
         if rank() == 0:
             _log.warning(
-                "`resume`: there is no sound checkpoint in %s yet; the run starts at step 0.",
+                with_flags(
+                    "`resume`: there is no sound checkpoint in %s yet; the run starts at step 0."
+                ),
                 checkpoints.path,
             )
         return None

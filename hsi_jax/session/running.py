@@ -10,11 +10,13 @@ from hsi_jax.data.scene.scene import Scene
 from hsi_jax.data.splits.split import Split
 from hsi_jax.kernels import keep_compiled, use_kernels
 from hsi_jax.models import find_trait
+from hsi_jax.options import with_values
 from hsi_jax.run import Checkpoint, Checkpoints
 from hsi_jax.run.summary import Summary
 from hsi_jax.session import console
 from hsi_jax.session.baseline import fit_at_once
-from hsi_jax.session.loading import pixels_of
+from hsi_jax.session.data_options import GIVEN
+from hsi_jax.session.loading import given_dataset
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.resolve import MEASURED, resolve
 from hsi_jax.session.results import evaluate_set, model_of
@@ -70,8 +72,8 @@ def run(options: RunOptions, *, scene: Scene | None = None, split: Split | None 
 
     Args:
         options: all that decides it.
-        scene: with labels, instead of the one that the options name; it is not kept in the folder,
-            so `resume` needs it again.
+        scene: with labels, instead of one that the options name; it is not kept in the folder, so
+            `resume` needs it again.
         split: of its labelled pixels, instead of the one that the options name.
 
     Raises:
@@ -80,13 +82,15 @@ def run(options: RunOptions, *, scene: Scene | None = None, split: Split | None 
         StorageError: if the results cannot be written.
         SystemExit: with code 143 after SIGTERM; the run can then be resumed.
     """
+    if scene is not None:
+        options = with_values(options, dataset=GIVEN)
     resolved = resolve(options)
     profile = join_devices(resolved)
     keep_compiled()
     use_kernels(options.devices.kernels)
     for line in describe_choice(resolved):
         console.say(line)
-    given = None if scene is None else pixels_of(scene, resolved, split)
+    given = given_dataset(resolved, scene, split)
     with claimed_folder(options) as folder:
         setup = set_up(resolved, profile, folder, given)
         by_gradient = find_trait(options.model_name, "by_steps")

@@ -63,6 +63,7 @@ def summarise(
         train_seconds: measured, where not step by step.
     """
     dataset, records = setup.dataset, setup.folder.read_records()
+    digest = digest_of_cube(dataset.scene.cube) if dataset.scene else ""
     return Summary(
         **_summarise_test(setup, test),
         **_summarise_course(setup, fitted),
@@ -80,9 +81,7 @@ def summarise(
         train_seconds=train_seconds or training_seconds(records),
         failed_checkpoints=failed_checkpoints,
         labels=summarise_labels(dataset),
-        cube=summarise_cube(
-            dataset, digest=digest_of_cube(dataset.scene.cube) if dataset.scene else ""
-        ),
+        cube=summarise_cube(dataset, digest),
         remarks=describe_remarks(dataset),
         as_published=summarise_as_published(setup.options, records),
         versions={"python": platform.python_version(), **library_versions()},

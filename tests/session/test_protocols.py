@@ -45,12 +45,13 @@ def test_what_contradicts_the_protocol_is_refused(flag):
     name = "indian_pines_disjoint"
     with pytest.raises(InputError) as refused:
         parsed(f"--protocol={name}", flag)
-    assert flag in str(refused.value)
-    assert f"--protocol={name}" in str(refused.value)
+    option, _, value = flag.removeprefix("--").partition("=")
+    assert f"`{option}`={value}" in str(refused.value)
+    assert f"`protocol`={name}" in str(refused.value)
 
 
 def test_what_agrees_with_the_protocol_may_be_said_again():
-    assert parsed("--protocol=indian_pines_disjoint", "--split=disjoint").block_size == 8
+    assert parsed("--protocol=indian_pines_disjoint", "--split=disjoint").split.block_size == 8
 
 
 def test_an_unknown_protocol_is_answered_with_the_near_one():
