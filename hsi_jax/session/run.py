@@ -29,7 +29,7 @@ from hsi_jax.session.training import start_rebalancing, tell_where_to_go_on, tra
 
 
 def do_run(config: Config) -> Summary:
-    """Does what `experiments.run.run` says."""
+    """Does what `hsi_jax.commands.run.run` says."""
     resolved = resolve(config)
     profile = join_devices(resolved)
     keep_compiled()
