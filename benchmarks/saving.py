@@ -6,7 +6,6 @@ python -m benchmarks.saving --cores 0,1
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,8 +39,11 @@ def main() -> None:
         for repeat in range(arguments.repeats + 1):  # the first one only warms up
             for every, times in seconds.items():
                 checkpoints = Checkpoints(Path(folder) / f"{repeat}-{every}", keep=2)
-                training = {"plan": plan, "num_steps": STEPS, "seed": 0}
-                fit = partial(train.fit, replicas, state, split.train, **training)
+
+                def fit(every, hooks):
+                    course = train.Course.shuffled(split.train, 128, STEPS, save_every=every)
+                    train.fit(replicas, state, course, plan=plan, hooks=hooks)
+
                 times.append(_step_seconds(fit, checkpoints, every))
     count = train.count_parameters(state)
     base = np.array(seconds[0][1:])
@@ -54,16 +56,27 @@ def main() -> None:
         )
 
 
+class _Saving(train.Hook):
+    """Notes the moment of each step, and saves."""
+
+    def __init__(self, checkpoints: Checkpoints, every: int):
+        self.moments: list[float] = []
+        self._checkpoints = checkpoints if every else None
+
+    def on_step(self, step, loss, seconds):
+        self.moments.append(time.perf_counter())
+
+    def on_save(self, progress):
+        if self._checkpoints:
+            self._checkpoints.save(progress)
+
+
 def _step_seconds(fit: Callable, checkpoints: Checkpoints, every: int) -> float:
     """Wall time of a step after the first, with all saving that it waits for."""
-    moments = []
-    fit(
-        on_step=lambda step, loss, seconds: moments.append(time.perf_counter()),
-        save=checkpoints.save if every else None,
-        save_every=every,
-    )
+    saving = _Saving(checkpoints, every)
+    fit(every, [saving])
     checkpoints.wait()
-    return (time.perf_counter() - moments[0]) / (STEPS - 1)
+    return (time.perf_counter() - saving.moments[0]) / (STEPS - 1)
 
 
 if __name__ == "__main__":

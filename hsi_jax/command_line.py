@@ -4,12 +4,13 @@ import dataclasses
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
 
 from absl import flags
 
 from hsi_jax.errors import HsiJaxError, InputError, name_flags
+from hsi_jax.options import declared, from_values
 
 HELP = ("--help", "-help", "-h", "--helpshort")
 
@@ -45,11 +46,11 @@ _DEFINE: dict[type, Callable] = {
 _defined: set[str] = set()  # names of all flags of this program, which messages tell
 
 
-def define_flags(options: type, values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines a flag for each field of an options class."""
-    _defined.update(field.name for field in dataclasses.fields(options))
-    for field in dataclasses.fields(options):
-        default = field.default
+def define_flags(options: type, values: flags.FlagValues) -> None:
+    """Defines a flag for each option of a class."""
+    for field, _, _ in declared(options):
+        _defined.add(field.name)
+        default: Any = field.default
         if isinstance(default, tuple):  # absl takes lists alone
             default = list(default)
         given = field.name, default, field.metadata["help"]
@@ -61,21 +62,19 @@ def define_flags(options: type, values: flags.FlagValues = flags.FLAGS) -> None:
             _DEFINE[field.metadata["kind"]](*given, flag_values=values)
 
 
-def options_from_flags(
-    options: type[Options], values: flags.FlagValues = flags.FLAGS, **others: Any
-) -> Options:
+def options_from_flags(options: type[Options], values: flags.FlagValues, **others: Any) -> Options:
     """The options that the parsed flags describe; `others` are set instead of flags.
 
     Raises:
         InputError: on a value that cannot be used.
     """
     given = {}
-    for field in dataclasses.fields(options):  # pyright: ignore[reportArgumentType]
+    for field, _, _ in declared(options):
         value = values[field.name].value
         if field.metadata["path"] and value:
             value = expand_home(value, f"--{field.name}={value}")
         given[field.name] = tuple(value) if isinstance(value, list) else value
-    return options(**(given | others))
+    return from_values(options, given | others)
 
 
 def expand_home(path: str, given: str) -> str:
@@ -100,7 +99,7 @@ def expand_home(path: str, given: str) -> str:
 def parse_flags(
     argv: Sequence[str],
     help_text: Callable[[], str],
-    values: flags.FlagValues = flags.FLAGS,
+    values: flags.FlagValues,
     hint: str = "; flags look like --name=value",
     *,
     takes_arguments: bool = False,
@@ -126,7 +125,7 @@ def parse_flags(
     try:
         rest = values(_read_flag_files(argv, values))
     except flags.Error as error:
-        fail(f"{error}{hint if values is not flags.FLAGS else ''}")
+        fail(f"{error}{hint}")
     except UnicodeDecodeError:
         fail("--flagfile: the file is not text in UTF-8; save it as such")
     if len(rest) > 1 and not takes_arguments:
@@ -179,7 +178,7 @@ def parse_command(
     return options_from_flags(options, values), argv[end + 1 :]
 
 
-def fail(error: object) -> None:
+def fail(error: object) -> NoReturn:
     """Ends the program with one line on stderr, as for a user's mistake."""
     print(f"error: {message_of(error)}", file=sys.stderr)
     sys.exit(2)
@@ -193,23 +192,23 @@ def message_of(error: object) -> str:
 
 def with_flags(text: str) -> str:
     """A text of the library in which arguments are called by their flags."""
-    return name_flags(text, {name: name for name in (*flags.FLAGS, *_defined)} | OTHER_NAMES)
+    return name_flags(text, {name: name for name in _defined} | OTHER_NAMES)
 
 
-def help_text(usage: str, *options: type, end: str = "") -> str:
-    """How to use a command, and all its flags by group, with what they take and their defaults."""
-    lines = [usage]
-    group = None
-    for field in (field for kind in options for field in dataclasses.fields(kind)):
-        if field.metadata["group"] != group:
-            group = field.metadata["group"]
-            lines.append(f"{group}:")
-        lines.append(_describe(field))
+def help_text(usage: str, options: type, *, end: str = "") -> str:
+    """How to use a command, and all its flags by heading, with their values and defaults."""
+    names = {field.name: field.name for field, _, _ in declared(options)}
+    lines, last = [usage], None
+    for field, _, heading in declared(options):
+        if heading != last:
+            lines.append(f"{heading}:")
+            last = heading
+        lines.append(_describe(field, names))
     return "\n".join([*lines, *(["", end] if end else [])])
 
 
-def _describe(field: dataclasses.Field) -> str:
-    text = field.metadata["help"]
+def _describe(field: dataclasses.Field, names: Mapping[str, str]) -> str:
+    text = name_flags(field.metadata["help"], names)
     if field.metadata["choices"]:
         text += f": {', '.join(field.metadata['choices'])}"
     default = ",".join(field.default) if isinstance(field.default, tuple) else field.default

@@ -12,17 +12,18 @@ from hsi_jax import command_line as edge
 from hsi_jax.commands.run import run_help
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import PRESETS
-from hsi_jax.session.checks import IMAGE_SETS, SCENES
-from hsi_jax.session.config import Config
+from hsi_jax.options import values
+from hsi_jax.session.data_options import IMAGE_SETS, SCENES
+from hsi_jax.session.options import RunOptions
 
-FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+FIELDS = {field.name: field for field in dataclasses.fields(RunOptions)}
 PRESET_FILES = sorted((Path(__file__).parents[1] / "hsi_jax" / "presets").glob("*.flags"))
 
 
 @pytest.fixture
 def defined():
     """The flags, defined for one test; absl keeps them in one place for the whole process."""
-    edge.define_flags(Config)
+    edge.define_flags(RunOptions)
     yield flags.FLAGS
     flags.FLAGS.unparse_flags()
     for name in FIELDS:
@@ -72,7 +73,7 @@ def test_each_field_is_a_flag_with_its_default(defined):
 
 def test_no_flags_give_the_default_config(defined):
     parse(["run"])
-    assert edge.options_from_flags(Config) == Config()
+    assert edge.options_from_flags(RunOptions) == RunOptions.of()
 
 
 def test_flags_become_a_config_of_the_right_types(defined):
@@ -89,7 +90,7 @@ def test_flags_become_a_config_of_the_right_types(defined):
             "--workdir=runs/a b",
         ]
     )
-    assert edge.options_from_flags(Config) == Config(
+    assert edge.options_from_flags(RunOptions) == RunOptions.of(
         model="mlp",
         steps=3,
         learning_rate=0.01,
@@ -211,17 +212,17 @@ def test_the_program_emulates_the_devices_it_needs(programs):
 @pytest.mark.parametrize(("given", "size"), [("auto", "auto"), ("8", 8)])
 def test_the_microbatch_size_is_a_number_or_auto(given, size, defined):
     parse(["run", f"--microbatch_size={given}"])
-    assert edge.options_from_flags(Config).microbatch_size == size
+    assert edge.options_from_flags(RunOptions).microbatch_size == size
 
 
 @pytest.mark.parametrize("path", PRESET_FILES, ids=lambda path: path.stem)
 def test_a_preset_is_a_sound_configuration(path, defined):
     parse(["run", f"--flagfile={path}", "--seed=3"])
-    config = edge.options_from_flags(Config)
+    options = edge.options_from_flags(RunOptions)
     # Of a data set and a model, or of a model alone.
-    assert config.dataset == "synthetic" or path.stem.startswith(config.dataset)
-    assert path.stem.endswith(config.model)
-    assert config.seed == 3
+    assert options.data.dataset == "synthetic" or path.stem.startswith(options.data.dataset)
+    assert path.stem.endswith(options.model.model)
+    assert options.recipe.seed == 3
 
 
 def test_there_are_presets():
@@ -235,15 +236,15 @@ def test_the_home_folder_may_be_written_short_in_every_path(defined, monkeypatch
     monkeypatch.setenv("HOME", "/home/me")
     assert {name for name, field in FIELDS.items() if field.metadata["path"]} >= set(PATHS)
     parse(["run", "--dataset=file", *(f"--{name}=~/{name}" for name in PATHS[1:])])
-    config = edge.options_from_flags(Config)
+    options = edge.options_from_flags(RunOptions)
     for name in PATHS[1:]:
-        assert getattr(config, name) == f"/home/me/{name}"
+        assert values(options)[name] == f"/home/me/{name}"
 
 
 def test_a_home_folder_that_is_not_there_is_told(defined):
     parse(["run", "--workdir=~nobody_of_this_name/x"])
     with pytest.raises(InputError, match="--workdir=~nobody_of_this_name/x"):
-        edge.options_from_flags(Config)
+        edge.options_from_flags(RunOptions)
 
 
 @pytest.mark.parametrize("first", ["--model=mlp", "# a comment", "// another", ""])
@@ -252,8 +253,13 @@ def test_a_flag_file_of_windows_is_read(first, tmp_path, defined):
     lines = [first, "--model=mlp", "--steps=5", "", "   --seed=3"]
     path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
     parse(["run", f"--flagfile={path}", "--batch_size=7"])
-    config = edge.options_from_flags(Config)
-    assert (config.model, config.steps, config.seed, config.batch_size) == ("mlp", 5, 3, 7)
+    options = edge.options_from_flags(RunOptions)
+    assert (
+        options.model.model,
+        options.recipe.steps,
+        options.recipe.seed,
+        options.recipe.batch_size,
+    ) == ("mlp", 5, 3, 7)
 
 
 def test_a_flag_file_that_is_no_text_is_one_line(tmp_path, defined, capsys):

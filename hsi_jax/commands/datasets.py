@@ -37,9 +37,11 @@ class DatasetsOptions:
         InputError: on a value that cannot be used.
     """
 
-    data_dir: str = option("Data", "", "folder in which to look for the files", path=True)
-    protocols: bool = option("Data", False, "list the protocols instead: scenes and their splits")
-    json: bool = option("Output", False, "print JSON, for programs")
+    data_dir: str = option("", "folder in which to look for the files", path=True, heading="Data")
+    protocols: bool = option(
+        False, "list the protocols instead: scenes and their splits", heading="Data"
+    )
+    json: bool = option(False, "print JSON, for programs", heading="Output")
 
     def __post_init__(self):
         check_options(self)

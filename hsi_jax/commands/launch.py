@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hsi_jax.command_line import define_flags, fail, help_text, parse_command
+from hsi_jax.command_line import fail, help_text, parse_command
 from hsi_jax.errors import HsiJaxError, InputError
 from hsi_jax.hetero import SCHEMES, find_scheme
 from hsi_jax.hetero.profile import parse_profile
@@ -15,7 +15,6 @@ from hsi_jax.launch.restarts import Restarts
 from hsi_jax.launch.slowdown import parse_slowdown
 from hsi_jax.launch.workers import Terminated, WorkerError, terminable
 from hsi_jax.options import check_options, option
-from hsi_jax.session.config import Config
 from hsi_jax.session.flags import parse_run
 
 SET_HERE = ("coordinator", "num_processes", "process_id")
@@ -42,36 +41,36 @@ class LaunchOptions:
     """
 
     profile: str | None = option(
-        "Launch",
         None,
         "speeds such as 2:1:1, a preset or a .json file: a process for each device. Only their "
         "speeds count, and the run measures them itself, unless it has a --profile of its own",
         kind=str,
         path=True,
+        heading="Launch",
     )
     slowdown: tuple[str, ...] = option(
-        "Launch",
         (),
         "rank:factor:at_step[:until]: slow a process by a factor from one step on, until another; "
         "may be given several times",
         kind=list,
+        heading="Launch",
     )
     log_dir: str = option(
-        "Launch",
         "",
         "folder of the processes' logs; by default a temporary one, kept only after a failure",
         path=True,
+        heading="Launch",
     )
     max_restarts: int = option(
-        "Launch",
         0,
         "how often to start again from the newest sound checkpoint when a process dies",
         at_least=0,
+        heading="Launch",
     )
     elastic: bool = option(
-        "Launch",
         False,
         "start again without the process that died; the others measure their speeds anew",
+        heading="Launch",
     )
 
     def __post_init__(self):
@@ -87,30 +86,32 @@ def parse(argv: Sequence[str]) -> Launch:
         InputError: on a value that cannot be used, the launcher's or the run's.
         SystemExit: after --help; or, with one line on stderr, on a flag that is unknown.
     """
-    options, run_flags = parse_command(argv, LaunchOptions, launch_help)
-    from hsi_jax.session.resolve import resolve  # here, because --help does without JAX
+    asked, run_flags = parse_command(argv, LaunchOptions, launch_help)
+    # Here, because --help does without JAX.
+    from hsi_jax.session.resolve import resolve
+    from hsi_jax.session.setup import workdir_of
 
-    profile = parse_profile(options.profile)
-    slowdowns = tuple(parse_slowdown(text, len(profile)) for text in options.slowdown)
-    config = parse_run(run_flags, SET_HERE)
-    resolve(config, in_cluster=True)
-    if options.elastic and not find_scheme(config.scheme).exact:
+    profile = parse_profile(asked.profile or "")
+    slowdowns = tuple(parse_slowdown(text, len(profile)) for text in asked.slowdown)
+    options = parse_run(run_flags, SET_HERE)
+    resolve(options, in_cluster=True)
+    if asked.elastic and not find_scheme(options.devices.scheme).exact:
         exact = ", ".join(name for name, scheme in SCHEMES.items() if scheme.exact)
         raise InputError(
-            f"--elastic: with --scheme={config.scheme} fewer devices train to another result; "
-            f"choose one of {exact}"
+            f"`elastic`: with `scheme`={options.devices.scheme} fewer devices train to another "
+            f"result; choose one of {exact}"
         )
-    workdir = config.choose_workdir()
-    if not config.workdir:
+    workdir = workdir_of(options)
+    if not options.output.workdir:
         run_flags.append(f"--workdir={workdir}")
     return Launch(
         profile=profile,
         run_flags=tuple(run_flags),
         workdir=Path(workdir),
         slowdowns=slowdowns,
-        log_dir=options.log_dir,
-        restarts=Restarts(options.max_restarts, options.elastic),
-        fresh=not config.workdir,
+        log_dir=asked.log_dir,
+        restarts=Restarts(asked.max_restarts, asked.elastic),
+        fresh=not options.output.workdir,
     )
 
 
@@ -121,7 +122,6 @@ def launch_help() -> str:
 
 def main(argv: list[str]) -> None:
     """Launches what the flags say."""
-    define_flags(Config)
     try:
         asked = parse(argv)
         with terminable():

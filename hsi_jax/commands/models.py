@@ -32,10 +32,10 @@ class ModelsOptions:
         InputError: on a value that cannot be used.
     """
 
-    bands: int = option("Input", 200, "bands of the scene", at_least=1)
-    image_size: int = option("Input", 64, "side of the images", at_least=1)
-    classes: int = option("Input", 16, "classes", at_least=2)
-    json: bool = option("Output", False, "print JSON, for programs")
+    bands: int = option(200, "bands of the scene", at_least=1, heading="Input")
+    image_size: int = option(64, "side of the images", at_least=1, heading="Input")
+    classes: int = option(16, "classes", at_least=2, heading="Input")
+    json: bool = option(False, "print JSON, for programs", heading="Output")
 
     def __post_init__(self):
         check_options(self)

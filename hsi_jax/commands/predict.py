@@ -37,53 +37,62 @@ class PredictOptions:
         InputError: on a value that cannot be used, or any two that contradict each other.
     """
 
-    run: str = option("Model", "", "folder of a run, finished or not", path=True)
-    model_dir: str = option("Model", "", "folder of a saved model, instead of --run", path=True)
+    run: str = option("", "folder of a run, finished or not", path=True, heading="Model")
+    model_dir: str = option(
+        "", "folder of a saved model, instead of --run", path=True, heading="Model"
+    )
     cube: str = option(
-        "Scene",
         "",
         "the scene, as --cube of experiments.run takes it; default the run's own scene",
         path=True,
+        heading="Scene",
     )
-    cube_variable: str = option("Scene", "", "array in the cube's file, where it has several")
+    cube_variable: str = option(
+        "", "array in the cube's file, where it has several", heading="Scene"
+    )
     output: str = option(
-        "Output",
         "",
         "the class map: .tif (GeoTIFF), .hdr (ENVI classification), .npy or .png",
         path=True,
+        heading="Output",
     )
     probabilities: str = option(
-        "Output", "", "file of the probabilities, a band for each class: .tif or .npy", path=True
+        "",
+        "file of the probabilities, a band for each class: .tif or .npy",
+        path=True,
+        heading="Output",
     )
     probability_type: str = option(
-        "Output",
         "float32",
         "of --probabilities; uint8 is probability x 250, with 255 for no data",
         choices=PROBABILITY_TYPES,
+        heading="Output",
     )
-    confidence: str = option("Output", "", "file of how sure the model is: .tif or .npy", path=True)
+    confidence: str = option(
+        "", "file of how sure the model is: .tif or .npy", path=True, heading="Output"
+    )
     confidence_kind: str = option(
-        "Output",
         "margin",
         "of --confidence: probability of the first class less that of the second, or the entropy "
         "of the probabilities in nats, which is high where the model is not sure",
         choices=CONFIDENCES,
+        heading="Output",
     )
     overwrite: bool = option(
-        "Output", False, "replace files, and what is unfinished of another map"
+        False, "replace files, and what is unfinished of another map", heading="Output"
     )
     method: str = option(
-        "Devices",
         "auto",
         "patch by patch, or one pass over each tile, which is faster and has the same logits but "
         "for rounding; auto: one pass where the model can",
         choices=METHODS,
+        heading="Devices",
     )
     profile: str = option(
-        "Devices",
         "",
         "speeds of the devices, such as 2:1; default all accelerators evenly, or the CPU as one",
         path=True,
+        heading="Devices",
     )
 
     def __post_init__(self):

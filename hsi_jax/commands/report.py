@@ -1,6 +1,5 @@
 """Makes one HTML page about one or several runs: `python -m experiments.report --help`."""
 
-import dataclasses
 import os
 import shlex
 import signal
@@ -21,8 +20,8 @@ from hsi_jax.command_line import (
     parse_flags,
 )
 from hsi_jax.errors import HsiJaxError, InputError, StorageError
-from hsi_jax.options import check_options, option
-from hsi_jax.session.config import Config
+from hsi_jax.options import check_options, declared, option
+from hsi_jax.session.options import RunOptions
 
 if TYPE_CHECKING:
     from hsi_jax.evaluate.report.reading import RunFiles
@@ -50,9 +49,11 @@ class ReportOptions:
         InputError: on a value that cannot be used.
     """
 
-    output: str = option("Report", "report.html", "the file of the page", path=True)
+    output: str = option("report.html", "the file of the page", path=True, heading="Report")
     overwrite: bool = option(
-        "Report", False, "replace the file also if it is not an earlier report of the same runs"
+        False,
+        "replace the file also if it is not an earlier report of the same runs",
+        heading="Report",
     )
 
     def __post_init__(self):
@@ -135,7 +136,7 @@ def repeat_commands(run: "RunFiles") -> list[str]:
     if not run.config:
         return []
     given = []
-    for field in dataclasses.fields(Config):
+    for field, _, _ in declared(RunOptions):
         value = run.config.get(field.name, field.default)
         if value == field.default or value is None or field.name in PLACES:
             continue

@@ -51,95 +51,99 @@ class SimulateOptions:
     """
 
     profile: str | None = option(
-        "Cluster",
         None,
         "a measured run's profile.json; or speeds, a preset, a .json file",
         kind=str,
         path=True,
+        heading="Cluster",
     )
     unit_seconds: float | None = option(
-        "Cluster",
         None,
         f"seconds of the profile's unit of time ({RELATIVE_TIME}), where that is not s",
         kind=float,
         at_least=1e-12,
+        heading="Cluster",
     )
     devices: tuple[str, ...] = option(
-        "Cluster", ("8", "32", "128", "512", "2048"), "sizes of the clusters"
+        ("8", "32", "128", "512", "2048"), "sizes of the clusters", heading="Cluster"
     )
     ratios: tuple[str, ...] = option(
-        "Cluster", ("1", "2", "4", "8", "16"), "two kinds: speed of the fast by that of the slow"
+        ("1", "2", "4", "8", "16"),
+        "two kinds: speed of the fast by that of the slow",
+        heading="Cluster",
     )
     slow_fractions: tuple[str, ...] = option(
-        "Cluster",
         ("0.125", "0.25", "0.5", "0.75"),
         "two kinds: part of the devices that is slow",
+        heading="Cluster",
     )
     bandwidth_gbps: float = option(
-        "Network", 10.0, "Gbit/s of a device, each way", at_least=1e-6, at_most=1e12
+        10.0, "Gbit/s of a device, each way", at_least=1e-6, at_most=1e12, heading="Network"
     )
     latency_us: float = option(
-        "Network", 50.0, "microseconds of a message", at_least=0, at_most=1e12
+        50.0, "microseconds of a message", at_least=0, at_most=1e12, heading="Network"
     )
     all_reduce: str = option(
-        "Network",
         "best",
         "how sums travel, the best being chosen for each size: ring (Patarasu and Yuan 2009), "
         "recursive doubling or halving (Thakur, Rabenseifner and Gropp 2005)",
         choices=("best", *ALL_REDUCES),
+        heading="Network",
     )
     devices_per_process: int = option(
-        "Network",
         1,
         "devices of a process, whose sums are added there, at no modelled cost, before it sends",
         at_least=1,
         at_most=MAX_DEVICES,
+        heading="Network",
     )
     parameters: int | None = option(
-        "Training",
         None,
         "parameters of the model, as a run prints them",
         kind=int,
         at_least=1,
         at_most=MAX_NUMBER,
+        heading="Training",
     )
     scaling: str = option(
-        "Training",
         "strong",
         "whether the batch stays or grows with the devices",
         choices=tuple(DEFAULT_BATCH),
+        heading="Training",
     )
     batch_size: int | None = option(
-        "Training",
         None,
         f"samples of a step, with --scaling=strong; default {DEFAULT_BATCH['strong']}",
         kind=int,
         at_least=1,
         at_most=MAX_NUMBER,
+        heading="Training",
     )
     batch_per_device: int | None = option(
-        "Training",
         None,
         f"samples for each device, with --scaling=weak; default {DEFAULT_BATCH['weak']}",
         kind=int,
         at_least=1,
         at_most=MAX_NUMBER,
+        heading="Training",
     )
     microbatch_size: int = option(
-        "Training",
         16,
         "samples, as they were when the profile was measured",
         at_least=1,
         at_most=MAX_NUMBER,
+        heading="Training",
     )
     workdir: str = option(
-        "Output",
         "",
         "folder of modelled.csv and the picture; default runs/ and the time",
         path=True,
+        heading="Output",
     )
-    figures: str = option("Output", "png", f"formats of the picture, {FIGURE_CHOICES}")
-    check: bool = option("Output", False, "measure here instead, and compare with the model")
+    figures: str = option("png", f"formats of the picture, {FIGURE_CHOICES}", heading="Output")
+    check: bool = option(
+        False, "measure here instead, and compare with the model", heading="Output"
+    )
 
     def __post_init__(self):
         check_options(self)

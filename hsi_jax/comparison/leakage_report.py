@@ -34,7 +34,7 @@ def report_leakage(
     for guard, own in runs.items():
         outcomes = read_outcomes(own, problems, platform.workdir)
         results[guard] = [
-            ModelResult.of_summary(run.protocol, run.method, run.config.seed, outcome)
+            ModelResult.of_summary(run.protocol, run.method, run.options.recipe.seed, outcome)
             for run in own
             if isinstance(outcome := outcomes.get(run.name), Summary)
         ]

@@ -42,7 +42,10 @@ def report_models(
     outcomes = read_outcomes(runs, problems, platform.workdir)
     results = []
     for run in runs:
-        outcome, origin = outcomes.get(run.name), (run.protocol, run.method, run.config.seed)
+        outcome, origin = (
+            outcomes.get(run.name),
+            (run.protocol, run.method, run.options.recipe.seed),
+        )
         results.append(
             ModelResult.of_summary(*origin, outcome)
             if isinstance(outcome, Summary)

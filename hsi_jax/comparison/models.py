@@ -33,7 +33,7 @@ def choose_models(texts: Sequence[str]) -> list[ModelChoice]:
     """The models that are named, or described by files of flags.
 
     Args:
-        texts: each a name of --model, or NAME.flags, a path or a file of hsi_jax/presets.
+        texts: each a name of `model`, or NAME.flags, a path or a file of hsi_jax/presets.
 
     Raises:
         InputError: if a file is not there, or if two models would have the same name.

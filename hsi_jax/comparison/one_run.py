@@ -17,7 +17,7 @@ from hsi_jax.launch.launching import Launch, launch
 from hsi_jax.launch.slowdown import Slowdown
 from hsi_jax.launch.workers import last_lines
 from hsi_jax.run.summary import Outcome, read_outcome, read_summary
-from hsi_jax.session.config import Config
+from hsi_jax.session.options import RunOptions
 
 # Programs are compiled once for all seeds and schemes of emulated runs, whose times do not count.
 CACHE = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.3"}
@@ -50,14 +50,14 @@ class ComparisonRun:
 
     Attributes:
         method: what is compared: a scheme, or the name of a model in tables.
-        config: all its options.
+        options: all its options.
         flags: its own, after those of all runs.
         protocol: that its folder and its table are called after, or "".
         peer: whether the scheme is that of another program.
     """
 
     method: str
-    config: Config
+    options: RunOptions
     flags: tuple[str, ...] = ()
     protocol: str = ""
     peer: bool = False
@@ -65,7 +65,7 @@ class ComparisonRun:
     @property
     def name(self) -> str:
         """Its folder, and that of its logs."""
-        parts = (self.protocol, self.method, f"seed{self.config.seed}")
+        parts = (self.protocol, self.method, f"seed{self.options.recipe.seed}")
         return "-".join(re.sub(r"[^\w.-]+", "_", part) for part in parts if part)
 
 
@@ -96,14 +96,18 @@ def do_run(run: ComparisonRun, platform: Platform) -> None:
                 _launch_peer(run, platform, logs)
             else:
                 # Never gone on with: its times are to be those of one run.
-                flags = [*_flags(run, platform), "--overwrite", "--time_devices"]
+                flags = [*_flags(run, platform), "`overwrite`", "`time_devices`"]
                 folder = platform.workdir / run.name
                 slowdowns = tuple(platform.slowdowns)
                 launch(Launch(platform.profile, tuple(flags), folder, slowdowns, str(logs)))
 
 
 def _flags(run: ComparisonRun, platform: Platform) -> list[str]:
-    own = [*run.flags, f"--seed={run.config.seed}", f"--workdir={platform.workdir / run.name}"]
+    own = [
+        *run.flags,
+        f"--seed={run.options.recipe.seed}",
+        f"--workdir={platform.workdir / run.name}",
+    ]
     return [*platform.run_flags, *own]
 
 
@@ -115,7 +119,7 @@ def _started_before(run: ComparisonRun, folder: Path) -> bool:
     if not (folder / "config.json").exists():
         return False
     begun = RunFolder.of_run(folder)
-    return begun.checkpoints.is_dir() and not differing_options(begun.read_config(), run.config)
+    return begun.checkpoints.is_dir() and not differing_options(begun.read_config(), run.options)
 
 
 def _emulate(run: ComparisonRun, platform: Platform, path: Path, log) -> None:
@@ -124,7 +128,7 @@ def _emulate(run: ComparisonRun, platform: Platform, path: Path, log) -> None:
     It goes on with an unfinished run of that name, or replaces it where it has other options.
     """
     cache = {"JAX_COMPILATION_CACHE_DIR": str(platform.workdir / "compiled")} | CACHE
-    begun = "--resume" if _started_before(run, platform.workdir / run.name) else "--overwrite"
+    begun = "`resume`" if _started_before(run, platform.workdir / run.name) else "`overwrite`"
     command = [sys.executable, "-m", "hsi_jax", "run", *_flags(run, platform), begun]
     done = subprocess.run(
         command, stdout=log, stderr=subprocess.STDOUT, env=cache | os.environ, check=False
@@ -143,8 +147,8 @@ def _launch_peer(run: ComparisonRun, platform: Platform, logs: Path) -> None:
     folder = platform.workdir / run.name
     start_folder(folder)
     handover = folder / "handover.npz"
-    counts = peer_counts(run.method, platform.profile, run.config.batch_size)
-    setup = hand_over(run.config, handover)
+    counts = peer_counts(run.method, platform.profile, run.options.recipe.batch_size)
+    setup = hand_over(run.options, handover)
     files = {"handover": handover, "workdir": folder}
     command = peer_command(run.method, counts, python=platform.torch_python, **files)
     try:

@@ -46,6 +46,19 @@ PEERS: dict[str, Peer] = {
 }
 
 
+def check_peer_programs() -> None:
+    """Checks that the programs of the peers are there.
+
+    Raises:
+        InputError: if this is no checkout of the repository.
+    """
+    if not PROGRAMS.is_dir():
+        raise InputError(
+            f"`schemes`: the programs of the PyTorch peers are not in {PROGRAMS}; they come with a "
+            f"checkout of the repository, not with the installed package"
+        )
+
+
 def find_version(python: str, module: str) -> str | None:
     """The version of a module in that Python, or None if it cannot be imported."""
     code = f"import {module}; print({module}.__version__)"

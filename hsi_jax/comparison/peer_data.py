@@ -1,6 +1,5 @@
 """What a peer is given, the data and first parameters of our runs, and what it gives back."""
 
-import dataclasses
 import json
 import math
 import statistics
@@ -14,9 +13,10 @@ from flax import traverse_util
 
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate import confusion_matrix, scores
+from hsi_jax.options import values, with_values
 from hsi_jax.run import RunFolder
 from hsi_jax.run.summary import Outcome, to_json
-from hsi_jax.session.config import Config
+from hsi_jax.session.options import RunOptions
 from hsi_jax.session.resolve import resolve
 from hsi_jax.session.setup import Setup, join_devices, set_up
 from hsi_jax.session.summarise import summarise_split
@@ -34,8 +34,8 @@ class PeerOutcome(Outcome):
     counts: tuple[int, ...]
 
 
-def hand_over(config: Config, path: Path) -> Setup:
-    """Writes what a peer needs to train like the run of `config`: an .npz of
+def hand_over(options: RunOptions, path: Path) -> Setup:
+    """Writes what a peer needs to train like the run of `options`: an .npz of
 
     - `cube`, padded by half a patch, float32 [rows, columns, bands], and `labels`, int32, of its
       pixels without the border;
@@ -52,22 +52,22 @@ def hand_over(config: Config, path: Path) -> Setup:
         InputError: if the samples are not pixels of a scene.
     """
     alone = {"coordinator": "", "num_processes": None, "process_id": None, "time_devices": False}
-    config = dataclasses.replace(
-        config, **alone, profile="1", scheme="balanced", workdir=str(path.parent / "none")
+    options = with_values(
+        options, **alone, profile="1", scheme="balanced", workdir=str(path.parent / "none")
     )
-    resolved = resolve(config, in_cluster=False)
-    setup = set_up(resolved, join_devices(resolved), RunFolder(config.workdir))
+    resolved = resolve(options, in_cluster=False)
+    setup = set_up(resolved, join_devices(resolved), RunFolder(options.output.workdir))
     patches, split = setup.dataset.samples, setup.dataset.split
     if not isinstance(patches, Patches):
-        raise InputError(f"`dataset`={config.dataset}: the PyTorch peers need a scene")
+        raise InputError(f"`dataset`={options.data.dataset}: the PyTorch peers need a scene")
     batches = setup.recipe.batches(split.train, setup.dataset.labels)
     steps = range(setup.num_steps)
     settings = {
         "patch_size": patches.patch_size,
         "columns": patches.columns,
         "validate_every": setup.steps_between_validations,
-        "steps_per_epoch": -(-len(split.train) // config.batch_size),
-        **{name: getattr(config, name) for name in ("optimizer", "momentum", "weight_decay")},
+        "steps_per_epoch": -(-len(split.train) // options.recipe.batch_size),
+        **{name: values(options)[name] for name in ("optimizer", "momentum", "weight_decay")},
     }
     arrays: dict[str, Any] = {
         "cube": patches.cube,

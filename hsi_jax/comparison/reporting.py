@@ -38,7 +38,7 @@ def trials_by_protocol(
     trials: dict[str, list[Trial]] = {run.protocol: [] for run in runs}
     for run in runs:
         if run.name in outcomes:
-            trial = Trial.of_outcome(run.method, run.config.seed, outcomes[run.name])
+            trial = Trial.of_outcome(run.method, run.options.recipe.seed, outcomes[run.name])
             trials[run.protocol].append(trial)
     return trials
 

@@ -44,7 +44,9 @@ def report_schemes(
     results = [
         _read(run, outcomes[run.name], platform, reporting)
         if run.name in outcomes
-        else Result(run.method, run.config.seed, problem=problems[run.name], protocol=run.protocol)
+        else Result(
+            run.method, run.options.recipe.seed, problem=problems[run.name], protocol=run.protocol
+        )
         for run in runs
     ]
     trials = trials_by_protocol(runs, outcomes)
@@ -77,7 +79,7 @@ def _read(run: ComparisonRun, outcome: Outcome, platform: Platform, reporting: R
     path = platform.workdir / run.name / "metrics.jsonl"
     return read_result(
         run.method,
-        run.config.seed,
+        run.options.recipe.seed,
         outcome,
         read_records(path.read_bytes().splitlines()),
         target=reporting.target,
@@ -108,7 +110,7 @@ def _markdown(
 
 def _note(runs: Sequence[ComparisonRun]) -> str:
     """In which way test pixels have a say in the results, if they have."""
-    said = dict.fromkeys(text for run in runs for text in deviations(run.config))
+    said = dict.fromkeys(text for run in runs for text in deviations(run.options))
     return f"\nAs published: {'; '.join(said)}.\n" if said else ""
 
 
@@ -151,7 +153,7 @@ def _draw_timelines(
     for run in {(run.protocol, run.method): run for run in reversed(runs)}.values():
         outcome = outcomes.get(run.name)
         if outcome is not None and outcome.timeline:
-            title = f"{run.method}, {titles[run.protocol]}, seed {run.config.seed}"
+            title = f"{run.method}, {titles[run.protocol]}, seed {run.options.recipe.seed}"
             figure = draw_timeline(outcome.timeline, names, title)
             figures[_named(f"timeline-{run.method}", run.protocol)] = figure
     return figures

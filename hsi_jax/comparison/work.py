@@ -44,16 +44,16 @@ def _claim(workdir: Path, name: str, settings: Mapping[str, Any]) -> None:
         differing = [key for key in settings if earlier.get(key) != settings[key]]
         if differing:
             raise InputError(
-                f"--workdir={workdir} holds a comparison with other "
+                f"`workdir`={workdir} holds a comparison with other "
                 f"{', '.join(differing)}; choose another folder"
             )
         return
     if any(entry.name != LOCK for entry in workdir.iterdir()):
-        raise InputError(f"--workdir={workdir} holds something else; choose another folder")
+        raise InputError(f"`workdir`={workdir} holds something else; choose another folder")
     try:
         write_json(path, settings)
     except OSError as error:
-        raise StorageError(f"--workdir={workdir} cannot be written: {error}") from None
+        raise StorageError(f"`workdir`={workdir} cannot be written: {error}") from None
 
 
 def check_finished(
@@ -75,11 +75,11 @@ def check_finished(
         path = workdir / run.name / "config.json"
         if not path.exists() or read_finished(run, workdir) is None:
             continue
-        differing = set(differing_options(read_json(path), run.config)) - ignored
+        differing = set(differing_options(read_json(path), run.options)) - ignored
         if differing:
-            names = ", ".join(f"--{name}" for name in sorted(differing))
+            names = ", ".join(f"`{name}`" for name in sorted(differing))
             raise InputError(
-                f"--workdir={workdir} has {run.name} with other {names}; choose another folder, or "
+                f"`workdir`={workdir} has {run.name} with other {names}; choose another folder, or "
                 f"remove that one to do it again"
             )
 

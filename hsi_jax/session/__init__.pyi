@@ -1,2 +1,11 @@
+from .data_options import DataOptions as DataOptions
+from .data_options import SplitOptions as SplitOptions
+from .options import CheckpointOptions as CheckpointOptions
+from .options import DeviceOptions as DeviceOptions
+from .options import ModelOptions as ModelOptions
+from .options import OutputOptions as OutputOptions
+from .options import RunOptions as RunOptions
+from .running import Result as Result
+from .running import run as run
 from .scene_training import Trained as Trained
 from .scene_training import train_scene as train_scene

@@ -1,34 +1,34 @@
-"""What --as_published does as many papers do, said in words, and what the honest choice gives."""
+"""What `as_published` does as many papers do, said in words, and what the honest choice gives."""
 
 from collections.abc import Sequence
 
 from hsi_jax.models import find_trait
 from hsi_jax.run.as_published_summary import AsPublished, ChosenState
 from hsi_jax.run.records import Evaluation, Record
-from hsi_jax.session.config import Config
+from hsi_jax.session.options import RunOptions
 
 SCALING = "scaling and components fitted on the whole scene, test pixels included"
 EPOCH = "epoch chosen on test pixels"
 
 
-def deviations(config: Config) -> tuple[str, ...]:
-    """What test pixels have a say in though they should not; empty without --as_published."""
-    if not config.as_published:
+def deviations(options: RunOptions) -> tuple[str, ...]:
+    """What test pixels have a say in though they should not; empty without `as_published`."""
+    if not options.split.as_published:
         return ()
-    return (SCALING, EPOCH) if find_trait(config.model_name, "by_steps") else (SCALING,)
+    return (SCALING, EPOCH) if find_trait(options.model_name, "by_steps") else (SCALING,)
 
 
-def summarise_as_published(config: Config, records: Sequence[Record]) -> AsPublished | None:
+def summarise_as_published(options: RunOptions, records: Sequence[Record]) -> AsPublished | None:
     """The deviations of a run, and its state that the honest choice of the epoch gives.
 
     The honest choice is the highest validation accuracy (of equals the lower loss, then the earlier
     state), or the last state where no pixels validate. The training is the same.
 
     Args:
-        config: of the run.
+        options: of the run.
         records: of all its evaluations.
     """
-    said = deviations(config)
+    said = deviations(options)
     if not said:
         return None
     evaluations = [record for record in records if isinstance(record, Evaluation)]

@@ -10,7 +10,7 @@ from hsi_jax.models import find_trait
 from hsi_jax.run import Checkpoints
 from hsi_jax.run.device_summary import Straggler
 from hsi_jax.run.summary import Leakage, Summary
-from hsi_jax.session.config import Config
+from hsi_jax.session.options import RunOptions
 from hsi_jax.session.protocols import find_protocol
 from hsi_jax.session.setup import Setup
 from hsi_jax.session.summarise import (
@@ -20,7 +20,7 @@ from hsi_jax.session.summarise import (
     summarise_labels,
     summarise_split,
 )
-from hsi_jax.train import Dataset, count_parameters
+from hsi_jax.train import Dataset, Recipe, count_parameters
 
 WIDTH = 98  # of a line
 MAX_CLASSES = 24  # that are listed
@@ -36,7 +36,7 @@ def describe_start(setup: Setup) -> str:
         _describe_data(dataset),
         *([f"         {dataset.note}"] if dataset.note else []),
         *describe_scene(dataset),
-        *_describe_protocol(setup.config),
+        *_describe_protocol(setup.options),
         f"Split    {split.kind}: {sizes}{_describe_leakage(leakage)}",
         *(f"         {remark}" for remark in split.remarks),
         *_describe_model(setup),
@@ -44,27 +44,28 @@ def describe_start(setup: Setup) -> str:
     return "\n".join(lines)
 
 
-def _describe_protocol(config: Config) -> list[str]:
-    if not config.protocol:
+def _describe_protocol(options: RunOptions) -> list[str]:
+    if not options.split.protocol:
         return []
-    protocol = find_protocol(config.protocol)
+    protocol = find_protocol(options.split.protocol)
     return _entry("Protocol", f"{protocol.name} ({protocol.whose}): {protocol.split}")
 
 
 def _describe_model(setup: Setup) -> list[str]:
-    config = setup.config
+    options = setup.options
     inputs = " x ".join(map(str, setup.dataset.input_shape))
-    if not find_trait(config.model_name, "by_steps"):
+    if not find_trait(options.model_name, "by_steps"):
         return [
-            f"Model    {config.model_name} on {inputs}, fitted by scikit-learn in this process",
-            "         Devices only predict. Of the flags of Training only --seed has an effect.",
+            f"Model    {options.model_name} on {inputs}, fitted by scikit-learn in this process",
+            "         Devices only predict. Of the flags of Training only `seed` has an effect.",
         ]
-    loss = "" if config.loss == Config.loss else f", {config.loss} loss"
-    sampling = "" if config.sampling == Config.sampling else f", {config.sampling} sampling"
+    recipe, usual = setup.recipe, Recipe()
+    loss = "" if recipe.loss == usual.loss else f", {recipe.loss} loss"
+    sampling = "" if recipe.sampling == usual.sampling else f", {recipe.sampling} sampling"
     return [
-        f"Model    {config.model_name} on {inputs}, {count_parameters(setup.state):,} parameters",
-        f"Training {setup.num_steps} steps of {config.batch_size} samples, {config.optimizer}, "
-        f"learning rate {config.learning_rate:g} ({config.schedule}){loss}{sampling}",
+        f"Model    {options.model_name} on {inputs}, {count_parameters(setup.state):,} parameters",
+        f"Training {setup.num_steps} steps of {recipe.batch_size} samples, {recipe.optimizer}, "
+        f"learning rate {recipe.learning_rate:g} ({recipe.schedule}){loss}{sampling}",
     ]
 
 
@@ -217,7 +218,7 @@ def describe_checkpoints(checkpoints: Checkpoints, event: str, flags: str = "") 
         flags: further ones, without which it would end in the same way.
     """
     steps = checkpoints.steps()
-    flags = f"--resume{flags} --workdir={checkpoints.path.parent}"
+    flags = f"`resume`{flags} `workdir`={checkpoints.path.parent}"
     lines = [f"{event}; there is no checkpoint yet, and {flags} starts again at step 0"]
     if steps:
         lines = [f"{event}; the newest checkpoint is of step {steps[-1]}. Go on with {flags}"]

@@ -3,8 +3,8 @@
 import dataclasses
 from collections.abc import Sequence
 
-import jax
 import numpy as np
+from jax import Device as JaxDevice
 
 from hsi_jax.data.images.image_loader import load_image_set
 from hsi_jax.data.images.image_set import ImageSet
@@ -19,7 +19,7 @@ from hsi_jax.data.splits.polygons import polygon_split
 from hsi_jax.data.splits.split import Split, file_split, hold_out, random_split
 from hsi_jax.errors import InputError
 from hsi_jax.session.as_published import deviations
-from hsi_jax.session.config import Config
+from hsi_jax.session.options import RunOptions
 from hsi_jax.session.protocols import find_protocol
 from hsi_jax.session.resolve import Resolved
 from hsi_jax.train import Dataset, image_dataset, scene_dataset
@@ -28,100 +28,118 @@ SCENE_FRACTION, HELD_OUT = 0.1, 0.1  # where no flag and no catalogue says other
 IMAGE_FRACTION = 0.8
 
 
-def load_dataset(resolved: Resolved, devices: Sequence[jax.Device]) -> Dataset:
-    """The labelled samples that the configuration names, ready for these devices.
+def load_dataset(resolved: Resolved, devices: Sequence[JaxDevice]) -> Dataset:
+    """The labelled samples that the options name, ready for these devices.
 
     Raises:
         InputError: on data that are not there or cannot be used.
     """
-    config = resolved.config
-    if config.is_image_set:
-        images = load_image_set(config.dataset, config.data_dir or None, config.image_size)
-        return image_dataset(
-            images,
-            split_images(config, images),
-            model=config.model_name,
-            devices=devices,
-            augment=resolved.augment,
-            feed=config.feed,
-            cache_bytes=config.cache_mb * 2**20,
-            seed=config.seed,
-        )
-    scene = open_scene(config)
-    if said := deviations(config):
-        scene = dataclasses.replace(
-            scene, note=f"{scene.note} As published: {'; '.join(said)}.".strip()
-        )
-    return scene_dataset(
-        scene,
-        split_scene(config, scene),
-        model=config.model_name,
-        patch_size=config.patch_size,
-        components=config.components,
+    options = resolved.options
+    if not options.data.is_image_set:
+        return pixels_of(open_scene(options), resolved)
+    data = options.data
+    images = load_image_set(data.dataset, data.data_dir or None, data.image_size)
+    return image_dataset(
+        images,
+        split_images(options, images),
+        model=options.model_name,
+        devices=devices,
         augment=resolved.augment,
-        fit_on_scene=config.as_published,
+        feed=data.feed,
+        cache_bytes=data.cache_mb * 2**20,
+        seed=options.recipe.seed,
     )
 
 
-def open_scene(config: Config) -> Scene:
+def pixels_of(scene: Scene, resolved: Resolved, split: Split | None = None) -> Dataset:
+    """The labelled pixels of a scene, scaled and cut as the options say.
+
+    Args:
+        scene: with labels.
+        resolved: the options and what they mean here.
+        split: of its labelled pixels; None for the one that the options name.
+
+    Raises:
+        InputError: on data that cannot be used.
+    """
+    options = resolved.options
+    if said := deviations(options):
+        note = f"{scene.note} As published: {'; '.join(said)}.".strip()
+        scene = dataclasses.replace(scene, note=note)
+    return scene_dataset(
+        scene,
+        split or split_scene(options, scene),
+        model=options.model_name,
+        patch_size=options.model.patch_size,
+        components=options.data.components,
+        augment=resolved.augment,
+        fit_on_scene=options.split.as_published,
+    )
+
+
+def open_scene(options: RunOptions) -> Scene:
     """The scene that the configuration names."""
-    if config.dataset == "synthetic":
+    if options.data.dataset == "synthetic":
         return synthetic_scene()
-    if config.dataset == "file":
+    if options.data.dataset == "file":
         return file_scene(
-            config.path_of("cube"),
-            config.path_of("labels"),
-            config.cube_variable or None,
-            config.labels_variable or None,
-            config.reading,
-            labels_attribute=config.labels_attribute or None,
-            labels_touched=config.labels_touched,
+            options.path_of("cube"),
+            options.path_of("labels"),
+            options.data.cube_variable or None,
+            options.data.labels_variable or None,
+            options.data.reading,
+            labels_attribute=options.data.labels_attribute or None,
+            labels_touched=options.data.labels_touched,
             hold_cube=False,
         )
-    if config.data_dir:
-        scene = load_scene(config.dataset, config.data_dir, config.reading)
+    if options.data.data_dir:
+        scene = load_scene(options.data.dataset, options.data.data_dir, options.data.reading)
     else:
-        scene = cached_scene(config.dataset, reading=config.reading)
-    if config.protocol and (ids := find_protocol(config.protocol).class_ids):
-        return label_by_split(scene, config.path_of("split"), ids)
+        scene = cached_scene(options.data.dataset, reading=options.data.reading)
+    if options.split.protocol and (ids := find_protocol(options.split.protocol).class_ids):
+        return label_by_split(scene, options.path_of("split"), ids)
     return scene
 
 
-def split_scene(config: Config, scene: Scene) -> Split:
+def split_scene(options: RunOptions, scene: Scene) -> Split:
     """The split that the configuration names, with pixels held out for validation."""
     labels, names = scene.require_labels(), scene.class_names
-    fraction = config.train_fraction
-    if fraction is None and config.train_per_class is None:
+    fraction = options.split.train_fraction
+    if fraction is None and options.split.train_per_class is None:
         fraction = SCENE_FRACTION
-    amount = {"train_fraction": fraction, "train_per_class": config.train_per_class}
-    if config.split == "random":
+    amount = {"train_fraction": fraction, "train_per_class": options.split.train_per_class}
+    if options.split.split == "random":
         _check_class_sizes(scene)
         split = random_split(
             labels,
-            config.seed,
+            options.recipe.seed,
             **amount,
-            small_classes=config.small_classes,
+            small_classes=options.split.small_classes,
             class_names=names,
         )
-    elif config.split == "disjoint":
+    elif options.split.split == "disjoint":
         split = disjoint_split(
             labels,
-            config.seed,
-            guard=config.split_guard,
-            block_size=config.block_size,
+            options.recipe.seed,
+            guard=options.guard,
+            block_size=options.split.block_size,
             **amount,
             class_names=names,
         )
-    elif config.split == "polygons":
+    elif options.split.split == "polygons":
         if scene.polygon_ids is None:
             raise InputError(
-                "--split=polygons needs polygons or points: --labels=FILE.shp, .geojson or .gpkg"
+                "`split`=polygons needs polygons or points: `labels`=FILE.shp, .geojson or .gpkg"
             )
-        split = polygon_split(labels, scene.polygon_ids, config.seed, **amount, class_names=names)
+        split = polygon_split(
+            labels, scene.polygon_ids, options.recipe.seed, **amount, class_names=names
+        )
     else:
-        split = file_split(config.path_of("split"), labels, names, scene.nodata)
-    held_out = HELD_OUT if config.validation_fraction is None else config.validation_fraction
-    return hold_out(split, labels, held_out, config.seed)
+        split = file_split(options.path_of("split"), labels, names, scene.nodata)
+    held_out = (
+        HELD_OUT if options.split.validation_fraction is None else options.split.validation_fraction
+    )
+    return hold_out(split, labels, held_out, options.recipe.seed)
 
 
 def _check_class_sizes(scene: Scene) -> None:
@@ -141,30 +159,30 @@ def _check_class_sizes(scene: Scene) -> None:
     raise InputError(
         f"A class needs two labelled pixels, one to train and one to test, but there is a single "
         f"one of {names} (id {', '.join(map(str, single))}); label more, or leave it out by "
-        f"--unlabelled={ids}"
+        f"`unlabelled`={ids}"
     )
 
 
-def split_images(config: Config, images: ImageSet) -> Split:
+def split_images(options: RunOptions, images: ImageSet) -> Split:
     """The split that the configuration names, with images held out for validation."""
-    if config.split == "official":
+    if options.split.split == "official":
         if images.official is None:
             raise InputError(
-                f"--split=official: {images.name} comes without a split; use --split=random"
+                f"`split`=official: {images.name} comes without a split; use `split`=random"
             )
         return images.official
-    info = IMAGE_CATALOGUE.get(config.dataset)
-    fraction, held_out = config.train_fraction, config.validation_fraction
-    if fraction is None and config.train_per_class is None:
+    info = IMAGE_CATALOGUE.get(options.data.dataset)
+    fraction, held_out = options.split.train_fraction, options.split.validation_fraction
+    if fraction is None and options.split.train_per_class is None:
         fraction = info.train_fraction if info else IMAGE_FRACTION
     if held_out is None:
         held_out = info.validation_fraction if info else HELD_OUT
     split = random_split(
         images.labels,
-        config.seed,
+        options.recipe.seed,
         train_fraction=fraction,
-        train_per_class=config.train_per_class,
-        small_classes=config.small_classes,
+        train_per_class=options.split.train_per_class,
+        small_classes=options.split.small_classes,
         class_names=images.class_names,
     )
-    return hold_out(split, images.labels, held_out, config.seed)
+    return hold_out(split, images.labels, held_out, options.recipe.seed)

@@ -1,6 +1,5 @@
 """What a map is made from: a trained model and a scene."""
 
-import dataclasses
 from pathlib import Path
 
 from hsi_jax.data.files.envi import data_file
@@ -8,8 +7,9 @@ from hsi_jax.data.files.raster import open_raster, raster_files
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.maps.map_grid import Grid
 from hsi_jax.json_file import read_json
-from hsi_jax.session.config import Config
+from hsi_jax.options import defaults
 from hsi_jax.session.loading import open_scene
+from hsi_jax.session.options import RunOptions
 from hsi_jax.trained import TrainedModel
 from hsi_jax.trained.scene_reading import source_as_trained
 from hsi_jax.trained.scene_tiles import CubeSource, SceneSource
@@ -24,7 +24,7 @@ def load_model(run: str, model_dir: str) -> TrainedModel:
     if model_dir:
         return TrainedModel.load(model_dir)
     if not Path(run).is_dir():
-        raise InputError(f"--run={run}: there is no such folder")
+        raise InputError(f"`run`={run}: there is no such folder")
     return TrainedModel.of_run(run)
 
 
@@ -48,14 +48,14 @@ def open_source(
     return SceneSource(scene), grid, scene.name, ()
 
 
-def _config_of_run(folder: Path) -> Config:
+def _config_of_run(folder: Path) -> RunOptions:
     """The configuration of a run, as far as it tells the scene."""
     path = folder / "config.json"
     if not path.is_file():
-        raise InputError(f"{folder} has no config.json, which tells its scene; give --cube=FILE")
+        raise InputError(f"{folder} has no config.json, which tells its scene; give `cube`=FILE")
     content = read_json(path)
-    names = {field.name for field in dataclasses.fields(Config)} - {"resume", "overwrite"}
-    config = Config(**{name: value for name, value in content.items() if name in names})
-    if config.is_image_set:
-        raise InputError(f"--run={folder} was trained on whole images; it cannot make a map")
-    return config
+    names = defaults(RunOptions).keys() - {"resume", "overwrite"}
+    options = RunOptions.of(**{name: value for name, value in content.items() if name in names})
+    if options.data.is_image_set:
+        raise InputError(f"`run`={folder} was trained on whole images; it cannot make a map")
+    return options

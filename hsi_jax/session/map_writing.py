@@ -113,7 +113,8 @@ def make_map(request: Request) -> None:
 
 def _check_files(request: Request) -> None:
     """Checks that all files can be written before anything is predicted."""
-    checks = [("output", request.output, CLASS_SUFFIXES)]
+    checks: list[tuple[str, Path, tuple[str, ...]]] = []
+    checks.append(("output", request.output, CLASS_SUFFIXES))
     for name in ("probabilities", "confidence"):
         if path := getattr(request, name):
             checks.append((name, path, NUMBER_SUFFIXES))

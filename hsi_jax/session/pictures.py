@@ -34,7 +34,7 @@ def draw_scene(
     """Draws the classes of all pixels, int32 [rows, columns], beside the scene and its labels."""
     rgb = rgb_composite(scene.cube, scene.rgb_bands, scene.nodata) if scene.rgb_bands else None
     oa, split = test.scores.overall_accuracy, setup.dataset.split
-    published = ", as published" if setup.config.as_published else ""
+    published = ", as published" if setup.options.split.as_published else ""
     title = f"{scene.name}: OA {oa:.2%} on test pixels, {split.kind} split{published}"
     figure = draw_map(
         scene.require_labels(),
@@ -60,7 +60,7 @@ def draw_images(setup: Setup, test: Assessment) -> None:
         f"{dataset.split.kind} split"
     )
     figure = draw_gallery(
-        dataset.images.read(ids[shown]),
+        dataset.require_images().read(ids[shown]),
         truth[shown],
         test.classes[shown],
         class_names=captions(dataset.class_names, dataset.class_ids),

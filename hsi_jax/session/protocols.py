@@ -21,9 +21,9 @@ class Protocol:
     """Which pixels of which scene train and test, as somebody has published it.
 
     Attributes:
-        name: of --protocol.
-        options: fields of `Config` that it sets; the others of `FIXED` keep their defaults.
-        files: those of them that are names of files (or patterns) in --data_dir.
+        name: of `protocol`.
+        options: fields of `RunOptions` that it sets; the others of `FIXED` keep their defaults.
+        files: those of them that are names of files (or patterns) in `data_dir`.
         class_ids: where the split has class maps in an order of its own: the id in the ground truth
             of each of its classes 1, 2, ...; the labels are then those of the split.
         whose: who uses it.
@@ -61,7 +61,7 @@ class Protocol:
                 if any(place.glob(name)):
                     return str(place / name)
         raise InputError(
-            f"--protocol={self.name}: {name} is not in --data_dir={data_dir} or its direct "
+            f"`protocol`={self.name}: {name} is not in `data_dir`={data_dir} or its direct "
             f"subfolders; put it there ({self.source})"
         )
 
@@ -75,38 +75,38 @@ def find_protocol(name: str) -> Protocol:
     if name not in PROTOCOLS:
         near = difflib.get_close_matches(name, PROTOCOLS)
         hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {_NAMES}"
-        raise InputError(f"--protocol={name}: {hint}")
+        raise InputError(f"`protocol`={name}: {hint}")
     return PROTOCOLS[name]
 
 
-def check_protocol(name: str, config: Any) -> None:
+def check_protocol(name: str, given: Mapping[str, Any], unset: Mapping[str, Any]) -> None:
     """Checks that the options of a run are those of its protocol.
 
     Args:
         name: of the protocol.
-        config: a `Config`.
+        given: the options of the run, by name.
+        unset: their defaults.
 
     Raises:
         InputError: naming the option that contradicts it, or the folder that it needs.
     """
     protocol = find_protocol(name)
     for option in FIXED:
-        value = getattr(config, option)
+        value = given[option]
         if option not in protocol.options:
-            own = type(config).__dataclass_fields__[option].default
-            if value != own:
+            if value != unset[option]:
                 raise InputError(
-                    f"--{option}={value} changes the samples or the split of --protocol={name}; "
+                    f"`{option}`={value} changes the samples or the split of `protocol`={name}; "
                     f"leave one of them out"
                 )
         elif value != protocol.options[option]:
             raise InputError(
-                f"--{option}={value} contradicts --protocol={name}, which has "
-                f"--{option}={protocol.options[option]}; leave one of them out"
+                f"`{option}`={value} contradicts `protocol`={name}, which has "
+                f"`{option}`={protocol.options[option]}; leave one of them out"
             )
-    if protocol.files and not config.data_dir:
+    if protocol.files and not given["data_dir"]:
         raise InputError(
-            f"--protocol={name} needs --data_dir=FOLDER, with {protocol.file_names}"
+            f"`protocol`={name} needs `data_dir`=FOLDER, with {protocol.file_names}"
             f"{'' if protocol.options['dataset'] == 'file' else ' and the files of the scene'}"
         )
 

@@ -9,10 +9,11 @@ from hsi_jax.cluster.launchers import find_place
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import Profile, find_scheme, make_plan, parse_profile
 from hsi_jax.models import build_model, check_kind, find_trait, parse_options
+from hsi_jax.options import defaults, values
 from hsi_jax.run.figure_file import parse_figure_formats
 from hsi_jax.run.tensorboard import check_tensorboard
-from hsi_jax.session.checks import NAMED_SPLITS
-from hsi_jax.session.config import Config
+from hsi_jax.session.data_options import NAMED_SPLITS
+from hsi_jax.session.options import RunOptions
 from hsi_jax.session.protocols import find_protocol
 from hsi_jax.train.augmentation import parse_augmentation
 
@@ -25,7 +26,7 @@ class Resolved:
     """A configuration whose parts all exist.
 
     Attributes:
-        config: as it was given.
+        options: as it was given.
         in_cluster: whether there is one process for each device, with real speeds.
         profile_name: the profile asked for, or the default.
         profile: the declared devices, or None where their speeds will be measured.
@@ -34,7 +35,7 @@ class Resolved:
         figures: formats of the pictures.
     """
 
-    config: Config
+    options: RunOptions
     in_cluster: bool
     profile_name: str
     profile: Profile | None
@@ -43,11 +44,11 @@ class Resolved:
     figures: tuple[str, ...] = ("png",)
 
 
-def resolve(config: Config, in_cluster: bool | None = None) -> Resolved:
-    """Checks all that a configuration needs, before any long work starts.
+def resolve(options: RunOptions, in_cluster: bool | None = None) -> Resolved:
+    """Checks all that a run needs, before any long work starts.
 
     Args:
-        config: of a run.
+        options: of a run.
         in_cluster: whether it is to run with one process for each device; None asks the
             configuration and the environment.
 
@@ -55,47 +56,48 @@ def resolve(config: Config, in_cluster: bool | None = None) -> Resolved:
         InputError: on a model, option, split or profile that is not there or cannot be used.
     """
     if in_cluster is None:
-        in_cluster = bool(config.coordinator) or find_place() is not None
-    _check_real_devices(config, in_cluster)
-    if config.tensorboard:
+        in_cluster = bool(options.devices.coordinator) or find_place() is not None
+    _check_real_devices(options, in_cluster)
+    if options.output.tensorboard:
         check_tensorboard()
-    for name in find_protocol(config.protocol).files if config.protocol else ():
-        config.path_of(name)
-    if config.split not in NAMED_SPLITS and not Path(config.path_of("split")).is_file():
+    for name in find_protocol(options.split.protocol).files if options.split.protocol else ():
+        options.path_of(name)
+    if options.split.split not in NAMED_SPLITS and not Path(options.path_of("split")).is_file():
         raise InputError(
-            f"--split={config.split}: give random, disjoint, polygons or a .npz or .mat file that "
-            f"exists"
+            f"`split`={options.split.split}: give random, disjoint, polygons, or a .npz or .mat "
+            f"file that exists"
         )
     # Made once, for any number of classes, so that a mistake shows at once.
-    options = parse_options(config.model_name, config.model_options)
-    build_model(config.model_name, 2, options)
-    check_kind(config.model_name, "image" if config.is_image_set else "patch")
-    name = config.profile
-    if not find_trait(config.model_name, "by_steps"):
-        _check_baseline(config, in_cluster)
+    model_options = parse_options(options.model_name, options.model.model_options)
+    build_model(options.model_name, 2, model_options)
+    check_kind(options.model_name, "image" if options.data.is_image_set else "patch")
+    name = options.devices.profile
+    if not find_trait(options.model_name, "by_steps"):
+        _check_baseline(options, in_cluster)
         name = name or "1"
     if name is None:
         name = MEASURED if in_cluster else _default_profile()
     profile = None if name == MEASURED else parse_profile(name)
     if profile is not None:
-        make_plan(config.scheme, profile, config.batch_size, config.first_microbatch_size)
-    augment = parse_augmentation(config.augment)
-    figures = parse_figure_formats(config.figures)
-    return Resolved(config, in_cluster, name, profile, options, augment, figures)
+        recipe = options.recipe
+        make_plan(options.devices.scheme, profile, recipe.batch_size, recipe.microbatch_sizes[0])
+    augment = parse_augmentation(options.data.augment)
+    figures = parse_figure_formats(options.output.figures)
+    return Resolved(options, in_cluster, name, profile, model_options, augment, figures)
 
 
-def _check_baseline(config: Config, in_cluster: bool) -> None:
+def _check_baseline(options: RunOptions, in_cluster: bool) -> None:
     """Checks that nothing is asked of a baseline that it cannot do."""
-    problem = f"--model={config.model_name} is fitted by scikit-learn in one process, at once: "
+    problem = f"`model`={options.model_name} is fitted by scikit-learn in one process, at once: "
     if in_cluster:
         raise InputError(f"{problem}start it with python -m experiments.run, without a cluster")
-    if config.resume:
-        raise InputError(f"{problem}there is nothing to resume; give --overwrite instead")
-    if config.microbatch_size == "auto":
-        raise InputError(f"{problem}leave out --microbatch_size=auto")
+    if options.checkpoints.resume:
+        raise InputError(f"{problem}there is nothing to resume; give `overwrite` instead")
+    if options.recipe.microbatch_size == "auto":
+        raise InputError(f"{problem}leave out `microbatch_size`=auto")
     for name in ("augment", "loss", "sampling"):
-        if getattr(config, name) != getattr(Config, name):
-            raise InputError(f"{problem}leave out --{name}")
+        if values(options)[name] != defaults(RunOptions)[name]:
+            raise InputError(f"{problem}leave out `{name}`")
 
 
 def _default_profile() -> str:
@@ -105,24 +107,24 @@ def _default_profile() -> str:
     return EMULATED if devices[0].platform == "cpu" else ":".join("1" * len(devices))
 
 
-def _check_real_devices(config: Config, in_cluster: bool) -> None:
+def _check_real_devices(options: RunOptions, in_cluster: bool) -> None:
     if in_cluster:
         return
     needs = {
-        "profile": config.profile == MEASURED,
-        "scheme": find_scheme(config.scheme).retimed,
-        "time_devices": config.time_devices,
+        "profile": options.devices.profile == MEASURED,
+        "scheme": find_scheme(options.devices.scheme).retimed,
+        "time_devices": options.devices.time_devices,
     }
     for name in (name for name, needed in needs.items() if needed):
         raise InputError(
-            f"--{name}={getattr(config, name)} needs a process for each device, because the "
+            f"`{name}`={values(options)[name]} needs a process for each device, because the "
             f"devices of one process have no times of their own; use python -m "
-            f"experiments.launch, or --coordinator"
+            f"experiments.launch, or `coordinator`"
         )
     for name, unset in (("devices_per_process", 1), ("reduce", "auto")):
-        if getattr(config, name) != unset:
+        if values(options)[name] != unset:
             raise InputError(
-                f"--{name}={getattr(config, name)} goes with several processes; use python -m "
-                f"experiments.launch, or --coordinator, or leave it out (the devices of one "
-                f"process are those of --profile)"
+                f"`{name}`={values(options)[name]} goes with several processes; use python -m "
+                f"experiments.launch, or `coordinator`, or leave it out (the devices of one "
+                f"process are those of `profile`)"
             )

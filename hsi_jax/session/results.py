@@ -1,5 +1,7 @@
 """The accuracies of a run on a part of its split, and its trained model."""
 
+from typing import Literal
+
 from hsi_jax.run.records import Evaluation
 from hsi_jax.session.setup import Setup
 from hsi_jax.train import Assessment, TrainState, evaluate
@@ -7,7 +9,9 @@ from hsi_jax.trained import TrainedModel
 from hsi_jax.trained.model_folder import provenance_of
 
 
-def evaluate_set(setup: Setup, state: TrainState, name: str, step: int) -> Assessment:
+def evaluate_set(
+    setup: Setup, state: TrainState, name: Literal["validation", "test"], step: int
+) -> Assessment:
     """Evaluates a state on one set of the split; the scores go into metrics.jsonl as well.
 
     Args:
@@ -61,8 +65,8 @@ def model_of(
     return TrainedModel.of_training(
         setup.dataset,
         state,
-        architecture=setup.config.model_name,
+        architecture=setup.options.model_name,
         options=setup.resolved.model_options,
         microbatch_size=setup.plan.microbatch_size,
-        provenance=provenance_of(setup.dataset, setup.config.seed, step, accuracies),
+        provenance=provenance_of(setup.dataset, setup.options.recipe.seed, step, accuracies),
     )

@@ -1,6 +1,5 @@
 """What a checkpoint of a run holds besides its arrays, and how a run goes on from one."""
 
-import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 
@@ -8,44 +7,44 @@ import msgspec
 
 from hsi_jax.cluster.processes import broadcast, rank
 from hsi_jax.errors import InputError
+from hsi_jax.options import values
 from hsi_jax.run import Checkpoint, Checkpoints
 from hsi_jax.run.records import Record, Start, Step
 from hsi_jax.session.results import model_of
 from hsi_jax.session.resume_check import check_same_run, fingerprint
 from hsi_jax.session.setup import Setup
-from hsi_jax.train import Progress, Rebalancing
+from hsi_jax.train import Hook, Progress, Rebalancing
 from hsi_jax.trained.model_folder import library_versions
 
 _log = logging.getLogger(__name__)
 
 
-def saver(
-    setup: Setup, rebalancing: Rebalancing | None, checkpoints: Checkpoints
-) -> Callable[[Progress], None] | None:
-    """What saves a progress with all else that the run depends on; None but in process 0."""
-    if rank() > 0:
-        return None
-    model = model_of(setup, setup.state, 0)
-    common = {
-        "config": dataclasses.asdict(setup.config),
-        "data": fingerprint(setup.dataset),
-        "versions": _versions(),
-        "model": msgspec.to_builtins(model.description),
-    }
-    arrays = {"model": model.arrays_beside()} if model.preprocessing else {}
+class Saver(Hook):
+    """Saves a training's progress with all else that the run depends on."""
 
-    def save(progress: Progress) -> None:
+    def __init__(self, setup: Setup, rebalancing: Rebalancing | None, checkpoints: Checkpoints):
+        """Into the checkpoints of the run; only process 0 needs it."""
+        model = model_of(setup, setup.state, 0)
+        self._rebalancing, self._checkpoints = rebalancing, checkpoints
+        self._facts = {
+            "config": values(setup.options),
+            "data": fingerprint(setup.dataset),
+            "versions": _versions(),
+            "model": msgspec.to_builtins(model.description),
+        }
+        self._arrays = {"model": model.arrays_beside()} if model.preprocessing else {}
+
+    def on_save(self, progress: Progress) -> None:
+        """See `Hook`."""
         plan = progress.plan
         assert plan is not None  # steps have been taken
         facts = {
-            **common,
+            **self._facts,
             "weights": plan.sample_weights.tolist(),
             "shares": list(plan.shares),
-            "rebalancing": rebalancing.state(plan) if rebalancing else None,
+            "rebalancing": self._rebalancing.state(plan) if self._rebalancing else None,
         }
-        checkpoints.save(progress, facts, arrays)
-
-    return save
+        self._checkpoints.save(progress, facts, self._arrays)
 
 
 def find_checkpoint(setup: Setup, checkpoints: Checkpoints) -> Checkpoint | None:
@@ -57,20 +56,20 @@ def find_checkpoint(setup: Setup, checkpoints: Checkpoints) -> Checkpoint | None
     try:
         found = checkpoints.newest() if rank() == 0 else None
     except OSError as error:
-        raise InputError(f"--resume: {checkpoints.path} cannot be used: {error}") from None
+        raise InputError(f"`resume`: {checkpoints.path} cannot be used: {error}") from None
     data = broadcast(found.to_bytes() if found else b"")
     if not data:
         if rank() == 0:
             _log.warning(
-                "--resume: there is no sound checkpoint in %s yet; the run starts at step 0.",
+                "`resume`: there is no sound checkpoint in %s yet; the run starts at step 0.",
                 checkpoints.path,
             )
         return None
     checkpoint = Checkpoint.of_bytes(data)
-    check_same_run(checkpoint.facts["config"], setup.config)
+    check_same_run(checkpoint.facts["config"], setup.options)
     if checkpoint.facts["data"] != fingerprint(setup.dataset):
         raise InputError(
-            "--resume: the data are not those that the run was started with (their SHA-256 "
+            "`resume`: the data are not those that the run was started with (their SHA-256 "
             "differs); put the same files in place"
         )
     if rank() == 0 and checkpoint.facts["versions"] != _versions():
@@ -94,7 +93,7 @@ def check_weights(setup: Setup, checkpoint: Checkpoint) -> None:
         return
     if (facts["shares"], facts["weights"]) != (list(plan.shares), plan.sample_weights.tolist()):
         raise InputError(
-            f"--resume: with --scheme={plan.scheme.name} the result depends on the devices, whose "
+            f"`resume`: with `scheme`={plan.scheme.name} the result depends on the devices, whose "
             f"shares were {facts['shares']} and would be {list(plan.shares)} or weigh otherwise; "
             f"give the profile of before (where it was measured, the profile.json of the run)"
         )

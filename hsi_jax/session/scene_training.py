@@ -1,22 +1,25 @@
 """A classifier in one call: from a scene and a split to a trained model."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+import dataclasses
+import tempfile
+from collections.abc import Callable
+from typing import NamedTuple
 
-from hsi_jax.cluster.devices import emulate_devices
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.data.splits.split import Split
-from hsi_jax.hetero import Profile, make_plan, parse_profile
-from hsi_jax.models import find_trait, parse_options
-from hsi_jax.train.baseline import fit_baseline
-from hsi_jax.train.dataset import Dataset, first_state, scene_dataset
-from hsi_jax.train.evaluation import Assessment, evaluate
-from hsi_jax.train.loop import Fit, fit, unstepped
-from hsi_jax.train.recipe import Recipe
-from hsi_jax.train.replicas import Replicas
-from hsi_jax.train.state import TrainState
-from hsi_jax.trained.model_folder import provenance_of
-from hsi_jax.trained.trained_model import TrainedModel
+from hsi_jax.hetero import Profile
+from hsi_jax.models import find_trait
+from hsi_jax.run import RunFolder
+from hsi_jax.session.baseline import fit_at_once
+from hsi_jax.session.data_options import DataOptions
+from hsi_jax.session.loading import pixels_of
+from hsi_jax.session.options import DeviceOptions, ModelOptions, RunOptions
+from hsi_jax.session.resolve import resolve
+from hsi_jax.session.results import model_of
+from hsi_jax.session.setup import join_devices, set_up
+from hsi_jax.session.training import train
+from hsi_jax.train import Assessment, Fit, Hook, Progress, Recipe
+from hsi_jax.trained import TrainedModel
 
 
 class Trained(NamedTuple):
@@ -38,10 +41,10 @@ def train_scene(
     profile: str | Profile = "1",
     scheme: str = "balanced",
     recipe: Recipe | None = None,
-    on_step: Callable[[int, float, float], object] = lambda step, loss, seconds: None,
+    hooks: tuple[Hook, ...] = (),
     on_validation: Callable[[int, Assessment], object] = lambda step, assessment: None,
 ) -> Trained:
-    """Trains a classifier of a scene's pixels, as `python -m experiments.run` does.
+    """Trains a classifier of a scene's pixels, as `session.run` does, and leaves no folder.
 
     The state with the highest OA on the validation pixels of the split is kept (see
     `hsi_jax.data.hold_out`), or the last one where the split has none.
@@ -57,66 +60,36 @@ def train_scene(
         profile: of the devices, such as "4:2:1:1"; on a CPU they are emulated.
         scheme: of `hsi_jax.hetero.SCHEMES`.
         recipe: how it is trained; None for the defaults of `Recipe`.
-        on_step: told each step's number, from 0, its loss and its measured time, s.
-        on_validation: told how many steps have been taken, and how well the state does on the
-            validation pixels.
+        hooks: called as the training goes.
+        on_validation: called with the number of steps taken, and the assessment of the state on
+            the validation pixels.
 
     Raises:
         InputError: on a value that cannot be used.
         DivergenceError: if the training diverges.
     """
-    recipe = recipe or Recipe()
-    profile = parse_profile(profile) if isinstance(profile, str) else profile
-    emulate_devices(len(profile))
-    plan = make_plan(scheme, profile, recipe.batch_size, recipe.microbatch_size)
-    dataset = scene_dataset(
-        scene, split, model=model, patch_size=patch_size, components=components, augment=augment
+    declared = isinstance(profile, Profile)
+    asked = RunOptions(
+        data=DataOptions(components=components, augment=",".join(augment)),
+        model=ModelOptions(model=model, patch_size=patch_size, model_options=options),
+        devices=DeviceOptions(profile="1" if declared else profile, scheme=scheme),
+        recipe=recipe or Recipe(),
     )
-    parsed = parse_options(model, options)
-    if not find_trait(model, "by_steps"):
-        baseline = fit_baseline(dataset, model, parsed, recipe.seed)
-        fitted = unstepped(baseline.state, plan)
-        return Trained(_trained_model(dataset, fitted, model, baseline.options, recipe), fitted)
-    state = first_state(dataset, recipe, model, options)
-    replicas = Replicas(len(profile), dataset.samples)
-    count = len(split.train)
-
-    def validate(state: TrainState, step: int) -> tuple:
-        assessment = evaluate(
-            replicas,
-            state,
-            split.validation,
-            dataset.labels,
-            num_classes=dataset.num_classes,
-            profile=profile,
-            plan=plan,
-        )
-        on_validation(step, assessment)
-        return assessment.rank
-
-    fitted = fit(
-        replicas,
-        state,
-        split.train,
-        plan=plan,
-        num_steps=recipe.num_steps(count),
-        seed=recipe.seed,
-        validate=validate if len(split.validation) else None,
-        validate_every=recipe.steps_between_validations(count),
-        on_step=on_step,
-        batches=recipe.batches(split.train, dataset.labels),
-    )
-    return Trained(_trained_model(dataset, fitted, model, parsed, recipe), fitted)
-
-
-def _trained_model(
-    dataset: Dataset, fitted: Fit, model: str, options: Mapping[str, Any], recipe: Recipe
-) -> TrainedModel:
-    return TrainedModel.of_training(
-        dataset,
-        fitted.state,
-        architecture=model,
-        options=options,
-        microbatch_size=recipe.microbatch_size,
-        provenance=provenance_of(dataset, recipe.seed, fitted.best_step),
-    )
+    resolved = resolve(asked, in_cluster=False)
+    if declared:
+        resolved = dataclasses.replace(resolved, profile=profile, profile_name=str(profile.name))
+    with tempfile.TemporaryDirectory(prefix="hsi_jax-", ignore_cleanup_errors=True) as nowhere:
+        dataset = pixels_of(scene, resolved, split)
+        setup = set_up(resolved, join_devices(resolved), RunFolder(nowhere), dataset)
+        if find_trait(model, "by_steps"):
+            fitted = train(
+                setup,
+                Progress.start(setup.state),
+                plan=setup.plan,
+                hooks=hooks,
+                on_validation=on_validation,
+                quiet=True,
+            )
+        else:
+            setup, fitted, _, _ = fit_at_once(setup)
+    return Trained(model_of(setup, fitted.state, fitted.best_step), fitted)

@@ -2,10 +2,13 @@
 
 import contextlib
 import dataclasses
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import optax
 
@@ -17,11 +20,12 @@ from hsi_jax.data import batch_ids
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import Device, Plan, Profile, make_plan
 from hsi_jax.hetero.timing import choose_microbatch_size
+from hsi_jax.options import values, with_values
 from hsi_jax.run import RunFolder
 from hsi_jax.run.folder import check_place
-from hsi_jax.run.lock import locked
-from hsi_jax.session.config import Config
+from hsi_jax.run.lock import locked, new_folder
 from hsi_jax.session.loading import load_dataset
+from hsi_jax.session.options import RunOptions
 from hsi_jax.session.resolve import Resolved
 from hsi_jax.session.resume_check import resumable_folder
 from hsi_jax.train import (
@@ -66,18 +70,20 @@ class Setup:
     num_steps: int
 
     @property
-    def config(self) -> Config:
+    def options(self) -> RunOptions:
         """The options of the run."""
-        return self.resolved.config
+        return self.resolved.options
 
     @property
-    def sets_that_choose(self) -> tuple[str, ...]:
+    def sets_that_choose(self) -> tuple[Literal["validation", "test"], ...]:
         """The sets of the split that are evaluated while training; the last one chooses the state.
 
-        With --as_published that is the test, beside the validation that should.
+        With `as_published` that is the test, beside the validation that should.
         """
-        validation = ("validation",) if len(self.dataset.split.validation) else ()
-        return (*validation, "test") if self.config.as_published else validation
+        validation: tuple[Literal["validation", "test"], ...] = (
+            ("validation",) if len(self.dataset.split.validation) else ()
+        )
+        return (*validation, "test") if self.options.split.as_published else validation
 
     @property
     def steps_between_validations(self) -> int:
@@ -85,20 +91,24 @@ class Setup:
         return self.recipe.steps_between_validations(len(self.dataset.split.train))
 
 
-def set_up(resolved: Resolved, profile: Profile, folder: RunFolder) -> Setup:
+def set_up(
+    resolved: Resolved, profile: Profile, folder: RunFolder, dataset: Dataset | None = None
+) -> Setup:
     """Loads the data and makes the first state.
 
     Args:
-        resolved: the configuration and what it means here.
+        resolved: the options and what they mean here.
         profile: of the devices; see `join_devices`.
         folder: of the results; see `claimed_folder`.
+        dataset: instead of the one that the options name.
 
     Raises:
         InputError: on a mistake of the user's.
     """
-    config, recipe = resolved.config, resolved.config.recipe
-    dataset = load_dataset(resolved, choose_devices(len(profile)))
-    plan = make_plan(config.scheme, profile, recipe.batch_size, recipe.microbatch_size)
+    options = resolved.options
+    recipe = options.recipe.with_microbatch_size(options.recipe.microbatch_sizes[0])
+    if dataset is None:
+        dataset = load_dataset(resolved, choose_devices(len(profile)))
     num_steps = recipe.num_steps(len(dataset.split.train))
     return Setup(
         resolved=resolved,
@@ -106,12 +116,17 @@ def set_up(resolved: Resolved, profile: Profile, folder: RunFolder) -> Setup:
         dataset=dataset,
         recipe=recipe,
         profile=profile,
-        plan=plan,
-        state=first_state(dataset, recipe, config.model_name, config.model_options),
+        plan=_plan(options, profile, recipe),
+        state=first_state(dataset, recipe, options.model_name, options.model.model_options),
         replicas=Replicas(len(profile), dataset.samples),
         schedule=recipe.make_schedule(num_steps),
         num_steps=num_steps,
     )
+
+
+def _plan(options: RunOptions, profile: Profile, recipe: Recipe) -> Plan:
+    size = recipe.microbatch_sizes[0]
+    return make_plan(options.devices.scheme, profile, recipe.batch_size, size)
 
 
 def choose_size(setup: Setup) -> tuple[Setup, dict[int, float]]:
@@ -120,26 +135,24 @@ def choose_size(setup: Setup) -> tuple[Setup, dict[int, float]]:
     Returns:
         The setup with that size, and samples per second of each size.
     """
-    config = setup.config
-    batch = batch_ids(setup.dataset.split.train, config.batch_size, config.seed, 0)
-    rates = measure_throughputs(setup.replicas, setup.state, batch, config.microbatch_sizes)
-    size = choose_microbatch_size(rates, config.batch_size, len(setup.profile))
-    config = dataclasses.replace(config, microbatch_size=size)
-    setup = dataclasses.replace(
-        setup,
-        resolved=dataclasses.replace(setup.resolved, config=config),
-        recipe=config.recipe,
-        plan=make_plan(config.scheme, setup.profile, config.batch_size, size),
-    )
-    return setup, rates
+    options, recipe = setup.options, setup.options.recipe
+    batch = batch_ids(setup.dataset.split.train, recipe.batch_size, recipe.seed, 0)
+    rates = measure_throughputs(setup.replicas, setup.state, batch, recipe.microbatch_sizes)
+    size = choose_microbatch_size(rates, recipe.batch_size, len(setup.profile))
+    recipe = recipe.with_microbatch_size(size)
+    options = dataclasses.replace(options, recipe=recipe)
+    resolved = dataclasses.replace(setup.resolved, options=options)
+    plan = _plan(options, setup.profile, recipe)
+    return dataclasses.replace(setup, resolved=resolved, recipe=recipe, plan=plan), rates
 
 
 def measure_speeds(setup: Setup) -> Setup:
     """The setup with a measured profile, and a plan that follows it."""
     recipe = setup.recipe
     batch = batch_ids(setup.dataset.split.train, recipe.batch_size, recipe.seed, 0)
-    profile = measure_profile(setup.replicas, setup.state, batch, recipe.microbatch_size)
-    plan = make_plan(setup.config.scheme, profile, recipe.batch_size, recipe.microbatch_size)
+    size = setup.plan.microbatch_size
+    profile = measure_profile(setup.replicas, setup.state, batch, size)
+    plan = _plan(setup.options, profile, recipe)
     return dataclasses.replace(setup, profile=profile, plan=plan)
 
 
@@ -149,27 +162,27 @@ def join_devices(resolved: Resolved) -> Profile:
     Raises:
         InputError: on a mistake of the user's.
     """
-    config, profile = resolved.config, resolved.profile
+    options, profile = resolved.options, resolved.profile
     if not resolved.in_cluster:
         assert profile is not None  # `resolve` has seen to it
         emulate_devices(len(profile))
         find_devices()
         return profile
     join_cluster(
-        config.coordinator or None,
-        config.num_processes,
-        config.process_id,
-        devices_per_process=config.devices_per_process,
-        reduce=config.reduce,
+        options.devices.coordinator or None,
+        options.devices.num_processes,
+        options.devices.process_id,
+        devices_per_process=options.devices.devices_per_process,
+        reduce=options.devices.reduce,
     )
-    check_alike({k: v for k, v in dataclasses.asdict(config).items() if k not in OWN_TO_A_PROCESS})
+    check_alike({k: v for k, v in values(options).items() if k not in OWN_TO_A_PROCESS})
     counts = devices_of_processes()
     if profile is None:
         return Profile(tuple(Device(f"device {number}", 1.0) for number in range(sum(counts))))
     if len(profile) != sum(counts):
         has = f"{sum(counts)} devices" if max(counts) > 1 else ""
         raise InputError(
-            f"--profile={config.profile} has {len(profile)} devices, but {len(counts)} "
+            f"`profile`={options.devices.profile} has {len(profile)} devices, but {len(counts)} "
             f"processes {f'with {has} ' if has else ''}have joined; give one speed for each "
             f"{'device, process by process' if has else 'process'}"
         )
@@ -182,16 +195,16 @@ def describe_choice(resolved: Resolved) -> list[str]:
         return []
     lines = []
     device = find_devices()[0]
-    if resolved.config.profile is None and device.platform != "cpu":
+    if resolved.options.devices.profile is None and device.platform != "cpu":
         count = len(resolved.profile_name.split(":"))
-        lines.append(f"Devices  {count} x {device.device_kind}, a like share for each (--profile)")
+        lines.append(f"Devices  {count} x {device.device_kind}, a like share for each (`profile`)")
     if note := describe_unused_tasks():
         lines.append(f"NOTE     {note}")
     return lines
 
 
 @contextlib.contextmanager
-def claimed_folder(config: Config) -> Iterator[RunFolder]:
+def claimed_folder(options: RunOptions) -> Iterator[RunFolder]:
     """The run's folder, which no other process can have meanwhile; in process 0 of a cluster.
 
     The other processes write theirs where nobody looks.
@@ -203,10 +216,26 @@ def claimed_folder(config: Config) -> Iterator[RunFolder]:
         with tempfile.TemporaryDirectory(prefix="hsi_jax-", ignore_cleanup_errors=True) as nowhere:
             yield RunFolder(nowhere)
         return
-    if config.resume:
-        RunFolder.of_run(config.workdir)
-    path = Path(config.choose_workdir())
+    if options.checkpoints.resume:
+        RunFolder.of_run(options.output.workdir)
+    path = Path(workdir_of(options))
     check_place(path)
-    with locked(path, fresh=not config.workdir):
-        config = dataclasses.replace(config, workdir=str(path))
-        yield resumable_folder(config) if config.resume else RunFolder(path, config.overwrite)
+    with locked(path, fresh=not options.output.workdir):
+        options = with_values(options, workdir=str(path))
+        yield (
+            resumable_folder(options)
+            if options.checkpoints.resume
+            else RunFolder(path, options.output.overwrite)
+        )
+
+
+def workdir_of(options: RunOptions) -> str:
+    """The folder asked for; or one under runs/ named after the time, which is made.
+
+    Two runs that begin in one second get two folders.
+    """
+    if options.output.workdir:
+        return options.output.workdir
+    names = f"{options.data.dataset}-{options.model_name}"
+    plain = re.sub(r"[^\w.-]+", "_", names)  # without what has a meaning in paths
+    return str(new_folder(f"runs/{plain}-{datetime.now():%Y%m%d-%H%M%S}"))

@@ -77,9 +77,9 @@ def summarise(
         best_step=fitted.best_step,
         dataset=dataset.name,
         note=dataset.note,
-        protocol=setup.config.protocol,
+        protocol=setup.options.split.protocol,
         split=summarise_split(dataset),
-        model=setup.config.model_name,
+        model=setup.options.model_name,
         parameters=count_parameters(fitted.state),
         input_shape=tuple(dataset.input_shape),
         scheme=plan.scheme.name,
@@ -109,13 +109,13 @@ def summarise(
         cube=summarise_cube(dataset),
         remarks=describe_remarks(dataset),
         calibration=_calibrate(setup, test),
-        as_published=summarise_as_published(setup.config, records),
+        as_published=summarise_as_published(setup.options, records),
         versions={"python": platform.python_version(), **library_versions()},
     )
 
 
 def _calibrate(setup: Setup, test: Assessment) -> Calibration | None:
-    if not find_trait(setup.config.model_name, "has_probabilities"):
+    if not find_trait(setup.options.model_name, "has_probabilities"):
         return None
     truth = setup.dataset.labels[setup.dataset.split.test]
     return measure_calibration(test.confidences, test.classes == truth)

@@ -2,8 +2,9 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 from tqdm import tqdm
 
 from hsi_jax.cluster.processes import rank
@@ -14,90 +15,100 @@ from hsi_jax.run import Checkpoint, Checkpoints
 from hsi_jax.run.records import Start, Step, training_seconds
 from hsi_jax.session import console
 from hsi_jax.session.results import evaluate_set
-from hsi_jax.session.resume import saver
 from hsi_jax.session.setup import Setup
-from hsi_jax.train import Fit, Progress, Rebalancing, TrainState, fit
+from hsi_jax.train import (
+    Assessment,
+    Course,
+    Fit,
+    Hook,
+    Progress,
+    Rebalancing,
+    TrainState,
+    fit,
+)
 
 
-def train(
-    setup: Setup,
-    plan: Plan,
-    rebalancing: Rebalancing | None,
-    checkpoints: Checkpoints,
-    checkpoint: Checkpoint | None,
-) -> Fit:
-    """Trains with a progress bar; every step and validation goes to metrics.jsonl at once.
+class Recorder(Hook):
+    """Writes every step to metrics.jsonl at once, and moves the progress bar."""
 
-    Args:
-        setup: what the run starts from.
-        plan: by which the next batch is divided.
-        rebalancing: when to time the devices and move shares, or None.
-        checkpoints: of the run.
-        checkpoint: where to go on, or None.
-    """
-    split, config = setup.dataset.split, setup.config
-    start = Progress.start(setup.state)
-    if checkpoint:
-        start = Progress.of_checkpoint(checkpoint, setup.state)
-    skipped = sum(not math.isfinite(loss) for loss in start.losses)
-    trained = _begin_metrics(setup)
+    def __init__(self, setup: Setup, start: Progress, bar: tqdm):
+        """For the steps that follow `start`."""
+        self._setup, self._bar = setup, bar
+        self._skipped = sum(not math.isfinite(loss) for loss in start.losses)
+        records = setup.folder.read_records()
+        if not records:
+            setup.folder.append_record(Start(num_steps=setup.num_steps))
+        # Of the steps alone, without compiling and validating.
+        self._seconds = training_seconds(records)
 
-    def on_step(step: int, loss: float, seconds: float) -> None:
-        nonlocal skipped, trained
-        trained += seconds
-        rate = float(setup.schedule(step - skipped))  # the optimiser has not seen those
+    def on_step(self, step: int, loss: float, seconds: float) -> None:
+        """See `Hook`."""
+        self._seconds += seconds
+        # The optimiser has not seen the skipped ones.
+        rate = float(np.asarray(self._setup.schedule(step - self._skipped)))
         known = loss if math.isfinite(loss) else None  # JSON has no NaN
-        skipped += known is None
-        setup.folder.append_record(
+        self._skipped += known is None
+        self._setup.folder.append_record(
             Step(
                 step=step,
                 loss=known,
                 learning_rate=rate,
-                seconds=trained,
+                seconds=self._seconds,
                 step_seconds=seconds,
             )
         )
-        bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
-        bar.update()
+        self._bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+        self._bar.update()
+
+
+def train(
+    setup: Setup,
+    start: Progress,
+    *,
+    plan: Plan,
+    rebalancing: Rebalancing | None = None,
+    hooks: Sequence[Hook] = (),
+    on_validation: Callable[[int, Assessment], object] = lambda step, assessment: None,
+    quiet: bool = False,
+) -> Fit:
+    """Trains; every step and validation goes to metrics.jsonl at once.
+
+    Args:
+        setup: what the run starts from.
+        start: how far it has come.
+        plan: by which the next batch is divided.
+        rebalancing: when to time the devices and move shares, or None.
+        hooks: further ones.
+        on_validation: called with the steps taken and the assessment that chooses the state.
+        quiet: whether there is no progress bar.
+    """
+    split, options = setup.dataset.split, setup.options
 
     def validate(state: TrainState, step: int) -> tuple:
         assessments = [evaluate_set(setup, state, name, step) for name in setup.sets_that_choose]
+        on_validation(step, assessments[-1])
         return assessments[-1].rank
 
-    quiet = True if rank() > 0 else None  # None: a bar on a terminal only
-    bar = tqdm(
-        total=setup.num_steps, initial=start.step, unit="step", desc="training", disable=quiet
+    course = Course(
+        batches=setup.recipe.batches(split.train, setup.dataset.labels),
+        num_steps=setup.num_steps,
+        validate=validate if setup.sets_that_choose else None,
+        validate_every=setup.steps_between_validations,
+        save_every=options.checkpoints.checkpoint_every,
+        check_every=options.devices.check_every,
+        skip_nonfinite=options.checkpoints.on_nonfinite == "skip",
     )
-    with bar, _told(checkpoints, config.on_nonfinite):
+    hidden = True if quiet or rank() > 0 else None  # None: a bar on a terminal only
+    total = setup.num_steps
+    with tqdm(total=total, initial=start.step, unit="step", desc="training", disable=hidden) as bar:
         return fit(
             setup.replicas,
-            setup.state,
-            split.train,
+            start,
+            course,
             plan=plan,
-            num_steps=setup.num_steps,
-            seed=config.seed,
-            validate=validate if setup.sets_that_choose else None,
-            validate_every=setup.steps_between_validations,
-            on_step=on_step,
+            hooks=[Recorder(setup, start, bar), *hooks],
             rebalancing=rebalancing,
-            start=start,
-            save=saver(setup, rebalancing, checkpoints),
-            save_every=config.checkpoint_every,
-            skip_nonfinite=config.on_nonfinite == "skip",
-            check_every=config.check_every,
-            batches=setup.recipe.batches(split.train, setup.dataset.labels),
         )
-
-
-def _begin_metrics(setup: Setup) -> float:
-    """Says how many steps there will be; gives the seconds of the steps before a resumption.
-
-    These are the steps alone, without compiling and validating.
-    """
-    records = setup.folder.read_records()
-    if not records:
-        setup.folder.append_record(Start(num_steps=setup.num_steps))
-    return training_seconds(records)
 
 
 def start_rebalancing(
@@ -108,25 +119,27 @@ def start_rebalancing(
     Returns:
         The plan to go on with, and the rebalancing, or None where no device is timed.
     """
-    config, plan = setup.config, setup.plan
+    options, plan = setup.options, setup.plan
     if not plan.scheme.retimed:
-        return plan, Rebalancing(None, config.retime_every) if config.time_devices else None
+        return plan, Rebalancing(
+            None, options.devices.retime_every
+        ) if options.devices.time_devices else None
     controller = Controller(
         setup.profile,
         plan.batch_size,
         plan.microbatch_size,
-        dead_band=config.dead_band,
-        hysteresis=config.hysteresis,
+        dead_band=options.devices.dead_band,
+        hysteresis=options.devices.hysteresis,
     )
-    rebalancing = Rebalancing(controller, config.retime_every)
+    rebalancing = Rebalancing(controller, options.devices.retime_every)
     if checkpoint and checkpoint.facts["rebalancing"]:
         plan = rebalancing.resume(checkpoint.facts["rebalancing"], plan)
     return plan, rebalancing
 
 
 @contextlib.contextmanager
-def _told(checkpoints: Checkpoints, on_nonfinite: str) -> Iterator[None]:
-    """Tells of the newest checkpoint where training diverges, and how not to end there again."""
+def told_where_to_go_on(checkpoints: Checkpoints, on_nonfinite: str) -> Iterator[None]:
+    """Names the newest checkpoint where training diverges, and how to avoid that end."""
     try:
         yield
     except DriftError:
@@ -136,7 +149,7 @@ def _told(checkpoints: Checkpoints, on_nonfinite: str) -> Iterator[None]:
     except DivergenceError:
         checkpoints.wait()
         if on_nonfinite == "stop":  # else no flag would help that a resumed run may change
-            tell_where_to_go_on(checkpoints, "The training has stopped", " --on_nonfinite=skip")
+            tell_where_to_go_on(checkpoints, "The training has stopped", " `on_nonfinite`=skip")
         raise
 
 

@@ -7,7 +7,9 @@ from .evaluation import Assessment as Assessment
 from .evaluation import evaluate as evaluate
 from .evaluation import predict as predict
 from .evaluation import predict_probabilities as predict_probabilities
+from .loop import Course as Course
 from .loop import Fit as Fit
+from .loop import Hook as Hook
 from .loop import fit as fit
 from .losses import ClassLoss as ClassLoss
 from .names import AUGMENTATIONS as AUGMENTATIONS

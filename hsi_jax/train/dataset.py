@@ -62,6 +62,16 @@ class Dataset:
     value_ranges: tuple[tuple[float, float], ...] = ()
     images: ImageSet | None = None
 
+    def require_images(self) -> ImageSet:
+        """The images that the samples are.
+
+        Raises:
+            InputError: if they are the pixels of a scene.
+        """
+        if self.images is None:
+            raise InputError(f"{self.name} is a scene, not a set of images")
+        return self.images
+
     @property
     def num_classes(self) -> int:
         """C."""

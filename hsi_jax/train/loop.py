@@ -3,7 +3,7 @@
 import math
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from hsi_jax.cluster.exchange import gather, num_processes
 from hsi_jax.data.sampler import batch_ids
-from hsi_jax.hetero import Plan, deal
+from hsi_jax.hetero import Plan, Work, deal
 from hsi_jax.train.drift import Agreement
 from hsi_jax.train.feed import Feed
 from hsi_jax.train.host_stepper import make_stepper
@@ -27,22 +27,89 @@ STEPS_BETWEEN_SIGNAL_CHECKS = 10  # in a cluster, where asking all processes tak
 
 
 @dataclass(frozen=True)
+class Course:
+    """What a training goes through, whatever the devices and whoever watches it.
+
+    Attributes:
+        batches: the sample ids of each step, int32 [batch size], a function of the step alone; see
+            `Recipe.batches` and `Course.shuffled`.
+        num_steps: >= 1.
+        validate: ranks a state (not replicated) by samples kept for choosing, not those of the
+            test; the first of the highest rank is the best. It gets the number of steps taken.
+        validate_every: steps between validations. The last step is always validated, and so is
+            the one after which Ctrl-C, but not SIGTERM, ended the training.
+        save_every: steps between calls of `Hook.on_save`; 0 for the end alone.
+        check_every: steps between comparisons of the parameters of all devices, where there are
+            several processes; 0 for none but those before each save.
+        skip_nonfinite: leaves out a batch whose loss or gradient is not finite, instead of raising
+            an error; the optimiser and its schedule do not see it.
+    """
+
+    batches: Callable[[int], np.ndarray]
+    num_steps: int
+    validate: Callable[[TrainState, int], tuple] | None = None
+    validate_every: int = 1
+    save_every: int = 0
+    check_every: int = 100
+    skip_nonfinite: bool = False
+
+    @classmethod
+    def shuffled(
+        cls, train_ids: np.ndarray, batch_size: int, num_steps: int, *, seed: int = 0, **options
+    ) -> "Course":
+        """A course in which every sample comes once an epoch.
+
+        Args:
+            train_ids: sample ids to learn from, int32 [n].
+            batch_size: samples of a step.
+            num_steps: >= 1.
+            seed: batch t is a function of (seed, t).
+            options: of `Course`.
+        """
+        return cls(partial(batch_ids, train_ids, batch_size, seed), num_steps, **options)
+
+    def validates(self, done: int) -> bool:
+        """Whether the state after so many steps is to be validated."""
+        regular = self.validate is not None and done % self.validate_every == 0
+        return regular or done == self.num_steps
+
+    def saves(self, done: int) -> bool:
+        """Whether the state after so many steps is to be saved."""
+        regular = bool(self.save_every) and done % self.save_every == 0
+        return regular or done == self.num_steps
+
+    def checks(self, done: int) -> bool:
+        """Whether the devices are compared after so many steps."""
+        return bool(self.check_every) and done % self.check_every == 0
+
+
+class Hook:
+    """What happens beside a training; a hook overrides what it needs."""
+
+    def on_step(self, step: int, loss: float, seconds: float) -> None:
+        """Called after each step with its number, from 0, its loss and its wall time, s."""
+
+    def on_save(self, progress: Progress) -> None:
+        """Called with all that the rest depends on: regularly, at the end and at a signal."""
+
+
+@dataclass(frozen=True)
 class Fit:
     """What a training left behind.
 
     Attributes:
         state: the best by validation, or the last without validation, as NumPy arrays.
         best_step: steps that had been taken by `state`.
-        losses: of each step, before its update; of those before `start` as well.
-        step_seconds: wall time of each step since `start`, from drawing its ids to its loss on the
+        losses: of each step, before its update.
+        step_seconds: wall time of each step of this start, from drawing its ids to its loss on the
             host.
         wait_seconds: part of it in which the step waited for its input.
         compile_seconds: wall time of tracing and compiling the step, once, by all processes.
         stopped_by: number of the signal that ended the training before its last step, or 0.
-        timeline: when each process began each timed step since `start`, had done its own work, and
+        timeline: when each process began each timed step of this start, had done its own work, and
             ended the step, s since the first of these times, float64 [timed steps, processes, 3].
         plan: by which the last batch, or the next one, is divided.
-        microbatches: that each device has done since `start`, [devices].
+        microbatches: that each device has done since it was started, [devices].
     """
 
     state: TrainState
@@ -64,128 +131,135 @@ class Fit:
 
 def unstepped(state: TrainState, plan: Plan) -> Fit:
     """What a fit without steps left behind: a state, and no losses and times."""
-    return Fit(state, 0, [], [], [], 0.0, 0, gather_stamps([]), plan, (0,) * len(plan.shares))
+    return _ended(Progress.start(state), plan)
+
+
+def _ended(progress: Progress, plan: Plan) -> Fit:
+    """What a training leaves behind of which no step is left to take."""
+    best, none = progress.best, (0,) * len(plan.shares)
+    losses = list(progress.losses)
+    return Fit(best.state, best.step, losses, [], [], 0.0, 0, gather_stamps([]), plan, none)
 
 
 def fit(
     replicas: Replicas,
-    state: TrainState,
-    train_ids: np.ndarray,
+    start: TrainState | Progress,
+    course: Course,
     *,
     plan: Plan,
-    num_steps: int,
-    seed: int,
-    validate: Callable[[TrainState, int], tuple] | None = None,
-    validate_every: int = 1,
-    on_step: Callable[[int, float, float], object] = lambda step, loss, seconds: None,
+    hooks: Sequence[Hook] = (),
     rebalancing: Rebalancing | None = None,
-    start: Progress | None = None,
-    save: Callable[[Progress], object] | None = None,
-    save_every: int = 0,
-    skip_nonfinite: bool = False,
-    check_every: int = 100,
-    batches: Callable[[int], np.ndarray] | None = None,
 ) -> Fit:
-    """Trains until `num_steps` steps have been taken, or until Ctrl-C or SIGTERM.
+    """Trains until the last step of the course, or until Ctrl-C or SIGTERM.
 
     Args:
         replicas: the devices and the samples.
-        state: the first state; not replicated.
-        train_ids: sample ids to learn from, int32 [n].
+        start: the first state (not replicated), or the progress of a training that goes on; the
+            devices may be others than before.
+        course: what it goes through.
         plan: how each batch is divided over the devices.
-        num_steps: >= 1.
-        seed: batch t is a function of (seed, t), in which every sample comes once an epoch.
-        validate: ranks a state (not replicated) by samples kept for choosing, not those of the
-            test; the first of the highest rank is the best. It is told how many steps have been
-            taken.
-        validate_every: steps between validations; the last step is always validated, and so is
-            the one after which Ctrl-C, but not SIGTERM, ended the training.
-        on_step: told each step's number, from 0, its loss and its wall time, s.
+        hooks: called as it goes, in this order.
         rebalancing: when to time the devices and how to move shares, or None to keep the plan.
-        start: where to go on, or None for the first step; the devices may be others than before.
-        save: given the progress, as for `Checkpoints.save`, at the end and when a signal ends it.
-        save_every: steps between further calls of `save`, or 0 for none.
-        skip_nonfinite: leaves out a batch whose loss or gradient is not finite, instead of raising
-            an error; the optimiser and its schedule do not see it.
-        check_every: steps between comparisons of the parameters of all devices, where there are
-            several processes; 0 for none but those before each `save`.
-        batches: the sample ids of each step, int32 [plan.batch_size], a function of the step alone,
-            instead of those of train_ids and seed; see `Recipe.batches`.
 
     Raises:
         DivergenceError: see `judge_step`.
         DriftError: if the devices no longer hold the same parameters; what was saved is sound.
     """
-
-    ids_of = batches or partial(batch_ids, train_ids, plan.batch_size, seed)
-
-    def next_work(step):
-        return deal(ids_of(step), plan)
-
-    def validated(best, state, step):
-        return best.or_better(state, step, validate(state, step) if validate else None)
-
-    start = start or Progress.start(state)
-    losses, seconds, stopped_by, best = list(start.losses), [], 0, start.best
-    if start.step >= num_steps:
-        timeline = gather_stamps([])
-        none = (0,) * len(plan.shares)
-        return Fit(best.state, best.step, losses, [], [], 0.0, stopped_by, timeline, plan, none)
-    microbatches = np.zeros(len(plan.shares), int)
-    live = replicas.replicate(start.state)
-    ready = replicas.ready(next_work(start.step))
-    stepper = make_stepper(replicas, live, ready, timed=rebalancing is not None)
-    agreement = Agreement(replicas, live, start.step) if num_processes() > 1 else None
-    with interrupts() as signalled, Feed(replicas, next_work, num_steps) as feed:
-        for step in range(start.step, num_steps):
-            began = time.perf_counter()
-            ready = feed.take(step)
-            microbatches += plan.shares
-            if rebalancing and rebalancing.is_due(step):
-                live, loss, times = stepper.timed_step(live, ready)
-                plan = rebalancing.observe(step, plan, times)
-            else:
-                live, loss = stepper.step(live, ready)
-            losses.append(loss)
-            seconds.append(time.perf_counter() - began)
-            on_step(step, loss, seconds[-1])
-            if not math.isfinite(loss):
-                after = fetch(live)  # the step has left the state as it was, but for its number
-                judge_step(
-                    replicas,
-                    after.replace(step=after.step - 1),
-                    ids_of(step),
-                    microbatch_size=plan.microbatch_size,
-                    losses=losses,
-                    skip=skip_nonfinite,
-                )
+    progress, stopped_by = start if isinstance(start, Progress) else Progress.start(start), 0
+    if progress.step >= course.num_steps:
+        return _ended(progress, plan)
+    training = _Training(replicas, progress, course, plan, hooks, rebalancing)
+    with interrupts() as signalled, Feed(replicas, training.next_work, course.num_steps) as feed:
+        for step in range(progress.step, course.num_steps):
+            training.take_step(step, feed)
             stopped_by = _signal_to_all(step, signalled())
-            done, last = step + 1, step + 1 == num_steps
-            due = last or (validate and done % validate_every == 0)
-            if due:
-                best = validated(best, fetch(live), done)
-            saves = last or stopped_by or (save_every and done % save_every == 0)
-            if agreement and (saves or (check_every and done % check_every == 0)):
-                agreement.check(live, done)
-            if save and saves:
-                save(Progress(fetch(live), tuple(losses), best, plan))
-            if stopped_by and not last:
-                # After saving: the rest of the training must not know of it.
-                if not due and not (validate and stopped_by == signal.SIGTERM):
-                    best = validated(best, fetch(live), done)
+            training.look_back(step + 1, stopped_by)
+            if stopped_by:
                 break
-    return Fit(
-        state=best.state,
-        best_step=best.step,
-        losses=losses,
-        step_seconds=seconds,
-        wait_seconds=feed.wait_seconds,
-        compile_seconds=stepper.compile_seconds,
-        stopped_by=stopped_by if len(losses) < num_steps else 0,
-        timeline=gather_stamps(stepper.stamps),
-        plan=plan,
-        microbatches=tuple(microbatches.tolist()),
-    )
+    return training.result(stopped_by, feed.wait_seconds)
+
+
+class _Training:
+    """A training that is going on: its state on the devices, and what it has left so far."""
+
+    def __init__(self, replicas, progress, course, plan, hooks, rebalancing):
+        self._replicas, self._course, self._hooks = replicas, course, hooks
+        self._plan, self._rebalancing, self._best = plan, rebalancing, progress.best
+        self._losses, self._seconds = list(progress.losses), []
+        self._microbatches = np.zeros(len(plan.shares), int)
+        self._live = replicas.replicate(progress.state)
+        ready = replicas.ready(self.next_work(progress.step))
+        self._stepper = make_stepper(replicas, self._live, ready, timed=rebalancing is not None)
+        several = num_processes() > 1
+        self._agreement = Agreement(replicas, self._live, progress.step) if several else None
+
+    def next_work(self, step: int) -> Work:
+        """The work of a step, by the plan of the moment."""
+        return deal(self._course.batches(step), self._plan)
+
+    def take_step(self, step: int, feed: Feed) -> None:
+        """Takes one step and tells the hooks."""
+        began = time.perf_counter()
+        ready = feed.take(step)
+        self._microbatches += self._plan.shares
+        if self._rebalancing and self._rebalancing.is_due(step):
+            self._live, loss, times = self._stepper.timed_step(self._live, ready)
+            self._plan = self._rebalancing.observe(step, self._plan, times)
+        else:
+            self._live, loss = self._stepper.step(self._live, ready)
+        self._losses.append(loss)
+        self._seconds.append(time.perf_counter() - began)
+        for hook in self._hooks:
+            hook.on_step(step, loss, self._seconds[-1])
+        if not math.isfinite(loss):
+            self._judge(step)
+
+    def _judge(self, step: int) -> None:
+        after = fetch(self._live)  # the step has left the state as it was, but for its number
+        judge_step(
+            self._replicas,
+            after.replace(step=after.step - 1),
+            self._course.batches(step),
+            microbatch_size=self._plan.microbatch_size,
+            losses=self._losses,
+            skip=self._course.skip_nonfinite,
+        )
+
+    def look_back(self, done: int, stopped_by: int) -> None:
+        """Validates, compares and saves where the course, or a signal, asks for it."""
+        course, due = self._course, self._course.validates(done)
+        if due:
+            self._validate(done)
+        saves = course.saves(done) or stopped_by
+        if self._agreement and (saves or course.checks(done)):
+            self._agreement.check(self._live, done)
+        if saves and self._hooks:
+            progress = Progress(fetch(self._live), tuple(self._losses), self._best, self._plan)
+            for hook in self._hooks:
+                hook.on_save(progress)
+        # After saving: the rest of the training must not know of it.
+        if stopped_by and not due and not (course.validate and stopped_by == signal.SIGTERM):
+            self._validate(done)
+
+    def _validate(self, done: int) -> None:
+        state = fetch(self._live)
+        rank = self._course.validate(state, done) if self._course.validate else None
+        self._best = self._best.or_better(state, done, rank)
+
+    def result(self, stopped_by: int, wait_seconds: list[float]) -> Fit:
+        """What the training leaves behind."""
+        return Fit(
+            state=self._best.state,
+            best_step=self._best.step,
+            losses=self._losses,
+            step_seconds=self._seconds,
+            wait_seconds=wait_seconds,
+            compile_seconds=self._stepper.compile_seconds,
+            stopped_by=stopped_by if len(self._losses) < self._course.num_steps else 0,
+            timeline=gather_stamps(self._stepper.stamps),
+            plan=self._plan,
+            microbatches=tuple(self._microbatches.tolist()),
+        )
 
 
 def _signal_to_all(step: int, number: int) -> int:

@@ -1,7 +1,7 @@
 """How parameters are learnt, whatever the devices: batches, optimiser and schedule."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,11 +10,13 @@ import numpy as np
 from hsi_jax.data.balanced_sampler import BalancedSampler
 from hsi_jax.data.sampler import batch_ids, steps_for_epochs
 from hsi_jax.errors import InputError
-from hsi_jax.train.names import SAMPLINGS
+from hsi_jax.options import check_options, option
+from hsi_jax.train.names import LOSSES, OPTIMIZERS, SAMPLINGS, SCHEDULES
 
 if TYPE_CHECKING:  # the defaults are told without waiting for Optax and JAX
     import optax
 
+MEASURED_SIZES = (4, 8, 16, 32, 64)  # microbatches of `microbatch_size`="auto"
 MAX_VALIDATIONS = 100  # however short the epochs are
 
 
@@ -22,46 +24,97 @@ MAX_VALIDATIONS = 100  # however short the epochs are
 class Recipe:
     """How parameters are learnt from a dataset, whatever the devices.
 
-    Attributes:
-        batch_size: samples of a step, over all devices.
-        microbatch_size: samples of a microbatch.
-        epochs: passes over the training samples.
-        steps: steps, instead of epochs; or None.
-        optimizer: of `hsi_jax.train.OPTIMIZERS`.
-        learning_rate: the highest.
-        schedule: of `hsi_jax.train.SCHEDULES`.
-        momentum: of sgd.
-        weight_decay: of kernels.
-        loss: of `hsi_jax.train.LOSSES`.
-        seed: of parameters, batches and dropout.
-        sampling: of `hsi_jax.train.SAMPLINGS`: "shuffled" draws every sample once an epoch,
-            "balanced" every class equally often (see `hsi_jax.data.BalancedSampler`).
+    `loss`, `optimizer`, `schedule` and `sampling` are names of `hsi_jax.train.LOSSES` and so on.
 
     Raises:
-        InputError: if sampling is unknown, or if both it and the loss make up for rare classes.
+        InputError: on a value that cannot be used, or if both the sampling and the loss make up for
+            rare classes.
     """
 
-    batch_size: int = 128
-    microbatch_size: int = 16
-    epochs: int = 40
-    steps: int | None = None
-    optimizer: str = "adam"
-    learning_rate: float = 0.001
-    schedule: str = "cosine"
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    loss: str = "cross_entropy"
-    seed: int = 0
-    sampling: str = "shuffled"
+    batch_size: int = option(
+        128,
+        "samples per step, over all devices",
+        at_least=1,
+    )
+    microbatch_size: int | str = option(
+        16,
+        "samples of a microbatch, the atom of work; or auto: the fastest as measured",
+        kind=int,
+        at_least=1,
+        word="auto",
+    )
+    epochs: int = option(
+        40,
+        "passes over the training pixels",
+        at_least=1,
+    )
+    steps: int | None = option(
+        None,
+        "steps, instead of `epochs`",
+        kind=int,
+        at_least=1,
+    )
+    optimizer: str = option(
+        "adam",
+        "optimiser",
+        choices=OPTIMIZERS,
+    )
+    learning_rate: float = option(
+        0.001,
+        "highest learning rate",
+        above=0,
+    )
+    schedule: str = option(
+        "cosine",
+        "course of the learning rate",
+        choices=SCHEDULES,
+    )
+    momentum: float = option(
+        0.9,
+        "momentum of sgd",
+        at_least=0,
+        below=1,
+    )
+    weight_decay: float = option(
+        0.0,
+        "weight decay, of kernels only",
+        at_least=0,
+    )
+    loss: str = option(
+        "cross_entropy",
+        "loss of a sample; weighted: all classes count alike; focal: hard samples count more",
+        choices=LOSSES,
+    )
+    sampling: str = option(
+        "shuffled",
+        "shuffled: every sample once an epoch; balanced: every class equally often",
+        choices=SAMPLINGS,
+    )
+    seed: int = option(
+        0,
+        "of split, parameters, batches and dropout",
+        at_least=0,
+        below=2**32,
+    )
 
     def __post_init__(self):
-        if self.sampling not in SAMPLINGS:
-            raise InputError(f"`sampling`={self.sampling}: choose one of {', '.join(SAMPLINGS)}")
+        check_options(self)
         if self.sampling == "balanced" and self.loss == "weighted":
             raise InputError(
                 "`sampling`=balanced and `loss`=weighted both make rare classes count more; give "
                 "one of them"
             )
+
+    @property
+    def microbatch_sizes(self) -> list[int]:
+        """The sizes that may be chosen: the one asked for, or several to be measured."""
+        if self.microbatch_size != "auto":
+            return [int(self.microbatch_size)]
+        return [size for size in MEASURED_SIZES if size <= self.batch_size] or [self.batch_size]
+
+    def with_microbatch_size(self, size: int) -> "Recipe":
+        """The recipe with this size of a microbatch."""
+        return replace(self, microbatch_size=size)
 
     def num_steps(self, samples: int) -> int:
         """Steps of the training on so many samples."""

@@ -15,16 +15,17 @@ import pytest
 
 from hsi_jax.commands import compare as program
 from hsi_jax.commands.compare import compare, compare_help
-from hsi_jax.commands.run import run
 from hsi_jax.comparison import one_run as comparison_run
 from hsi_jax.comparison import peer, peer_data
 from hsi_jax.comparison import work as comparison_work
 from hsi_jax.comparison.options import MEASURED, CompareOptions
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import parse_profile
+from hsi_jax.options import with_values
 from hsi_jax.run.lock import locked
-from hsi_jax.session.config import Config
+from hsi_jax.session.options import RunOptions
 from hsi_jax.train import Patches, fit, predict
+from tests.session.runs import run
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +41,7 @@ TINY = (
 
 
 @pytest.fixture
-def parse(run_flags):
+def parse():
     """Makes runs of a command line."""
     return lambda *arguments: program.parse(["compare", *arguments])
 
@@ -84,7 +85,7 @@ def test_two_schemes_with_two_seeds_are_run_and_then_reused(tmp_path):
 def summary(tmp_path_factory):
     """The summary of a tiny run."""
     workdir = tmp_path_factory.mktemp("tiny")
-    run(Config(steps=2, model="mlp", patch_size=1, profile="2:1", workdir=str(workdir)))
+    run(RunOptions.of(steps=2, model="mlp", patch_size=1, profile="2:1", workdir=str(workdir)))
     return json.loads((workdir / "summary.json").read_text())
 
 
@@ -152,8 +153,8 @@ def test_an_unfinished_run_of_the_same_options_goes_on(
     folder = tmp_path / runs[0].name
     if begun is not None:
         folder.mkdir()
-        config = dataclasses.asdict(dataclasses.replace(runs[0].config, **begun))
-        (folder / "config.json").write_text(json.dumps(config))
+        options = dataclasses.asdict(dataclasses.replace(runs[0].options, **begun))
+        (folder / "config.json").write_text(json.dumps(options))
     if saved:
         (folder / "checkpoints").mkdir()
     commands = []
@@ -192,7 +193,7 @@ def test_schemes_over_protocols_have_a_table_and_a_picture_for_each(parse, stand
     assert [run.name for run in runs[:4]] == [
         f"{name}-{scheme}-seed0" for name in names for scheme in ("even", "balanced")
     ]
-    assert {run.config.protocol for run in runs} == set(names)
+    assert {run.options.split.protocol for run in runs} == set(names)
     results = compare(runs, *others)
     assert [r.protocol for r in results[:3]] == [names[0], names[0], names[1]]
     text = (tmp_path / "table.md").read_text()
@@ -232,9 +233,9 @@ def test_all_schemes_of_a_seed_come_first_and_share_all_but_scheme_and_seed(pars
         *("--target_accuracy=0.9", "--", "--profile=measured"),
     )
     assert [run.method for run in runs] == [*MEASURED] * 2
-    assert [run.config.seed for run in runs] == [3] * len(MEASURED) + [1] * len(MEASURED)
-    assert {dataclasses.replace(t.config, seed=0, scheme="even") for t in runs[:4]} == {
-        dataclasses.replace(runs[0].config, seed=0)
+    assert [run.options.recipe.seed for run in runs] == [3] * len(MEASURED) + [1] * len(MEASURED)
+    assert {with_values(t.options, seed=0, scheme="even") for t in runs[:4]} == {
+        dataclasses.replace(runs[0].options, seed=0)
     }
     assert (platform.run_flags, reporting.target) == (["--profile=measured"], 0.9)
     assert (platform.slowdowns[0].factor, subject) == (3, "schemes")
@@ -288,7 +289,7 @@ def torch_python():
     return python
 
 
-HANDED = Config(
+HANDED = RunOptions.of(
     steps=3,
     patch_size=5,
     batch_size=30,
@@ -332,8 +333,8 @@ def test_a_peer_trains_like_we_do(torch_python, tmp_path):
     ours = state.task.logits(state.params, state.batch_stats, cut)
     np.testing.assert_allclose(theirs, ours, rtol=1e-4, atol=1e-4)
 
-    steps = {"plan": setup.plan, "num_steps": 3, "seed": HANDED.seed}
-    fitted = fit(setup.replicas, state, split.train, **steps)
+    course = Course.shuffled(split.train, setup.plan.batch_size, 3, seed=HANDED.recipe.seed)
+    fitted = fit(setup.replicas, state, course, plan=setup.plan)
     devices = {"profile": setup.profile, "plan": setup.plan}
     classes, _ = predict(setup.replicas, fitted.state, split.test, **devices)
     summary = peer_data.summarise_peer("ddp_even", setup, [30], tmp_path)

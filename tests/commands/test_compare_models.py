@@ -24,7 +24,7 @@ FOREST = ("--model=random_forest", "--components=3", "--patch_size=1")
 
 
 @pytest.fixture
-def parse(run_flags):
+def parse():
     """Makes runs of a command line."""
     return lambda *arguments: program.parse(["compare", *arguments])
 
@@ -79,7 +79,7 @@ def test_models_are_names_or_files(tmp_path):
 
 
 @pytest.mark.parametrize("path", sorted(PRESETS.glob("*.flags")), ids=lambda path: path.name)
-def test_the_files_that_come_with_it_are_models(run_flags, path):
+def test_the_files_that_come_with_it_are_models(path):
     assert parse_run([f"--flagfile={path}"], ("seed", "workdir", "profile")).model
 
 
@@ -171,7 +171,7 @@ def test_models_are_compared_and_it_goes_on(parse, done_here, two_forests, tmp_p
 
 
 @pytest.mark.slow
-def test_leakage_tests_the_same_pixels_at_each_distance(run_flags, done_here, tmp_path):
+def test_leakage_tests_the_same_pixels_at_each_distance(done_here, tmp_path):
     command = ["leakage", *("--guards=0,6", "--seeds=0", "--models=random_forest")]
     command += [f"--workdir={tmp_path / 'study'}", "--", *FOREST[1:], "--model_options=trees=3"]
 
@@ -212,7 +212,7 @@ def test_a_study_that_makes_no_sense_is_refused(given, message):
 
 
 @pytest.mark.parametrize("flag", ["--split=random", "--protocol=salinas_a_disjoint", "--model=svm"])
-def test_a_study_sets_the_split_itself(run_flags, tmp_path, flag):
+def test_a_study_sets_the_split_itself(tmp_path, flag):
     options = leakage.LeakageOptions(workdir=str(tmp_path / "study"))
     with pytest.raises(InputError, match=f"{flag.partition('=')[0]} after --"):
         leakage.study(options, [flag])

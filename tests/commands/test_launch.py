@@ -23,7 +23,7 @@ from hsi_jax.launch.launching import Launch, launch, run_command
 from hsi_jax.launch.restarts import Restarts
 from hsi_jax.launch.slowdown import Slowdown
 from hsi_jax.launch.workers import WorkerError
-from hsi_jax.session.config import Config
+from hsi_jax.session.options import RunOptions
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="uneven processes need Linux"),
@@ -61,7 +61,7 @@ if sys.argv[4:] == [str(rank)]:
 def stand_in(steps, failing=None):
     """A command builder for `launch`."""
 
-    def command(run_flags, coordinator, num_processes, process_id):
+    def command(coordinator, num_processes, process_id):
         assert re.fullmatch(r"127\.0\.0\.1:\d+", coordinator)
         (workdir,) = run_flags
         failure = () if failing is None else (str(failing),)
@@ -175,7 +175,7 @@ import sys
 from pathlib import Path
 from hsi_jax.launch import launching as launch
 from hsi_jax.hetero.profile import parse_profile
-def command(run_flags, coordinator, num_processes, process_id):
+def command(coordinator, num_processes, process_id):
     print('started', process_id, flush=True)
     return (sys.executable, '-S', '-c', {program!r}, {workdir!r}, str(process_id), '2000')
 asked = launch.Launch(parse_profile('3:1:1:1'), (), Path({workdir!r}), (), {logs!r})
@@ -270,10 +270,10 @@ def test_a_failed_worker_is_exit_code_1_with_its_log(tmp_path, monkeypatch, caps
 @pytest.fixture
 def defined():
     """The flags of run, defined for one test; absl keeps them in one place."""
-    define_flags(Config)
+    define_flags(RunOptions)
     yield
     flags.FLAGS.unparse_flags()
-    for field in dataclasses.fields(Config):
+    for field in dataclasses.fields(RunOptions):
         delattr(flags.FLAGS, field.name)
 
 

@@ -17,7 +17,7 @@ from hsi_jax.data import Scene, random_split
 from hsi_jax.errors import InputError
 from hsi_jax.run.tile_store import TileStore
 from hsi_jax.session import map_writing, train_scene
-from hsi_jax.session.config import Config
+from hsi_jax.session.options import RunOptions
 from hsi_jax.train import Recipe
 from hsi_jax.trained import TrainedModel
 
@@ -87,8 +87,8 @@ def test_without_a_cube_it_is_the_scene_of_the_run(folder, scene, tmp_path):
     shutil.copytree(folder / "model", run / "model")
     np.savez(tmp_path / "scene.npz", cube=scene.cube, labels=scene.original_labels(scene.labels))
     path = str(tmp_path / "scene.npz")
-    config = dataclasses.asdict(Config(dataset="file", cube=path, labels=path))
-    (run / "config.json").write_text(json.dumps(config))
+    options = dataclasses.asdict(RunOptions.of(dataset="file", cube=path, labels=path))
+    (run / "config.json").write_text(json.dumps(options))
     predict(PredictOptions(run=str(run), output=str(tmp_path / "map.npy")))
     model = TrainedModel.of_run(run)
     assert np.array_equal(np.load(tmp_path / "map.npy"), model.label_ids(model.predict(scene)))

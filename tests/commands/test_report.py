@@ -9,10 +9,10 @@ import pytest
 
 from hsi_jax.commands import report as command
 from hsi_jax.commands.report import main, repeat_commands
-from hsi_jax.commands.run import run
 from hsi_jax.evaluate.report.reading import read_run
 from hsi_jax.run import RunFolder
-from hsi_jax.session.config import Config
+from hsi_jax.session.options import RunOptions
+from tests.session.runs import run
 
 
 @pytest.fixture
@@ -122,14 +122,14 @@ def test_the_command_repeats_the_options(tmp_path):
         "time_devices": True,
         "seed": 5,
     }
-    config = Config(**options, workdir="somewhere", overwrite=True)
+    options = RunOptions.of(**options, workdir="somewhere", overwrite=True)
     folder = RunFolder(tmp_path / "run")
-    folder.start(json.loads(json.dumps(vars(config))))
+    folder.start(json.loads(json.dumps(vars(options))))
     (line,) = repeat_commands(read_run(folder.path))
     program, *given = shlex.split(line)[2:]
     assert program == "experiments.run"
     again, _ = parse_options(given)
-    assert again == Config(**options)
+    assert again == RunOptions.of(**options)
 
 
 def parse_options(given):
@@ -138,16 +138,16 @@ def parse_options(given):
     from hsi_jax.command_line import define_flags, options_from_flags
 
     values = flags.FlagValues()
-    define_flags(Config, values)
+    define_flags(RunOptions, values)
     rest = values(["run", *given])
-    return options_from_flags(Config, values), rest
+    return options_from_flags(RunOptions, values), rest
 
 
 @pytest.mark.slow
 def test_a_finished_run_has_a_whole_page(tmp_path):
-    config = Config(steps=2, model="mlp", workdir=str(tmp_path / "run"))
-    run(config)
-    program = [sys.executable, "-m", "experiments.report", config.workdir]
+    options = RunOptions.of(steps=2, model="mlp", workdir=str(tmp_path / "run"))
+    run(options)
+    program = [sys.executable, "-m", "experiments.report", options.output.workdir]
     page = tmp_path / "page.html"
     done = subprocess.run([*program, f"--output={page}"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, f"Report: {page}\n")

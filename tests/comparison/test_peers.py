@@ -19,10 +19,10 @@ from hsi_jax.hetero import parse_profile
 from hsi_jax.launch.workers import Worker, Workers, free_port
 from hsi_jax.run.records import Evaluation, Start, Step, read_records
 from hsi_jax.run.summary import read_outcome
-from hsi_jax.session.config import Config
+from hsi_jax.session.options import RunOptions
 
 COORDINATOR = "127.0.0.1:4567"
-HANDED = Config(
+HANDED = RunOptions.of(
     steps=4,
     patch_size=5,
     batch_size=30,
@@ -92,7 +92,7 @@ def test_compare_starts_a_peer(tmp_path, monkeypatch):
         started.append(command(asked.run_flags, COORDINATOR, 2, 1))
 
     monkeypatch.setattr(comparison_run, "launch", launch)
-    monkeypatch.setattr(peer_data, "hand_over", lambda config, path: None)
+    monkeypatch.setattr(peer_data, "hand_over", lambda options, path: None)
     monkeypatch.setattr(peer_data, "summarise_peer", lambda *given: {"scheme": given[0]})
     platform = comparison_run.Platform(
         profile=parse_profile("2:1"),
@@ -102,7 +102,9 @@ def test_compare_starts_a_peer(tmp_path, monkeypatch):
         workdir=tmp_path,
         torch_python="/other/python",
     )
-    run = comparison_run.ComparisonRun("local_sgd_proportional", Config(batch_size=30), peer=True)
+    run = comparison_run.ComparisonRun(
+        "local_sgd_proportional", RunOptions.of(batch_size=30), peer=True
+    )
     comparison_run.do_run(run, platform)
     (command,) = started
     assert command[:2] == ("/other/python", str(peer.PROGRAMS / "local_sgd_rank.py"))

@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsi_jax.commands.run import run
 from hsi_jax.data import Preprocessing, Scene
 from hsi_jax.data.splits.split import random_split
 from hsi_jax.errors import InputError
@@ -11,11 +10,12 @@ from hsi_jax.run import RunFolder
 from hsi_jax.run.records import Evaluation
 from hsi_jax.run.summary import read_summary
 from hsi_jax.session.as_published import EPOCH, SCALING, deviations, summarise_as_published
-from hsi_jax.session.config import Config
+from hsi_jax.session.options import RunOptions
 from hsi_jax.session.resume import keeps_record
 from hsi_jax.train import scene_dataset
+from tests.session.runs import run
 
-PUBLISHED = Config(as_published=True)
+PUBLISHED = RunOptions.of(as_published=True)
 
 
 def evaluation(name, step, accuracy, loss=0.5):
@@ -30,12 +30,12 @@ def evaluation(name, step, accuracy, loss=0.5):
 
 
 def test_it_is_never_the_default():
-    assert deviations(Config()) == ()
-    assert summarise_as_published(Config(), [evaluation("test", 1, 0.5)]) is None
+    assert deviations(RunOptions.of()) == ()
+    assert summarise_as_published(RunOptions.of(), [evaluation("test", 1, 0.5)]) is None
     assert deviations(PUBLISHED) == (SCALING, EPOCH)
-    assert deviations(Config(as_published=True, model="svm")) == (SCALING,)
+    assert deviations(RunOptions.of(as_published=True, model="svm")) == (SCALING,)
     with pytest.raises(InputError, match="as_published"):
-        Config(dataset="eurosat", as_published=True)
+        RunOptions.of(dataset="eurosat", as_published=True)
 
 
 @given(
@@ -103,7 +103,7 @@ def test_a_run_tells_both_choices_and_goes_on_as_it_began(tmp_path):
         "as_published": True,
     }
     whole = tmp_path / "whole"
-    summary = run(Config(**options, workdir=str(whole), checkpoint_every=0))
+    summary = run(RunOptions.of(**options, workdir=str(whole), checkpoint_every=0))
     records = RunFolder(whole, overwrite=True).read_records()
     tested = [r for r in records if isinstance(r, Evaluation) and r.set == "test"]
     assert len({r.step for r in tested}) == 4

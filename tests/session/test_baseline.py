@@ -3,18 +3,18 @@
 import pytest
 
 from hsi_jax.commands.report import ReportOptions, report
-from hsi_jax.commands.run import run
 from hsi_jax.errors import InputError
-from hsi_jax.session.config import Config
+from hsi_jax.session.options import RunOptions
 from hsi_jax.session.resolve import resolve
 from hsi_jax.trained import TrainedModel
+from tests.session.runs import run
 
 
 @pytest.mark.slow
 def test_a_forest_leaves_what_a_network_leaves(tmp_path, capsys):
     workdir = tmp_path / "forest"
     options = {"model": "random_forest", "model_options": "trees=20", "profile": "1"}
-    summary = run(Config(workdir=str(workdir), **options))
+    summary = run(RunOptions.of(workdir=str(workdir), **options))
     assert 0.5 < summary.overall_accuracy < 1
     assert (summary.steps, summary.final_loss, summary.step_time_ms_median) == (0, None, None)
     printed = capsys.readouterr().out
@@ -43,9 +43,9 @@ def test_a_forest_leaves_what_a_network_leaves(tmp_path, capsys):
 )
 def test_what_a_baseline_cannot_do_is_refused(given):
     with pytest.raises(InputError, match="scikit-learn"):
-        resolve(Config(model="svm", **given))
+        resolve(RunOptions.of(model="svm", **given))
 
 
 def test_a_baseline_needs_no_cluster():
     with pytest.raises(InputError, match="without a cluster"):
-        resolve(Config(model="svm"), in_cluster=True)
+        resolve(RunOptions.of(model="svm"), in_cluster=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hsi_jax.commands.run import run
 from hsi_jax.data import load_scene, synthetic_scene
 from hsi_jax.errors import InputError
 from hsi_jax.run.summary import read_summary
-from hsi_jax.session.config import Config
 from hsi_jax.session.loading import open_scene, split_scene
+from hsi_jax.session.options import RunOptions
+from tests.session.runs import run
 
 ROOT = Path(__file__).parents[2]
 LOWEST = np.finfo(np.float32).min  # GDAL's value for no data
@@ -41,7 +41,7 @@ def files(tmp_path):
 
 
 def test_a_run_tells_ids_values_and_bands_and_leaves_them(files, tmp_path, capsys):
-    config = Config(
+    options = RunOptions.of(
         dataset="file",
         **files,
         unlabelled="255",
@@ -50,7 +50,7 @@ def test_a_run_tells_ids_values_and_bands_and_leaves_them(files, tmp_path, capsy
         **CHEAP,
         workdir=str(tmp_path / "run"),
     )
-    run(config)
+    run(options)
     ids, cube = np.load(files["labels"]), np.load(files["cube"])
     printed = " ".join(capsys.readouterr().out.split())
     with_data = np.ones(ids.shape, bool)
@@ -112,12 +112,12 @@ def test_the_command_names_flags(files, tmp_path):
 )
 def test_what_is_said_of_files_goes_with_files(dataset, name, value):
     with pytest.raises(InputError, match=f"--{name} goes with"):
-        Config(dataset=dataset, **{name: value})
+        RunOptions.of(dataset=dataset, **{name: value})
 
 
 def test_a_mistake_in_a_text_shows_before_files_are_read():
     with pytest.raises(InputError, match="`nodata`=low"):
-        Config(dataset="file", cube="a.npy", labels="b.npy", nodata="low")
+        RunOptions.of(dataset="file", cube="a.npy", labels="b.npy", nodata="low")
 
 
 @pytest.mark.slow
@@ -134,13 +134,15 @@ def test_salinas_a_with_fill_values(real_data, tmp_path):
     options = {**files, "profile": "1:1", "epochs": 8, "figures": "none"}
 
     clean = run(
-        Config(**options, cube=str(tmp_path / "clean.npy"), workdir=str(tmp_path / "clean"))
+        RunOptions.of(**options, cube=str(tmp_path / "clean.npy"), workdir=str(tmp_path / "clean"))
     )
     assert clean.overall_accuracy > 0.98
     options["cube"] = str(tmp_path / "filled.npy")
     with pytest.raises(InputError, match=r"-3.4028235e\+38 in all bands of 996 pixels"):
-        run(Config(**options, workdir=str(tmp_path / "undeclared")))
-    declared = run(Config(**options, nodata="-3.4028235e+38", workdir=str(tmp_path / "declared")))
+        run(RunOptions.of(**options, workdir=str(tmp_path / "undeclared")))
+    declared = run(
+        RunOptions.of(**options, nodata="-3.4028235e+38", workdir=str(tmp_path / "declared"))
+    )
     assert declared.cube is not None
     assert declared.cube.pixels_without_data == 12 * 83
     assert abs(declared.overall_accuracy - clean.overall_accuracy) < 0.01
@@ -151,7 +153,7 @@ def test_a_list_of_pixels_trains_a_model_of_spectra(tmp_path):
     scene = synthetic_scene()
     np.save(tmp_path / "cube.npy", scene.cube.reshape(-1, 64))
     np.save(tmp_path / "labels.npy", scene.labels.ravel() + 1)
-    config = Config(
+    options = RunOptions.of(
         dataset="file",
         cube=str(tmp_path / "cube.npy"),
         labels=str(tmp_path / "labels.npy"),
@@ -160,7 +162,7 @@ def test_a_list_of_pixels_trains_a_model_of_spectra(tmp_path):
         epochs=10,
         workdir=str(tmp_path / "run"),
     )
-    assert run(config).overall_accuracy > 0.5
+    assert run(options).overall_accuracy > 0.5
 
 
 def test_the_advice_on_a_class_of_one_pixel_helps(files):
@@ -168,8 +170,8 @@ def test_the_advice_on_a_class_of_one_pixel_helps(files):
     ids[5, 5] = 77
     np.save(files["labels"], ids)
     flags = {"dataset": "file", **files, "nodata": "-9999"}
-    config = Config(**flags, unlabelled="255")
+    options = RunOptions.of(**flags, unlabelled="255")
     with pytest.raises(InputError, match=r"id 77.*--unlabelled=255,77") as error:
-        split_scene(config, open_scene(config))
-    config = Config(**flags, unlabelled=str(error.value).rsplit("=", 1)[1])
-    assert len(split_scene(config, open_scene(config)).train)
+        split_scene(options, open_scene(options))
+    options = RunOptions.of(**flags, unlabelled=str(error.value).rsplit("=", 1)[1])
+    assert len(split_scene(options, open_scene(options)).train)

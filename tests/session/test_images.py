@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hsi_jax.commands.run import run
 from hsi_jax.data import load_image_set
 from hsi_jax.errors import InputError
-from hsi_jax.session.config import Config
+from hsi_jax.session.options import RunOptions
 from hsi_jax.session.resolve import resolve
 from hsi_jax.trained import TrainedModel
+from tests.session.runs import run
 
 pytestmark = pytest.mark.slow
 
@@ -48,8 +48,10 @@ def folder(tmp_path_factory):
 def do_run(folder, tmp_path_factory):
     def do(**changes):
         workdir = tmp_path_factory.mktemp("run") / "run"
-        config = Config(**(SMALL | {"data_dir": str(folder), "workdir": str(workdir)} | changes))
-        return workdir, run(config)
+        options = RunOptions.of(
+            **(SMALL | {"data_dir": str(folder), "workdir": str(workdir)} | changes)
+        )
+        return workdir, run(options)
 
     return do
 
@@ -147,16 +149,16 @@ def test_what_does_not_go_together_is_refused(changes, message):
     if values["dataset"] == "synthetic":
         values |= {"model": "cnn2d", "model_options": "", "augment": "", "data_dir": ""}
     with pytest.raises(InputError, match=message):
-        resolve(Config(**values))
+        resolve(RunOptions.of(**values))
 
 
 def test_a_set_without_an_official_split_says_so(folder, tmp_path):
     given = {"data_dir": str(folder), "split": "official", "train_fraction": None}
-    config = Config(**(SMALL | given), workdir=str(tmp_path / "run"))
+    options = RunOptions.of(**(SMALL | given), workdir=str(tmp_path / "run"))
     with pytest.raises(InputError, match=r"--split=official: .* comes without a split"):
-        run(config)
+        run(options)
 
 
 def test_networks_default_to_what_fits_the_data():
-    assert Config().model_name == "cnn2d"
-    assert Config(dataset="eurosat").model_name == "resnet20"
+    assert RunOptions.of().model_name == "cnn2d"
+    assert RunOptions.of(dataset="eurosat").model_name == "resnet20"

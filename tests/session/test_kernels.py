@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hsi_jax.commands.run import run
-from hsi_jax.session.config import Config
+from hsi_jax.session.options import RunOptions
 from hsi_jax.trained import TrainedModel
+from tests.session.runs import run
 from tests.train.small_scene import assert_same_bits
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("native_kernels")]
@@ -18,9 +18,9 @@ def test_a_run_takes_the_kernels_that_it_was_asked_for(tmp_path):
     def trained(name, kernels):
         sizes = {"patch_size": 7, "components": 6, "model_options": "features=(4, 4, 4); hidden=4"}
         options = {**sizes, "steps": 3, "profile": "1:1", "figures": "none"}
-        run(Config(kernels=kernels, workdir=str(tmp_path / name), **options))
-        config = json.loads((tmp_path / name / "config.json").read_text(encoding="utf-8"))
-        assert config["kernels"] == kernels
+        run(RunOptions.of(kernels=kernels, workdir=str(tmp_path / name), **options))
+        options = json.loads((tmp_path / name / "config.json").read_text(encoding="utf-8"))
+        assert options["kernels"] == kernels
         return TrainedModel.of_run(Path(tmp_path / name)).params
 
     native, xla = trained("native", "native"), trained("xla", "xla")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hsi_jax.commands.predict import PredictOptions, predict
-from hsi_jax.commands.run import run
-from hsi_jax.session.config import Config
+from hsi_jax.session.options import RunOptions
+from tests.session.runs import run
 
 
 @pytest.mark.slow
@@ -17,7 +17,7 @@ def test_polygons_to_a_map_in_its_place(real_data, tmp_path):
     folder = real_data / "landsat7_nc"
     bands, polygons = sorted(folder.glob("lsat7_2000_*.tif")), folder / "landsat96_polygons.shp"
     summary = run(
-        Config(
+        RunOptions.of(
             dataset="file",
             cube=str(folder / "lsat7_2000_*.tif"),
             labels=str(polygons),

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from hsi_jax.cluster.platforms import DECLARED
-from hsi_jax.commands.run import run
 from hsi_jax.launch.workers import free_port
-from hsi_jax.session.config import Config
+from hsi_jax.session.options import RunOptions
+from tests.session.runs import run
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="it kills processes"),
@@ -99,5 +99,5 @@ def test_a_mixture_is_killed_and_another_one_ends_as_like_devices_would(tmp_path
     assert [device["process"] for device in summary["devices"]] == [0, 1, 2]
     assert sum(device["microbatches"] for device in summary["devices"]) < 8 * OPTIONS["steps"]
 
-    run(Config(**OPTIONS, profile="2:1", workdir=str(tmp_path / "like")))
+    run(RunOptions.of(**OPTIONS, profile="2:1", workdir=str(tmp_path / "like")))
     assert weights_of(folder) == weights_of(tmp_path / "like")

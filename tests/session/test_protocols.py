@@ -1,46 +1,34 @@
-import dataclasses
 import json
 
 import numpy as np
 import pytest
-from absl import flags
 
-from hsi_jax.command_line import define_flags, parse_flags
 from hsi_jax.commands import datasets
 from hsi_jax.commands.run import run_help
 from hsi_jax.data.splits.disjoint import count_leakage
 from hsi_jax.data.splits.split import class_counts
 from hsi_jax.errors import InputError
-from hsi_jax.session.config import Config
-from hsi_jax.session.flags import config_from_flags
+from hsi_jax.options import values, with_values
+from hsi_jax.session.flags import parse_run
 from hsi_jax.session.loading import open_scene, split_scene
+from hsi_jax.session.options import RunOptions
 from hsi_jax.session.protocols import FIXED, PROTOCOLS
 from hsi_jax.session.resolve import resolve
 
 
-def parsed(*arguments, protocol=""):
-    values = flags.FlagValues()
-    define_flags(Config, values)
-    parse_flags(["run", *arguments], str, values)
-    return config_from_flags(values, protocol)
+def parsed(*arguments):
+    return parse_run(arguments)
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_a_protocol_sets_its_scene_and_split_and_nothing_else(name):
-    config = parsed(f"--protocol={name}", "--data_dir=data", "--patch_size=5", "--seed=3")
+    options = parsed(f"--protocol={name}", "--data_dir=data", "--patch_size=5", "--seed=3")
     protocol = PROTOCOLS[name]
     assert protocol.name == name
     assert set(protocol.options) <= set(FIXED)
     given = {"protocol": name, "data_dir": "data", "patch_size": 5, "seed": 3}
-    assert config == Config(**protocol.options, **given)
-    assert Config(**json.loads(json.dumps(dataclasses.asdict(config)))) == config
-
-
-def test_another_program_can_give_the_protocol():
-    config = parsed("--seed=1", protocol="salinas_a_disjoint")
-    assert (config.protocol, config.split, config.seed) == ("salinas_a_disjoint", "disjoint", 1)
-    other = parsed("--protocol=salinas_a_random10", protocol="salinas_a_disjoint")
-    assert other.protocol == "salinas_a_random10"
+    assert options == RunOptions.of(**protocol.options, **given)
+    assert RunOptions.of(**json.loads(json.dumps(values(options)))) == options
 
 
 @pytest.mark.parametrize(
@@ -74,12 +62,12 @@ def test_the_folder_of_the_split_has_to_be_given_and_to_hold_it(tmp_path):
     flag = "--protocol=indian_pines_fixed695"
     with pytest.raises(InputError, match=r"data_dir.*fixed_split_695\.npz"):
         parsed(flag)
-    config = parsed(flag, f"--data_dir={tmp_path}")
+    options = parsed(flag, f"--data_dir={tmp_path}")
     with pytest.raises(InputError, match=r"fixed_split_695\.npz is not in"):
-        resolve(config)
+        resolve(options)
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / "fixed_split_695.npz").touch()
-    assert resolve(config).config.path_of("split") == str(
+    assert resolve(options).options.path_of("split") == str(
         tmp_path / "below" / "fixed_split_695.npz"
     )
 
@@ -103,9 +91,9 @@ def test_the_leakage_that_is_told_is_that_of_real_data(name, real_data):
         for library in ("rasterio", "pyogrio", "shapely"):
             pytest.importorskip(library)
     given = {"protocol": name, "data_dir": str(real_data), **protocol.options}
-    scene = open_scene(Config(**given))
+    scene = open_scene(RunOptions.of(**given))
     for size, part in protocol.leakage.items():
-        split = split_scene(Config(**given, patch_size=size), scene)
+        split = split_scene(RunOptions.of(**given, patch_size=size), scene)
         leaking = count_leakage(split, scene.cube.shape[:2], size)
         assert round(leaking / len(split.test), 3) == part
 
@@ -113,9 +101,9 @@ def test_the_leakage_that_is_told_is_that_of_real_data(name, real_data):
 def test_the_fixed_split_has_the_classes_of_its_own_maps(real_data):
     """Against the counts that the papers of this split print for their classes."""
     name = "indian_pines_fixed695"
-    config = Config(protocol=name, data_dir=str(real_data), **PROTOCOLS[name].options)
-    scene = open_scene(config)
-    split = split_scene(dataclasses.replace(config, validation_fraction=0), scene)
+    options = RunOptions.of(protocol=name, data_dir=str(real_data), **PROTOCOLS[name].options)
+    scene = open_scene(options)
+    split = split_scene(with_values(options, validation_fraction=0), scene)
     tested = dict(zip(scene.class_names, class_counts(split.test, scene.labels, 16), strict=True))
     trained = class_counts(split.train, scene.labels, 16)
     assert (len(split.train), len(split.test)) == (695, 9671)
@@ -123,5 +111,5 @@ def test_the_fixed_split_has_the_classes_of_its_own_maps(real_data):
     published = {"Corn-notill": 1384, "Soybean-mintill": 2418, "Oats": 5, "Alfalfa": 39}
     assert {key: tested[key] for key in published} == published
     assert any("26 that train and 230 that test" in remark for remark in scene.remarks)
-    with np.load(config.path_of("split")) as maps:
+    with np.load(options.path_of("split")) as maps:
         assert np.array_equal(scene.labels >= 0, (maps["train"] > 0) | (maps["test"] > 0))

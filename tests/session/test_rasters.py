@@ -7,9 +7,9 @@ import pytest
 import rasterio
 from rasterio.transform import Affine
 
-from hsi_jax.commands.run import run
 from hsi_jax.errors import InputError
-from hsi_jax.session.config import Config
+from hsi_jax.session.options import RunOptions
+from tests.session.runs import run
 
 TRANSFORM = Affine(10.0, 0.0, 500_000.0, 0.0, -10.0, 4_000_000.0)
 FLAGS = {
@@ -65,7 +65,7 @@ def folder(tmp_path):
 
 @pytest.mark.slow
 def test_polygons_train_and_others_test(folder):
-    config = Config(
+    options = RunOptions.of(
         **FLAGS,
         cube=str(folder / "cube.tif"),
         labels=str(folder / "fields.geojson"),
@@ -73,7 +73,7 @@ def test_polygons_train_and_others_test(folder):
         train_fraction=0.5,
         workdir=str(folder / "run"),
     )
-    summary = run(config)
+    summary = run(options)
     assert summary.split.kind == "polygons"
     assert summary.class_names == ("corn", "soy")
     with np.load(folder / "run" / "prediction.npz") as file:
@@ -89,7 +89,7 @@ def test_polygons_train_and_others_test(folder):
 
 def test_polygons_are_needed(folder):
     np.save(folder / "labels.npy", np.arange(300).reshape(15, 20) % 3)
-    config = Config(
+    options = RunOptions.of(
         **FLAGS,
         cube=str(folder / "cube.tif"),
         labels=str(folder / "labels.npy"),
@@ -97,11 +97,11 @@ def test_polygons_are_needed(folder):
         workdir=str(folder / "run"),
     )
     with pytest.raises(InputError, match="polygons"):
-        run(config)
+        run(options)
     assert not (folder / "run").exists()
 
 
 @pytest.mark.parametrize("flag", [{"labels_attribute": "crop"}, {"labels_touched": True}])
 def test_flags_of_polygons_need_files(flag):
     with pytest.raises(InputError, match="--dataset=file"):
-        Config(**flag)
+        RunOptions.of(**flag)

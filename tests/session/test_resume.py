@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from hsi_jax.commands.run import run
 from hsi_jax.errors import InputError, StorageError
+from hsi_jax.options import values, with_values
 from hsi_jax.run import Checkpoints, RunFolder
 from hsi_jax.run.records import Step
-from hsi_jax.session.config import Config
 from hsi_jax.session.console import describe_checkpoints
+from hsi_jax.session.options import RunOptions
 from hsi_jax.session.resume_check import MAY_DIFFER, check_same_run
+from tests.session.runs import run
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +56,7 @@ def at_step(monkeypatch):
 def whole(tmp_path_factory):
     """Folder and summary of a run that nothing disturbed."""
     path = tmp_path_factory.mktemp("whole")
-    return path, run(Config(**BASE, profile="2:1:1", workdir=str(path)))
+    return path, run(RunOptions.of(**BASE, profile="2:1:1", workdir=str(path)))
 
 
 def told(folder):
@@ -93,14 +94,14 @@ def test_sigterm_ends_after_the_step_and_the_run_goes_on_with_other_devices(
 ):
     at_step(16, lambda: signal.raise_signal(signal.SIGTERM))
     with pytest.raises(SystemExit) as stopped:
-        run(Config(**BASE, profile="2:1:1", workdir=str(tmp_path)))
+        run(RunOptions.of(**BASE, profile="2:1:1", workdir=str(tmp_path)))
     assert stopped.value.code == 143
     assert "SIGTERM ended the training; the newest checkpoint is of step 17" in (
         capsys.readouterr().out
     )
     assert steps_of(tmp_path) == [10, 15, 17]
     assert not (tmp_path / "summary.json").exists()
-    summary = run(Config(**BASE, profile="5:1", workdir=str(tmp_path), resume=True))
+    summary = run(RunOptions.of(**BASE, profile="5:1", workdir=str(tmp_path), resume=True))
     assert_same_end(tmp_path, summary, whole)
     assert summary.timed_steps == STEPS - 17
     assert json.loads((tmp_path / "config.json").read_text())["profile"] == "5:1"
@@ -108,10 +109,10 @@ def test_sigterm_ends_after_the_step_and_the_run_goes_on_with_other_devices(
 
 def test_ctrl_c_evaluates_and_the_run_goes_on(at_step, whole, tmp_path, capsys):
     at_step(7, lambda: signal.raise_signal(signal.SIGINT))
-    summary = run(Config(**BASE, profile="1", workdir=str(tmp_path)))
+    summary = run(RunOptions.of(**BASE, profile="1", workdir=str(tmp_path)))
     assert (summary.steps, summary.interrupted) == (8, True)
     assert "--resume --workdir=" in capsys.readouterr().out
-    summary = run(Config(**BASE, profile="1:1:1:1", workdir=str(tmp_path), resume=True))
+    summary = run(RunOptions.of(**BASE, profile="1:1:1:1", workdir=str(tmp_path), resume=True))
     assert_same_end(tmp_path, summary, whole)
 
 
@@ -123,14 +124,14 @@ def test_a_crash_repeats_no_step_before_the_newest_sound_checkpoint(
 
     at_step(18, crash)
     with pytest.raises(RuntimeError, match="a device has gone"):
-        run(Config(**BASE, profile="2:1:1", workdir=str(tmp_path)))
+        run(RunOptions.of(**BASE, profile="2:1:1", workdir=str(tmp_path)))
     assert steps_of(tmp_path) == [5, 10, 15]
     for path in (tmp_path / "checkpoints" / "00000015" / "arrays").rglob("*"):
         if path.is_file():
             path.write_bytes(path.read_bytes()[:-3])
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"kind": "step", "st')  # as a full disk leaves it
-    summary = run(Config(**BASE, profile="1:1", workdir=str(tmp_path), resume=True))
+    summary = run(RunOptions.of(**BASE, profile="1:1", workdir=str(tmp_path), resume=True))
     assert "The checkpoint of step 15 is damaged" in caplog.text
     assert (tmp_path / "checkpoints" / "00000015.damaged").is_dir()
     assert summary.timed_steps == STEPS - 10
@@ -140,17 +141,17 @@ def test_a_crash_repeats_no_step_before_the_newest_sound_checkpoint(
 def test_without_a_checkpoint_the_run_starts_again(at_step, whole, tmp_path, caplog):
     at_step(3, lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        run(Config(**BASE, profile="2:1:1", workdir=str(tmp_path)))
-    summary = run(Config(**BASE, profile="3:1", workdir=str(tmp_path), resume=True))
+        run(RunOptions.of(**BASE, profile="2:1:1", workdir=str(tmp_path)))
+    summary = run(RunOptions.of(**BASE, profile="3:1", workdir=str(tmp_path), resume=True))
     assert "there is no sound checkpoint" in caplog.text
     assert_same_end(tmp_path, summary, whole)
 
 
 def test_a_finished_run_is_only_evaluated_again(whole, tmp_path):
-    config = Config(**BASE, profile="2:1:1", workdir=str(tmp_path))
-    run(config)
+    options = RunOptions.of(**BASE, profile="2:1:1", workdir=str(tmp_path))
+    run(options)
     shutil.rmtree(tmp_path / "model")
-    summary = run(dataclasses.replace(config, resume=True, profile="1"))
+    summary = run(with_values(options, resume=True, profile="1"))
     assert summary.timed_steps == 0
     assert summary.step_time_ms_median is None
     assert_same_end(tmp_path, summary, whole)
@@ -161,7 +162,7 @@ def test_a_run_that_would_become_another_is_refused(whole):
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     other = BASE | {"seed": 1, "batch_size": 32, "steps": 30}
     with pytest.raises(InputError) as caught:
-        run(Config(**other, profile="2:1", workdir=str(folder), resume=True))
+        run(RunOptions.of(**other, profile="2:1", workdir=str(folder), resume=True))
     for words in (
         "--batch_size=32 (it was 60), --seed=1 (it was 0), --steps=30 (it was 24)",
         "spans all steps, so another length is another run",
@@ -178,16 +179,16 @@ CHANGED = {
 }
 
 
-@pytest.mark.parametrize("field", dataclasses.fields(Config), ids=lambda field: field.name)
+@pytest.mark.parametrize("field", dataclasses.fields(RunOptions), ids=lambda field: field.name)
 def test_each_field_either_may_differ_or_is_named(field):
-    config = Config(workdir="w")
-    value = CHANGED[field.metadata["kind"]](getattr(config, field.name))
-    earlier = dataclasses.asdict(config) | {field.name: value}
+    options = RunOptions.of(workdir="w")
+    value = CHANGED[field.metadata["kind"]](getattr(options, field.name))
+    earlier = values(options) | {field.name: value}
     if field.name in MAY_DIFFER:
-        check_same_run(earlier, config)
+        check_same_run(earlier, options)
     else:
         with pytest.raises(InputError, match=rf"by --{field.name}=.* \(it was {value}\)"):
-            check_same_run(earlier, config)
+            check_same_run(earlier, options)
 
 
 @pytest.mark.parametrize(
@@ -201,36 +202,36 @@ def test_each_field_either_may_differ_or_is_named(field):
     ],
 )
 def test_only_schemes_of_the_same_result_may_take_turns(before, now, taken):
-    config = dataclasses.replace(Config(workdir="w"), scheme="balanced")
-    object.__setattr__(config, "scheme", now)  # adaptive needs a cluster
-    earlier = dataclasses.asdict(config) | {"scheme": before}
+    options = dataclasses.replace(RunOptions.of(workdir="w"), scheme="balanced")
+    object.__setattr__(options, "scheme", now)  # adaptive needs a cluster
+    earlier = values(options) | {"scheme": before}
     if taken:
-        check_same_run(earlier, config)
+        check_same_run(earlier, options)
     else:
         with pytest.raises(InputError, match=rf"by --scheme={now} \(it was {before}\)"):
-            check_same_run(earlier, config)
+            check_same_run(earlier, options)
 
 
 def test_what_an_older_version_did_not_have_is_its_default():
-    config = Config(workdir="w")
-    earlier = dataclasses.asdict(config)
+    options = RunOptions.of(workdir="w")
+    earlier = values(options)
     del earlier["weight_decay"]
-    check_same_run(earlier, config)
+    check_same_run(earlier, options)
     with pytest.raises(InputError, match=r"--weight_decay=0.5 \(it was 0.0\)"):
-        check_same_run(earlier, dataclasses.replace(config, weight_decay=0.5))
+        check_same_run(earlier, with_values(options, weight_decay=0.5))
 
 
 def test_other_devices_are_refused_where_the_result_depends_on_them(at_step, tmp_path):
     at_step(9, lambda: signal.raise_signal(signal.SIGTERM))
-    config = Config(**BASE, scheme="uniform", profile="2:1:1", workdir=str(tmp_path))
+    options = RunOptions.of(**BASE, scheme="uniform", profile="2:1:1", workdir=str(tmp_path))
     with pytest.raises(SystemExit):
-        run(config)
-    other = dataclasses.replace(config, resume=True, profile="1:1")
+        run(options)
+    other = with_values(options, resume=True, profile="1:1")
     profile = (tmp_path / "profile.json").read_bytes()
     with pytest.raises(InputError, match=r"--scheme=uniform the result depends on the devices"):
         run(other)
     assert (tmp_path / "profile.json").read_bytes() == profile
-    same = dataclasses.replace(config, resume=True)
+    same = with_values(options, resume=True)
     assert run(same).steps == STEPS
 
 
@@ -239,7 +240,7 @@ def test_other_data_are_refused(tmp_path):
     cube = rng.normal(size=(12, 20, 8)).astype(np.float32)
     np.save(tmp_path / "cube.npy", cube)
     np.save(tmp_path / "labels.npy", rng.integers(1, 4, (12, 20)))
-    config = Config(
+    options = RunOptions.of(
         **BASE | {"steps": 3},
         dataset="file",
         cube=f"{tmp_path}/cube.npy",
@@ -247,33 +248,33 @@ def test_other_data_are_refused(tmp_path):
         profile="1",
         workdir=str(tmp_path / "run"),
     )
-    run(config)
+    run(options)
     cube[3, 4, 5] += 1
     np.save(tmp_path / "cube.npy", cube)
     with pytest.raises(InputError, match="the data are not those that the run was started with"):
-        run(dataclasses.replace(config, resume=True))
+        run(with_values(options, resume=True))
     (tmp_path / "cube.npy").unlink()
     with pytest.raises(InputError, match=r"no file .*cube\.npy"):
-        run(dataclasses.replace(config, resume=True))
+        run(with_values(options, resume=True))
     assert steps_of(tmp_path / "run") == [3]
 
 
 def test_nothing_to_resume_is_told(tmp_path):
-    config = Config(**BASE, profile="1", workdir=str(tmp_path / "none"), resume=True)
-    with pytest.raises(InputError, match=r"no config\.json"):
-        run(config)
+    options = RunOptions.of(**BASE, profile="1", workdir=str(tmp_path / "none"), resume=True)
+    with pytest.raises(InputError, match=r"no options\.json"):
+        run(options)
     assert not (tmp_path / "none").exists()
     with pytest.raises(InputError, match="--resume needs --workdir"):
-        Config(resume=True)
+        RunOptions.of(resume=True)
     with pytest.raises(InputError, match="exclude each other"):
-        Config(resume=True, overwrite=True, workdir="w")
+        RunOptions.of(resume=True, overwrite=True, workdir="w")
 
 
 def test_overwriting_removes_the_checkpoints_of_the_earlier_run(tmp_path):
-    config = Config(**BASE | {"steps": 12}, profile="1", workdir=str(tmp_path))
-    run(config)
+    options = RunOptions.of(**BASE | {"steps": 12}, profile="1", workdir=str(tmp_path))
+    run(options)
     assert steps_of(tmp_path) == [5, 10, 12]
-    run(dataclasses.replace(config, steps=3, overwrite=True))
+    run(with_values(options, steps=3, overwrite=True))
     assert steps_of(tmp_path) == [3]
 
 
@@ -282,14 +283,14 @@ def test_results_that_find_no_room_cost_no_training(whole, tmp_path, monkeypatch
         file.write(b"half of it")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    config = Config(**BASE, profile="2:1:1", workdir=str(tmp_path))
+    options = RunOptions.of(**BASE, profile="2:1:1", workdir=str(tmp_path))
     with monkeypatch.context() as patch:
         patch.setattr(np, "savez_compressed", full)
         with pytest.raises(StorageError, match=r"model.*No space left on device"):
-            run(config)
+            run(options)
     assert not list(tmp_path.glob("model*"))
     assert not list(tmp_path.glob(".*partial"))
-    summary = run(dataclasses.replace(config, resume=True))
+    summary = run(with_values(options, resume=True))
     assert summary.timed_steps == 0
     assert_same_end(tmp_path, summary, whole)
 
@@ -299,7 +300,7 @@ def test_checkpoints_that_fail_are_told_again_at_the_end(whole, tmp_path, monkey
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("hsi_jax.run.checkpoint.write_manifest", full)
-    summary = run(Config(**BASE, profile="2:1:1", workdir=str(tmp_path)))
+    summary = run(RunOptions.of(**BASE, profile="2:1:1", workdir=str(tmp_path)))
     assert len(summary.failed_checkpoints) == 5  # of steps 5, 10, 15, 20 and 24
     assert "WARNING: 5 checkpoints could not be saved" in capsys.readouterr().out
     assert_same_end(tmp_path, summary, whole)

@@ -19,6 +19,7 @@ from hsi_jax.errors import DriftError
 from hsi_jax.hetero import make_plan, parse_profile
 from hsi_jax.models import find_model
 from hsi_jax.train import (
+    Course,
     Patches,
     Rebalancing,
     Replicas,
@@ -29,7 +30,7 @@ from hsi_jax.train import (
     host_stepper,
     stepper,
 )
-from tests.train.small_scene import BANDS, CLASSES, COLUMNS, ROWS
+from tests.train.small_scene import BANDS, CLASSES, COLUMNS, ROWS, Watcher
 
 IDS = np.arange(0, 150, 2, dtype=np.int32)
 STEPS = 9
@@ -71,14 +72,17 @@ def train(asked, cube, labels, scheme, save):
     fitted = fit(
         replicas,
         state,
-        IDS,
+        Course.shuffled(
+            IDS,
+            42,
+            asked.get("steps", STEPS),
+            seed=1,
+            save_every=asked.get("save_every", 0),
+            check_every=asked.get("check_every", 3),
+        ),
         plan=plan,
-        num_steps=asked.get("steps", STEPS),
-        seed=1,
+        hooks=[Watcher(save=save)],
         rebalancing=rebalancing,
-        save=save,
-        save_every=asked.get("save_every", 0),
-        check_every=asked.get("check_every", 3),
     )
     assessed = evaluate(
         replicas,

@@ -1,16 +1,40 @@
 """Sizes of the small scene of these tests, and what several of them do with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import numpy as np
 
 from hsi_jax.hetero import Plan, Profile, deal
-from hsi_jax.train import Fit, Replicas, TrainState, fit, predict
+from hsi_jax.train import (
+    Course,
+    Fit,
+    Hook,
+    Progress,
+    Replicas,
+    TrainState,
+    fit,
+    predict,
+)
 from hsi_jax.train.replicas import fetch
 from hsi_jax.train.step import train_step
 
 ROWS, COLUMNS, BANDS, CLASSES = 12, 13, 16, 5
+
+
+class Watcher(Hook):
+    """A hook made of two functions, each of which may be None."""
+
+    def __init__(self, on_step=None, save=None):
+        self._on_step, self._save = on_step, save
+
+    def on_step(self, step, loss, seconds):
+        if self._on_step:
+            self._on_step(step, loss, seconds)
+
+    def on_save(self, progress):
+        if self._save:
+            self._save(progress)
 
 
 @dataclass(frozen=True)
@@ -21,9 +45,28 @@ class Machine:
     profile: Profile
     plan: Plan
 
-    def fit(self, state: TrainState, ids: np.ndarray, num_steps: int, seed: int, **options) -> Fit:
-        options = {"plan": self.plan, "num_steps": num_steps, "seed": seed, **options}
-        return fit(self.replicas, state, ids, **options)
+    def fit(
+        self,
+        start: TrainState | Progress,
+        ids: np.ndarray,
+        num_steps: int,
+        seed: int,
+        *,
+        on_step=None,
+        save=None,
+        rebalancing=None,
+        **options,
+    ) -> Fit:
+        course = Course.shuffled(ids, self.plan.batch_size, num_steps, seed=seed)
+        watcher = Watcher(on_step, save)
+        return fit(
+            self.replicas,
+            start,
+            replace(course, **options),
+            plan=self.plan,
+            hooks=[watcher],
+            rebalancing=rebalancing,
+        )
 
     def predict(self, state: TrainState, ids: np.ndarray, **options):
         division = {"profile": self.profile, "plan": self.plan}

@@ -91,7 +91,7 @@ def test_the_rest_of_a_stopped_training_is_as_if_it_had_not_stopped(
         stopped = first.fit(machine_for("2:1:1"), state, save=checkpoints.save)
         assert (stopped.stopped_by, len(stopped.losses)) == (number, stop)
     start = Progress.of_checkpoint(checkpoints.newest(), state)
-    fitted = rest.fit(machine_for(profile), state, start=start)
+    fitted = rest.fit(machine_for(profile), start)
 
     assert_same_end(fitted, expected)
     assert rest.losses == {step: whole.losses[step] for step in range(stop, STEPS)}
@@ -116,7 +116,7 @@ def test_every_checkpoint_leads_to_the_same_end(machine_for, state, undisturbed,
         course = Course()
         start = Progress.of_checkpoint(checkpoints.newest(), state)
         assert start.step == newest
-        assert_same_end(course.fit(machine_for("3:1"), state, start=start), expected)
+        assert_same_end(course.fit(machine_for("3:1"), start), expected)
         assert set(course.losses) == set(range(newest, STEPS))
         (tmp_path / f"{newest:08d}" / "manifest.json").unlink()
 
@@ -128,7 +128,7 @@ def test_the_comparison_can_fail(machine_for, state, undisturbed, tmp_path):
     start = Progress.of_checkpoint(checkpoints.newest(), state)
     moved = start.state.replace(opt_state=state.opt_state)  # the optimiser forgets
     start = type(start)(moved, start.losses, start.best)
-    assert Course().fit(machine_for("1"), state, start=start).losses != expected.losses
+    assert Course().fit(machine_for("1"), start).losses != expected.losses
 
 
 def test_a_controller_goes_on_with_the_same_guess_alone(machine_for):

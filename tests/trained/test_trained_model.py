@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from hsi_jax.commands.run import run
 from hsi_jax.data import Reading, Scene, hold_out, random_split, synthetic_scene
 from hsi_jax.errors import InputError, StorageError
 from hsi_jax.run import Checkpoints
 from hsi_jax.run.manifest import write_manifest
 from hsi_jax.session import train_scene
-from hsi_jax.session.config import Config
+from hsi_jax.session.options import RunOptions
 from hsi_jax.train import Recipe
 from hsi_jax.trained import TrainedModel
+from tests.session.runs import run
 from tests.train.small_scene import assert_same_bits
 
 pytestmark = pytest.mark.slow
@@ -266,7 +266,7 @@ def test_json_tells_all_but_the_arrays(model, tmp_path):
 def test_five_lines_do_what_a_run_does(tmp_path):
     """The notebook's way and the command's end in the same bits."""
     options = "features=(4, 4, 8); hidden=8"
-    config = Config(
+    options = RunOptions.of(
         model_options=options,
         steps=6,
         batch_size=60,
@@ -274,7 +274,7 @@ def test_five_lines_do_what_a_run_does(tmp_path):
         figures="none",
         workdir=str(tmp_path / "run"),
     )
-    summary = run(config)
+    summary = run(options)
     scene = synthetic_scene()
     split = hold_out(random_split(scene.labels, 0, train_fraction=0.1), scene.labels, 0.1, 0)
     recipe = Recipe(steps=6, batch_size=60)

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from hsi_jax.data import load_scene
-from hsi_jax.session.config import Config
 from hsi_jax.session.loading import open_scene
+from hsi_jax.session.options import RunOptions
 from tests.field.cases.case import Case, Mistake, NotHere
 from tests.field.cases.scenes import nearest_mean_accuracy
 
@@ -36,8 +36,8 @@ def with_fill_values(**flags: str):
             np.save(folder / "cube.npy", cube)
             np.save(folder / "labels.npy", labels)
             files = {name: str(folder / f"{name}.npy") for name in ("cube", "labels")}
-            config = Config(dataset="file", **files, **flags)
-            accuracies.append(nearest_mean_accuracy(config, open_scene(config)))
+            options = RunOptions.of(dataset="file", **files, **flags)
+            accuracies.append(nearest_mean_accuracy(options, open_scene(options)))
         clean, filled = accuracies
         if filled < clean - MAX_LOSS:
             raise Mistake(f"falls from {clean:.1%} to {filled:.1%}")

@@ -8,8 +8,8 @@ import numpy as np
 
 from hsi_jax.data import Preprocessing, Scene
 from hsi_jax.errors import InputError
-from hsi_jax.session.config import Config
 from hsi_jax.session.loading import open_scene, split_scene
+from hsi_jax.session.options import RunOptions
 from tests.field.cases.case import Case, Mistake
 from tests.field.cases.expected import REFUSED, REMEDIES
 
@@ -95,8 +95,8 @@ def _check(
     options: dict, truth: np.ndarray, missing: np.ndarray | None, min_accuracy: float, says: str
 ) -> str:
     """Reads the scene and compares it with the truth."""
-    config = Config(dataset="file", **options)
-    scene = open_scene(config)
+    options = RunOptions.of(dataset="file", **options)
+    scene = open_scene(options)
     if scene.shape[:2] != truth.shape:
         raise Mistake(f"has the shape {scene.shape}, not {truth.shape}")
     without = np.zeros(truth.shape, bool) if scene.nodata is None else scene.nodata
@@ -109,7 +109,7 @@ def _check(
     pairs = {*zip(truth[labelled].tolist(), scene.labels[labelled].tolist(), strict=True)}
     if len(pairs) != len(np.unique(truth[labelled])) or len(pairs) != scene.num_classes:
         raise Mistake(f"has {scene.num_classes} classes that are not those of the truth")
-    accuracy = nearest_mean_accuracy(config, scene)
+    accuracy = nearest_mean_accuracy(options, scene)
     if accuracy < min_accuracy:
         raise Mistake(f"has an accuracy of {accuracy:.1%}, silently")
     said = " ".join(scene.remarks)
@@ -118,9 +118,9 @@ def _check(
     return f"accuracy {accuracy:.1%}. {said}".strip()
 
 
-def nearest_mean_accuracy(config: Config, scene: Scene) -> float:
+def nearest_mean_accuracy(options: RunOptions, scene: Scene) -> float:
     """Accuracy on the test pixels of the class whose mean scaled training spectrum is nearest."""
-    split = split_scene(config, scene)
+    split = split_scene(options, scene)
     labels = scene.require_labels().ravel()
     scaled = Preprocessing.fit(scene.cube, split.train).transform(scene.cube)
     spectra = scaled.reshape(-1, scaled.shape[-1])

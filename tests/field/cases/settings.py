@@ -14,7 +14,7 @@ from hsi_jax.hetero import parse_profile
 from hsi_jax.run import RunFolder
 from hsi_jax.run.folder import check_place
 from hsi_jax.run.lock import locked, new_folder
-from hsi_jax.session.config import Config
+from hsi_jax.session.options import RunOptions
 from tests.field.cases.case import Case, Mistake
 from tests.field.cases.commands import QUICK, ROOT, command_case, nothing
 
@@ -52,14 +52,16 @@ def flag_file(name: str, content: str | bytes, refused: str = "") -> Case:
         path = folder / "it.flags"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         values = flags.FlagValues()
-        define_flags(Config, values)
+        define_flags(RunOptions, values)
         flags.DEFINE_string("flagfile", "", "file of flags", flag_values=values)
         errors = _stderr_of(lambda: parse_flags(["run", f"--flagfile={path}"], str, values))
         if errors:
             raise InputError(errors)
-        config = options_from_flags(Config, values)
-        if (config.model, config.steps) != ("mlp", 5):
-            raise Mistake(f"is read as --model={config.model} --steps={config.steps}")
+        options = options_from_flags(RunOptions, values)
+        if (options.model.model, options.recipe.steps) != ("mlp", 5):
+            raise Mistake(
+                f"is read as --model={options.model.model} --steps={options.recipe.steps}"
+            )
         return "read"
 
     return Case(f"flag file: {name}", try_it, refused)
