@@ -65,6 +65,17 @@ def native_kernels():
     use_kernels("xla")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--all", action="store_true", help="run the tests marked `long` as well")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--all"):
+        long = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
 def pytest_sessionstart():
     if jax.device_count() != NUM_DEVICES:
         raise RuntimeError(f"{jax.device_count()} devices instead of {NUM_DEVICES} emulated ones")

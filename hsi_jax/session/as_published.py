@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from hsi_jax.models import find_trait
-from hsi_jax.run.as_published_summary import AsPublished, ChosenState
 from hsi_jax.run.records import Evaluation, Record
+from hsi_jax.run.summary_parts import AsPublished, ChosenState
 from hsi_jax.session.options import RunOptions
 
 SCALING = "scaling and components fitted on the whole scene, test pixels included"

@@ -8,8 +8,8 @@ from hsi_jax.data.scene.read_options import bands_to_text
 from hsi_jax.hetero import Plan, Profile
 from hsi_jax.models import find_trait
 from hsi_jax.run import Checkpoints
-from hsi_jax.run.device_summary import Straggler
-from hsi_jax.run.summary import Leakage, Summary
+from hsi_jax.run.summary import Summary
+from hsi_jax.run.summary_parts import Leakage, Straggler
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.protocols import find_protocol
 from hsi_jax.session.setup import Setup

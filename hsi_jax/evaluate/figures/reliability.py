@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hsi_jax.evaluate.figures.sizes import COLUMN, SMALL, TEXT
-from hsi_jax.run.calibration_summary import Calibration
+from hsi_jax.run.summary_parts import Calibration
 
 _ACCURACY, _PERFECT = "#0072b2", "0.4"
 

@@ -12,7 +12,8 @@ from hsi_jax.errors import InputError
 from hsi_jax.evaluate.figures.lettering import lettered
 from hsi_jax.evaluate.figures.palette import class_colours
 from hsi_jax.evaluate.figures.sizes import PAGE, SMALL, TEXT
-from hsi_jax.run.summary import Summary, TimedStep
+from hsi_jax.run.summary import Summary
+from hsi_jax.run.summary_parts import TimedStep
 
 _CHOSEN, _EVEN = "#0072b2", "#e69f00"
 

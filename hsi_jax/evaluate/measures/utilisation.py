@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hsi_jax.errors import InputError
-from hsi_jax.run.summary import TimelineStep
+from hsi_jax.run.summary_parts import TimelineStep
 
 
 @dataclass(frozen=True)

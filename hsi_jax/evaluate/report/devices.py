@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 
 from hsi_jax.evaluate.measures.utilisation import utilisation
-from hsi_jax.run.summary import Summary, TimelineStep
+from hsi_jax.run.summary import Summary
+from hsi_jax.run.summary_parts import TimelineStep
 
 _SHOWN_STEPS = 3
 
