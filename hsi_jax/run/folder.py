@@ -185,7 +185,7 @@ class RunFolder:
         path = self.path / "metrics.jsonl"
         return read_records(path.read_bytes().splitlines() if path.exists() else ())
 
-    def write_figure(self, name: str, figure, formats: Sequence[str] = ("png",)) -> None:
+    def write_figure(self, name: str, figure: Any, formats: Sequence[str] = ("png",)) -> None:
         """Saves a Matplotlib figure in these formats, each file whole or not at all.
 
         Args:

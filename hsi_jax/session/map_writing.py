@@ -46,9 +46,9 @@ class Request:
         files: of the scene, where it is read from files.
         output: file of the classes.
         probabilities: file of the probabilities, or None.
-        probability_type: of `experiments.predict.PROBABILITY_TYPES`.
+        probability_type: of `hsi_jax.commands.predict.PROBABILITY_TYPES`.
         confidence: file of the confidence, or None.
-        confidence_kind: of `experiments.predict.CONFIDENCES`.
+        confidence_kind: of `hsi_jax.commands.predict.CONFIDENCES`.
         method: of `hsi_jax.train.METHODS`.
         profile: of the devices, or None.
         overwrite: whether files may be replaced.
