@@ -12,8 +12,12 @@ from hsi_jax.data.files.raster_source import Raster, corners, shift_in_pixels
 from hsi_jax.data.files.vector import VECTOR_SUFFIXES, burn_labels
 from hsi_jax.errors import InputError
 
-# What ENVI and others call the id 0, which stands for no class.
-_NO_CLASS = ("unclassified", "unlabelled", "unlabeled", "background", "no data")
+# What ENVI and others call the id 0, which stands for no class; letters alone.
+_NO_CLASS = (
+    *("unclassified", "notclassified", "unlabelled", "unlabeled", "unassigned", "undefined"),
+    *("background", "nodata", "novalue", "noclass", "none", "null", "nan", "void", "empty"),
+    *("fill", "fillvalue", "ignore", "ignored", "masked"),
+)
 _MAX_SHIFT = 0.5  # pixels by which a label map may lie beside the cube
 
 
@@ -85,9 +89,14 @@ def read_labels(
     )
     _check_position(labels, cube, str(path))
     names = dict(labels.class_names or {})
-    if names.get(0, "").casefold() in _NO_CLASS:
+    if says_no_class(names.get(0, "")):
         del names[0]  # else 0 would be a class, because it has a name
     return LabelFile(labels.array, labels.nodata_values, names)
+
+
+def says_no_class(name: str) -> bool:
+    """Whether a class is called "No data", "Unclassified" or alike."""
+    return "".join(filter(str.isalpha, name.casefold())) in _NO_CLASS
 
 
 def _check_position(labels: Raster, cube: Raster, source: str) -> None:

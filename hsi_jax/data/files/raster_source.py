@@ -19,11 +19,12 @@ class RasterFacts:
         nodata_values: values that stand for no data. Where a pixel of a GeoTIFF or ENVI file
             has no data, all its bands hold the only such value, which may be NaN.
         wavelengths: of the bands, float64 [bands], nm.
-        band_names: of the bands.
+        band_names: of the bands, "" for one without; empty where no band has a name. A file of
+            one band that gives it none is its name.
         bad_bands: 0-based bands that the file declares as bad.
         crs: coordinate reference system, as WKT.
         transform: affine (a, b, c, d, e, f) as rasterio orders it: x = a * column + b * row + c.
-        class_names: of the ids of a label map.
+        class_names: of the ids of a label map: those of ENVI, or of GDAL's .aux.xml.
     """
 
     nodata_values: tuple[float, ...] = ()
