@@ -14,7 +14,7 @@ from hsi_jax.evaluate.measures.metrics import class_scores, scores
 
 _DIGIT, _LETTER = 0.0089, 0.0078  # width of a character of 1 point, inches
 _NAMES_AND_BAR = 1.2  # inches beside the matrix, for accuracies and labels, without class names
-_ABOVE = 1.6  # inches above the matrix, for user's accuracy, F1 and IoU
+_ABOVE = 1.4  # inches above the matrix, for user's accuracy, F1 and IoU
 
 
 @lettered

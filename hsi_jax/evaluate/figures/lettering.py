@@ -45,32 +45,28 @@ def _drawable(name: str, number: int) -> str:
 
 
 def lettered(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """A function that draws, whose texts get the fonts that they need; see `letter`."""
-
-    @functools.wraps(draw)
-    def drawn(*arguments, **options) -> Figure:
-        return letter(draw(*arguments, **options))
-
-    return drawn
-
-
-def letter(figure: Figure) -> Figure:
-    """Gives the texts of a figure the fonts that they need, and returns it.
+    """A function that draws, whose texts get the fonts that they need.
 
     Letters that no font of this machine has become question marks, a dollar sign is one, and
     control characters are left out.
     """
-    for text in figure.findobj(Text):
-        assert isinstance(text, Text)
-        text.set_parse_math(False)
-        words = _plain(text.get_text())
-        if not words.isascii():
-            fonts, missing = _choose_fonts(words)
-            text.set_fontfamily([*text.get_fontfamily(), *fonts])
-            words = "".join(MISSING if c in missing else c for c in words)
-        if words != text.get_text():
-            text.set_text(words)
-    return figure
+
+    @functools.wraps(draw)
+    def drawn(*arguments, **options) -> Figure:
+        figure = draw(*arguments, **options)
+        for text in figure.findobj(Text):
+            assert isinstance(text, Text)
+            text.set_parse_math(False)
+            words = _plain(text.get_text())
+            if not words.isascii():
+                fonts, missing = _choose_fonts(words)
+                text.set_fontfamily([*text.get_fontfamily(), *fonts])
+                words = "".join(MISSING if c in missing else c for c in words)
+            if words != text.get_text():
+                text.set_text(words)
+        return figure
+
+    return drawn
 
 
 def _plain(text: str) -> str:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from hsi_jax.errors import InputError, StorageError
 from hsi_jax.evaluate.figures.confusion import draw_confusion
 from hsi_jax.evaluate.figures.curves import draw_curves
-from hsi_jax.evaluate.figures.lettering import captions, letter
+from hsi_jax.evaluate.figures.lettering import captions
 from hsi_jax.evaluate.figures.reliability import draw_reliability
 from hsi_jax.evaluate.figures.shares import draw_shares
 from hsi_jax.evaluate.figures.spectra import draw_spectra
@@ -58,8 +58,7 @@ def draw_figure(name: str, run: RunFiles) -> Figure | None:
     """
     if name not in FIGURES:
         raise InputError(f"`name`={name!r} is no figure; give one of {', '.join(FIGURES)}")
-    figure = FIGURES[name](run)
-    return None if figure is None else letter(figure)
+    return FIGURES[name](run)
 
 
 def use_figures(run: RunFiles, use: Callable[[str, Figure], object]) -> list[str]:
@@ -131,7 +130,8 @@ def _draw_shares(run: RunFiles) -> Figure | None:
 
 
 def _draw_timeline(run: RunFiles) -> Figure | None:
-    if not isinstance(run.summary, Summary) or not run.summary.timeline:
+    learns = isinstance(run.summary, Summary) and run.summary.steps and run.summary.timeline
+    if not learns:
         return None
     return draw_timeline(run.summary.timeline, process_names(run.summary), "Timed steps, measured")
 

@@ -65,12 +65,13 @@ def draw_spectra(
 
 def _panels(classes: int, x_label: str) -> np.ndarray:
     """Panels with the same axes; those that no class needs are removed."""
-    rows = math.ceil(classes / _COLUMNS)
+    columns = min(classes, _COLUMNS)
+    rows = math.ceil(classes / columns)
     height = rows * _TILE + 2 * _MARGIN
-    figure = Figure(figsize=(PAGE, height))
-    edges = {"left": 0.09, "right": 0.99, "bottom": _MARGIN / height, "top": 1 - _MARGIN / height}
+    figure = Figure(figsize=(PAGE * max(columns, 2) / _COLUMNS, height))
+    edges = {"left": 0.36 / columns, "right": 0.99, "bottom": _MARGIN / height, "top": 1 - _MARGIN / height}
     panels = figure.subplots(
-        rows, _COLUMNS, sharex=True, sharey=True, squeeze=False, gridspec_kw=edges | {"hspace": 0.3}
+        rows, columns, sharex=True, sharey=True, squeeze=False, gridspec_kw=edges | {"hspace": 0.3}
     )
     for axes in panels.flat[classes:]:
         axes.remove()
