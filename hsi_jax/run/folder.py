@@ -15,7 +15,7 @@ import numpy as np
 from hsi_jax.errors import InputError, StorageError
 from hsi_jax.json_file import read_json
 from hsi_jax.run import lock
-from hsi_jax.run.figure_file import FIGURE_FORMATS, save_figure
+from hsi_jax.run.figure_file import FIGURE_FORMATS, FIGURE_NAMES, save_figure
 from hsi_jax.run.records import Record, read_records, write_record
 from hsi_jax.run.summary import Summary, to_json
 from hsi_jax.run.tensorboard import EventLog
@@ -27,12 +27,6 @@ RESULTS = (
     "summary.json",
     "prediction.npz",
     "spectra.npz",
-    "curves.png",
-    "confusion.png",
-    "reliability.png",
-    "map.png",
-    "gallery.png",
-    "shares.png",
 )
 
 _MAX_NAME = 255  # bytes of a name, on all usual file systems
@@ -42,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 class RunFolder:
-    """Writes the results of one run (`RESULTS`), each as soon as it is known.
+    """Writes the results of one run (`RESULTS` and pictures), each as soon as it is known.
 
     Its methods that write raise StorageError where they cannot, for a full disk for example.
 
@@ -118,9 +112,9 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             for name in RESULTS[1:]:
                 (self.path / name).unlink(missing_ok=True)
-            for name in (name for name in RESULTS if name.endswith(".png")):
-                for other in FIGURE_FORMATS:
-                    (self.path / name).with_suffix(f".{other}").unlink(missing_ok=True)
+            for name in FIGURE_NAMES:
+                for suffix in FIGURE_FORMATS:
+                    (self.path / f"{name}.{suffix}").unlink(missing_ok=True)
             for folder in (self.model, self.path / "tensorboard"):
                 if folder.is_dir():
                     shutil.rmtree(folder)

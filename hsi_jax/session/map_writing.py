@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hsi_jax.errors import InputError
+from hsi_jax.evaluate.figures.lettering import captions
 from hsi_jax.evaluate.figures.palette import rgb_colours
 from hsi_jax.evaluate.maps.class_areas import count_classes, write_areas
 from hsi_jax.evaluate.maps.class_key import ClassKey
@@ -20,6 +21,7 @@ from hsi_jax.evaluate.maps.map_files import (
     NUMBER_SUFFIXES,
     check_file,
     files_of,
+    key_of,
     write_classes,
     write_numbers,
 )
@@ -174,7 +176,7 @@ def _fill(request: Request, method: str, store: TileStore) -> None:
     rows, columns = request.grid.rows, request.grid.columns
     done = sum(np.prod(tile.shape) for tile in cut_tiles((rows, columns), SIDE)[: store.done])
     if done:
-        print(f"Going on after {done / (rows * columns):.0%} of the map", flush=True)
+        print(f"Continuing after {done / (rows * columns):.0%} of the map", flush=True)
     bar = tqdm(
         total=rows * columns,
         initial=int(done),
@@ -232,12 +234,13 @@ _MEASURES = {"margin": _margin, "entropy": _entropy}
 
 def _write_files(request: Request, store: TileStore) -> None:
     description, grid = request.model.description, request.grid
-    key = ClassKey.of_ids(
+    ids = ClassKey.of_ids(
         description.class_names,
         description.colours,
         description.class_ids,
         description.unlabelled_id,
     )
+    key = key_of(request.output, ids)
     write_classes(request.output, store.strips("classes"), grid, key)
     if request.probabilities:
         scaled = request.probability_type == "uint8"
@@ -259,7 +262,9 @@ def _write_files(request: Request, store: TileStore) -> None:
             nodata=float("nan"),
         )
     write_areas(request.areas, count_classes(store.strips("classes"), len(key.names)), key, grid)
-    figure = draw_classes(_thinned(store, grid), key.names, rgb_colours(key.colours))
+    figure = draw_classes(
+        _thinned(store, grid), captions(key.names, key.values), rgb_colours(key.colours)
+    )
     with written_whole(request.legend) as partial:
         figure.savefig(partial, dpi=200)
     print(f"Map: {request.output}, {request.legend.name}, {request.areas.name}", flush=True)

@@ -6,7 +6,7 @@ from tqdm import tqdm
 from hsi_jax.cluster.processes import rank
 from hsi_jax.data.scene.scene import UNLABELLED, Scene
 from hsi_jax.errors import InputError
-from hsi_jax.evaluate.figures.spectra import class_spectra
+from hsi_jax.evaluate.measures.spectra import class_spectra
 from hsi_jax.run import RunFolder
 from hsi_jax.run.summary import Summary
 from hsi_jax.session import console
@@ -24,10 +24,6 @@ def write_results(
     model.save(folder.model, overwrite=True)
     console.say(console.describe_end(summary))
     drawn = bool(setup.resolved.figures or folder.events)
-    if drawn and rank() == 0:
-        from hsi_jax.session.pictures import draw_results  # here: without pictures nothing needs it
-
-        draw_results(setup, test, summary)
     if scene is not None:
         prediction = _predict_scene(setup, scene, state)
         if rank() == 0:
@@ -35,6 +31,10 @@ def write_results(
     elif rank() == 0:
         _write_images(setup, test, drawn)
     if rank() == 0:
+        if drawn:
+            from hsi_jax.session.pictures import draw_figures  # here: only pictures need Matplotlib
+
+            draw_figures(setup)
         console.say(f"Results: {folder.path}")
 
 

@@ -118,7 +118,7 @@ class _Part:
         if self.header and self.header.class_names:
             return self.header.class_names
         names = class_names_beside(self.path) if self.dataset.count == 1 else None
-        return names and {k: v for k, v in names.items() if k != self.dataset.nodata} or None
+        return (names and {k: v for k, v in names.items() if k != self.dataset.nodata}) or None
 
     @property
     def wavelengths(self) -> np.ndarray | None:
