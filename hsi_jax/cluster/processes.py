@@ -80,7 +80,7 @@ def join_cluster(
     set_membership(replace(membership, devices=counts))
 
 
-def _join_by_platform(meeting: "_Meeting", devices: int, reduce: str) -> Membership:
+def _join_by_platform(meeting: "_Rendezvous", devices: int, reduce: str) -> Membership:
     """Meets on the CPU, which every process has, and decides there how to go on."""
     own = own_platform()
     asked = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
@@ -116,7 +116,7 @@ def _emulated(devices: int, reduce: str) -> int:
 
 
 @dataclass(frozen=True)
-class _Meeting:
+class _Rendezvous:
     """Where and how this process meets the others; the arguments of `jax.distributed`."""
 
     coordinator: str
@@ -168,7 +168,7 @@ class _Meeting:
         finally:
             alarm.cancel()
 
-    def moved(self) -> "_Meeting":
+    def moved(self) -> "_Rendezvous":
         """The same processes at another port of process 0, which all are told; call it when joined.
 
         Who leaves and comes again to the same port may still find the service that is about to end.
@@ -188,7 +188,7 @@ class _Meeting:
 
 def _find_meeting(
     coordinator: str | None, num_processes: int | None, process_id: int | None
-) -> _Meeting:
+) -> _Rendezvous:
     """Where the processes meet, as it was given or by what a launcher tells; checked."""
     source, remedy = f"`coordinator`={coordinator}", "check the address and that process 0 runs"
     place = None
@@ -205,7 +205,7 @@ def _find_meeting(
         coordinator, source, serves=process_id == 0, patience=JOIN_SECONDS, remedy=remedy
     )
     _bypass_proxy(host)
-    return _Meeting(coordinator, num_processes, process_id, place)
+    return _Rendezvous(coordinator, num_processes, process_id, place)
 
 
 def _own_devices(place: Place, count: int) -> list[int] | None:

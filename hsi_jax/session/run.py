@@ -4,8 +4,8 @@ import dataclasses
 import signal
 
 from hsi_jax.cluster.processes import rank
-from hsi_jax.kernels.building import use_kernels
-from hsi_jax.kernels.program_cache import keep_compiled
+from hsi_jax.kernels.native_library import use_kernels
+from hsi_jax.kernels.compilation_cache import use_compilation_cache
 from hsi_jax.models import find_trait
 from hsi_jax.run import Checkpoint, Checkpoints
 from hsi_jax.run.summary import Summary
@@ -32,7 +32,7 @@ def do_run(config: Config) -> Summary:
     """Does what `experiments.run.run` says."""
     resolved = resolve(config)
     profile = join_devices(resolved)
-    keep_compiled()
+    use_compilation_cache()
     use_kernels(config.kernels)
     for line in describe_choice(resolved):
         console.say(line)

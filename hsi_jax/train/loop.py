@@ -12,7 +12,7 @@ import numpy as np
 from hsi_jax.cluster.exchange import gather, num_processes
 from hsi_jax.data.sampler import batch_ids
 from hsi_jax.hetero import Plan, deal
-from hsi_jax.train.drift import Agreement
+from hsi_jax.train.drift import DriftCheck
 from hsi_jax.train.feed import Feed
 from hsi_jax.train.host_stepper import make_stepper
 from hsi_jax.train.interrupt import interrupts
@@ -114,7 +114,7 @@ def fit(
 
     Raises:
         DivergenceError: see `judge_step`.
-        DriftError: if the devices no longer hold the same parameters; what was saved is sound.
+        DriftError: if the devices no longer hold the same state; what was saved is sound.
     """
 
     ids_of = batches or partial(batch_ids, train_ids, plan.batch_size, seed)
@@ -135,7 +135,7 @@ def fit(
     live = replicas.replicate(start.state)
     ready = replicas.ready(next_work(start.step))
     stepper = make_stepper(replicas, live, ready, timed=rebalancing is not None)
-    agreement = Agreement(replicas, live, start.step) if num_processes() > 1 else None
+    agreement = DriftCheck(replicas, live, start.step) if num_processes() > 1 else None
     with interrupts() as signalled, Feed(replicas, next_work, num_steps) as feed:
         for step in range(start.step, num_steps):
             began = time.perf_counter()

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jax import lax
 
-from hsi_jax.kernels import building as native
+from hsi_jax.kernels import native_library as native
 from hsi_jax.kernels import native_winograd
 from hsi_jax.kernels.convolution import convolve
 

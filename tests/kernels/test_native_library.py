@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hsi_jax.errors import InputError
-from hsi_jax.kernels import building as native
+from hsi_jax.kernels import native_library as native
 from hsi_jax.kernels import native_winograd
 
 

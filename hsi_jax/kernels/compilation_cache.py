@@ -35,7 +35,7 @@ _PROCESSOR = (
 )
 
 
-def keep_compiled() -> Path | None:
+def use_compilation_cache() -> Path | None:
     """Makes JAX keep what it compiles; call it when devices are chosen, before they compile much.
 
     Programs go to the folder `JAX_COMPILATION_CACHE_DIR`, by default `hsi_jax` in the user's cache

@@ -20,7 +20,7 @@ import jax
 
 from hsi_jax.errors import InputError
 from hsi_jax.kernels import native_winograd
-from hsi_jax.kernels.program_cache import default_folder, is_own, processor
+from hsi_jax.kernels.compilation_cache import default_folder, is_own, processor
 
 KERNELS = ("xla", "native")
 COMPILERS = ("c++", "g++", "clang++")
