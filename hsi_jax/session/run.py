@@ -4,8 +4,8 @@ import dataclasses
 import signal
 
 from hsi_jax.cluster.processes import rank
-from hsi_jax.kernels.native_library import use_kernels
 from hsi_jax.kernels.compilation_cache import use_compilation_cache
+from hsi_jax.kernels.native_library import use_kernels
 from hsi_jax.models import find_trait
 from hsi_jax.run import Checkpoint, Checkpoints
 from hsi_jax.run.summary import Summary

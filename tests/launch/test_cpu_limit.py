@@ -1,4 +1,4 @@
-"""CPU limits on simulated processes of one core: the clock is the simulation's, so nothing is late."""
+"""CPU limits on simulated processes of one core: the clock is the simulation's."""
 
 import itertools
 import math
