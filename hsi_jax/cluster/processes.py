@@ -207,7 +207,11 @@ def _meet(
             join_roll_call(member, process_id)
             ports, listen_host = member.ports(2 * JOIN_SECONDS), ""
         except InputError as error:
-            raise InputError(f"{source}: {error}; {remedy}") from None
+            raise InputError(f"{source}: {error}") from None
+        except OSError as error:
+            raise InputError(
+                f"{source} cannot be reached after {JOIN_SECONDS:g} s ({error}); {remedy}"
+            ) from None
     return _Rendezvous(host, tuple(ports), listen_host, num_processes, process_id, place)
 
 

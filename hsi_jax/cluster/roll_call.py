@@ -161,7 +161,8 @@ class Member:
         patience: seconds in which process 0 must come.
 
     Raises:
-        InputError: if process 0 is not reached, or does not admit this process.
+        OSError: if process 0 is not reached.
+        InputError: if it does not admit this process, or something else listens there.
     """
 
     def __init__(
@@ -175,11 +176,11 @@ class Member:
         answer = _receive(self._file)
         if answer is None or not answer.keys() & {"welcome", "refused"}:
             raise InputError(
-                "what listens there is not process 0 of this run; another program uses the port, "
-                "choose a free one"
+                "another program listens at this port, not process 0 of this run; choose a free "
+                "port"
             )
         if "refused" in answer:
-            raise InputError(f"process {rank} was not admitted: {answer['refused']}")
+            raise InputError(f"process {rank} is not admitted: {answer['refused']}")
 
     def ports(self, seconds: float) -> list[int]:
         """The ports of JAX's service, once all are there; from then on, it is heard who is lost.
@@ -220,9 +221,9 @@ def _connect(address: tuple[str, int], patience: float) -> socket.socket:
     while True:
         try:
             return socket.create_connection(address, timeout=1)
-        except OSError as error:
+        except OSError:
             if time.monotonic() > deadline:
-                raise InputError(f"cannot be reached after {patience:g} s ({error})") from None
+                raise
         time.sleep(0.2)
 
 

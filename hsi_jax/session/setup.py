@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from hsi_jax.session.config import Config
 from hsi_jax.session.loading import load_dataset
 from hsi_jax.session.resolve import Resolved
 from hsi_jax.session.resume_check import resumable_folder
+from hsi_jax.temporary import temporary_folder
 from hsi_jax.train import (
     Dataset,
     Recipe,
@@ -200,7 +200,7 @@ def claimed_folder(config: Config) -> Iterator[RunFolder]:
         InputError: if another process has it, or it cannot be used.
     """
     if rank() > 0:
-        with tempfile.TemporaryDirectory(prefix="hsi_jax-", ignore_cleanup_errors=True) as nowhere:
+        with temporary_folder() as nowhere:
             yield RunFolder(nowhere)
         return
     if config.resume:

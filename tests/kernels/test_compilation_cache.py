@@ -20,7 +20,8 @@ KEPT = "hsi_jax/compiled"  # in the user's cache folder
 PROGRAM = """
 import os, resource
 import jax, numpy as np
-from hsi_jax.cluster import emulate_devices, use_compilation_cache
+from hsi_jax.cluster import emulate_devices
+from hsi_jax.kernels import use_compilation_cache
 
 hits = []
 jax.monitoring.register_event_listener(
@@ -169,6 +170,26 @@ def test_folders_in_which_others_may_write_are_not_used(tmp_path, monkeypatch, o
     assert compiled.use_compilation_cache() is None
     folder.chmod(0o700)
     (tmp_path / KEPT).chmod(0o777)
+    assert compiled.use_compilation_cache() is None
+
+
+def test_neither_is_a_chosen_folder_that_others_may_write_in(tmp_path, monkeypatch, of_jax, caplog):
+    monkeypatch.setenv(compiled.FOLDER_VARIABLE, str(tmp_path / "mine"))
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path / "mine"))  # as JAX does itself
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine").chmod(0o777)
+    assert compiled.use_compilation_cache() is None
+    assert jax.config.jax_compilation_cache_dir is None
+    assert str(tmp_path / "mine") in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(os, "chown") or os.geteuid() != 0, reason="needs another owner")
+def test_neither_is_one_with_programs_of_another_user(tmp_path, monkeypatch, of_jax):
+    monkeypatch.setenv(compiled.FOLDER_VARIABLE, str(tmp_path / "mine"))
+    program = compiled.use_compilation_cache() / "program"
+    program.touch(mode=0o664)
+    assert compiled.use_compilation_cache() is not None
+    os.chown(program, 12345, 12345)
     assert compiled.use_compilation_cache() is None
 
 
