@@ -15,7 +15,7 @@ from jax.extend.backend import clear_backends
 from hsi_jax.cluster.address import free_port, join_address, listen, parse_address
 from hsi_jax.cluster.devices import find_devices, let_devices_wait, take_turns_on_one_core
 from hsi_jax.cluster.exchange import Membership, add, gather, num_processes, rank, set_membership
-from hsi_jax.cluster.launchers import Place, find_place
+from hsi_jax.cluster.launchers import Place, find_place, local_device_ids
 from hsi_jax.cluster.loss import end_after_loss, join_roll_call
 from hsi_jax.cluster.platforms import own_platform
 from hsi_jax.cluster.roll_call import Host, Member
@@ -141,7 +141,7 @@ class _Rendezvous:
         if self.place:
             given = {
                 "cluster_detection_method": "deactivate",
-                "local_device_ids": _own_devices(self.place, devices),
+                "local_device_ids": local_device_ids(self.place, devices),
             }
         let_devices_wait()
         take_turns_on_one_core()
@@ -227,16 +227,6 @@ def _call_roll(listener: socket.socket, num_processes: int) -> list[int]:
         raise
     join_roll_call(host, 0)
     return ports
-
-
-def _own_devices(place: Place, count: int) -> list[int] | None:
-    """The numbers of this process's accelerators among those it sees; None leaves it to JAX."""
-    if place.local_id is None or "JAX_LOCAL_DEVICE_IDS" in os.environ:
-        return None
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", os.environ.get("ROCR_VISIBLE_DEVICES", ""))
-    alone = visible != "" and len(visible.split(",")) == count  # as with --gpus-per-task=1
-    first = 0 if alone else place.local_id * count
-    return list(range(first, first + count))
 
 
 def _bypass_proxy(host: str) -> None:

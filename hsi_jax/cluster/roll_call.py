@@ -76,6 +76,8 @@ class Host:
 
     def close(self) -> None:
         """Lets nobody come any more."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes who waits there
         self._listener.close()
 
     def fail(self, reason: str) -> None:
@@ -173,14 +175,22 @@ class Member:
         self._file = self._connection.makefile("rb")
         self._connection.settimeout(HELLO_SECONDS)
         _send(self._connection, {"protocol": PROTOCOL, "rank": rank, "count": count})
-        answer = _receive(self._file)
-        if answer is None or not answer.keys() & {"welcome", "refused"}:
-            raise InputError(
-                "another program listens at this port, not process 0 of this run; choose a free "
-                "port"
-            )
+        answer = _receive(self._file) or {}
+        if "welcome" in answer:
+            return
+        self.close()
         if "refused" in answer:
             raise InputError(f"process {rank} is not admitted: {answer['refused']}")
+        raise InputError(
+            "another program listens at this port, not process 0 of this run; choose a free port"
+        )
+
+    def close(self) -> None:
+        """Ends the connection; process 0 takes this process for lost, unless it has finished."""
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._file.close()
+        self._connection.close()
 
     def ports(self, seconds: float) -> list[int]:
         """The ports of JAX's service, once all are there; from then on, it is heard who is lost.

@@ -183,6 +183,4 @@ def _owns_all(folder: Path) -> bool:
     """Whether all that a folder holds is this user's, whatever its mode."""
     if not hasattr(os, "geteuid"):
         return True
-    return all(
-        entry.stat(follow_symlinks=False).st_uid == os.geteuid() for entry in os.scandir(folder)
-    )
+    return all(path.lstat().st_uid == os.geteuid() for path in folder.iterdir())
