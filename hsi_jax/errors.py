@@ -25,7 +25,7 @@ class DivergenceError(HsiJaxError, ArithmeticError):
 
 
 class DriftError(HsiJaxError, ArithmeticError):
-    """The devices no longer hold the same parameters."""
+    """The devices no longer hold the same state."""
 
 
 class StorageError(HsiJaxError):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 from hsi_jax.errors import InputError
-from hsi_jax.kernels.building import find_compiler, use_kernels
+from hsi_jax.kernels.native_library import find_compiler, use_kernels
 
 NUM_DEVICES = 4
 

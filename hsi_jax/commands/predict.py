@@ -117,7 +117,7 @@ def predict(options: PredictOptions) -> None:
     """
     # Here, because --help does without JAX.
     from hsi_jax.cluster import emulate_devices
-    from hsi_jax.kernels import keep_compiled
+    from hsi_jax.kernels import use_compilation_cache
     from hsi_jax.session.map_inputs import load_model, open_source
     from hsi_jax.session.map_writing import Request, make_map
 
@@ -125,7 +125,7 @@ def predict(options: PredictOptions) -> None:
     source, grid, name, files = open_source(model, options.run, options.cube, options.cube_variable)
     profile = parse_profile(options.profile) if options.profile else None
     emulate_devices(len(profile) if profile else 1)
-    keep_compiled()
+    use_compilation_cache()
     make_map(
         Request(
             model=model,

@@ -96,9 +96,12 @@ class RunFolder:
         """What config.json holds.
 
         Raises:
-            InputError: if it cannot be read.
+            InputError: if it cannot be read, or is no object.
         """
-        return read_json(self.path / "config.json")
+        config = read_json(self.path / "config.json")
+        if not isinstance(config, dict):
+            raise InputError(f"{self.path / 'config.json'} is not the configuration of a run")
+        return config
 
     def start(self, config: dict) -> None:
         """Makes the folder, removes an earlier run's results and no other file, writes config.json.
@@ -177,7 +180,7 @@ class RunFolder:
     def read_records(self) -> list[Record]:
         """All records of metrics.jsonl so far; lines that hold none are left out."""
         path = self.path / "metrics.jsonl"
-        return read_records(path.read_bytes().splitlines() if path.exists() else ())
+        return read_records(path.read_bytes().splitlines() if path.is_file() else ())
 
     def write_figure(self, name: str, figure: Any, formats: Sequence[str] = ("png",)) -> None:
         """Saves a Matplotlib figure in these formats, each file whole or not at all.
@@ -200,7 +203,8 @@ class RunFolder:
     def _replace(self, name: str, write: Callable[[BinaryIO], object]) -> None:
         unfinished = self.path / f".{name}.partial"
         try:
-            with open(unfinished, "wb") as file:
+            unfinished.unlink(missing_ok=True)  # it may be a pipe, or a link to something else
+            with open(unfinished, "xb") as file:
                 write(file)
             os.replace(unfinished, self.path / name)
         except OSError as error:

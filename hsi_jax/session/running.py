@@ -8,7 +8,7 @@ from pathlib import Path
 from hsi_jax.cluster.processes import rank
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.data.splits.split import Split
-from hsi_jax.kernels import keep_compiled, use_kernels
+from hsi_jax.kernels import use_compilation_cache, use_kernels
 from hsi_jax.models import find_trait
 from hsi_jax.options import with_values
 from hsi_jax.run import Checkpoint, Checkpoints
@@ -86,7 +86,7 @@ def run(options: RunOptions, *, scene: Scene | None = None, split: Split | None 
         options = with_values(options, dataset=GIVEN)
     resolved = resolve(options)
     profile = join_devices(resolved)
-    keep_compiled()
+    use_compilation_cache()
     use_kernels(options.devices.kernels)
     for line in describe_choice(resolved):
         console.say(line)

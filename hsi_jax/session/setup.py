@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +28,7 @@ from hsi_jax.session.loading import load_dataset
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.resolve import Resolved
 from hsi_jax.session.resume_check import resumable_folder
+from hsi_jax.temporary import temporary_folder
 from hsi_jax.train import (
     Dataset,
     Recipe,
@@ -232,7 +232,7 @@ def claimed_folder(options: RunOptions) -> Iterator[RunFolder]:
         InputError: if another process has it, or it cannot be used.
     """
     if rank() > 0:
-        with tempfile.TemporaryDirectory(prefix="hsi_jax-", ignore_cleanup_errors=True) as nowhere:
+        with temporary_folder() as nowhere:
             yield RunFolder(nowhere)
         return
     if options.checkpoints.resume:

@@ -12,7 +12,7 @@ import numpy as np
 from hsi_jax.cluster.exchange import gather, num_processes
 from hsi_jax.data.sampler import batch_ids
 from hsi_jax.hetero import Plan, Work, deal
-from hsi_jax.train.drift import Agreement
+from hsi_jax.train.drift import DriftCheck
 from hsi_jax.train.feed import Feed
 from hsi_jax.train.host_stepper import make_stepper
 from hsi_jax.train.interrupt import interrupts
@@ -163,7 +163,7 @@ def fit(
 
     Raises:
         DivergenceError: see `judge_step`.
-        DriftError: if the devices no longer hold the same parameters; what was saved is sound.
+        DriftError: if the devices no longer hold the same state; what was saved is sound.
     """
     progress, stopped_by = start if isinstance(start, Progress) else Progress.start(start), 0
     if progress.step >= course.num_steps:
@@ -193,7 +193,7 @@ class _Training:
         ready = replicas.ready(self.next_work(progress.step))
         self._stepper = make_stepper(replicas, self._live, ready, timed=rebalancing is not None)
         several = num_processes() > 1
-        self._agreement = Agreement(replicas, self._live, progress.step) if several else None
+        self._drift_check = DriftCheck(replicas, self._live, progress.step) if several else None
 
     def next_work(self, step: int) -> Work:
         """The work of a step, by the plan of the moment."""
@@ -233,8 +233,8 @@ class _Training:
         if due:
             self._validate(done)
         saves = course.saves(done) or stopped_by
-        if self._agreement and (saves or course.checks(done)):
-            self._agreement.check(self._live, done)
+        if self._drift_check and (saves or course.checks(done)):
+            self._drift_check.check(self._live, done)
         if saves and self._hooks:
             progress = Progress(fetch(self._live), tuple(self._losses), self._best, self._plan)
             for hook in self._hooks:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-from hsi_jax.evaluate.report.reading import read_run
 
 from hsi_jax.commands import report as command
 from hsi_jax.commands.report import main, repeat_commands

@@ -1,7 +1,9 @@
 """A process that is killed while it trains ends the others soon, with a line that says so."""
 
 import contextlib
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -58,8 +60,9 @@ def wait_for_steps(workdir: Path, program: subprocess.Popen) -> None:
         time.sleep(0.1)
 
 
-def test_survivors_started_by_hand_end_with_a_line(tmp_path):
-    workdir = tmp_path / "run"
+@contextlib.contextmanager
+def three_by_hand(workdir):
+    """Three processes that train, and the address at which they met."""
     address = f"127.0.0.1:{free_port()}"
     with contextlib.ExitStack() as stack:
         ranks = []
@@ -68,12 +71,43 @@ def test_survivors_started_by_hand_end_with_a_line(tmp_path):
             program = started("experiments.run", *SMALL, *place, f"--workdir={workdir}")
             ranks.append(stack.enter_context(program))
         wait_for_steps(workdir, ranks[0])
-        ranks[2].kill()
-        for rank in (0, 1):
+        yield address, ranks
+
+
+def listening(process: psutil.Process) -> set[str]:
+    connections = process.net_connections("tcp")
+    return {each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN}
+
+
+@pytest.mark.parametrize(
+    ("victim", "number"),
+    [(2, signal.SIGKILL), (0, signal.SIGKILL), (1, signal.SIGSTOP), (0, signal.SIGSTOP)],
+)
+def test_survivors_started_by_hand_end_with_a_line(tmp_path, victim, number):
+    with three_by_hand(tmp_path / "run") as (_, ranks):
+        local = {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+        hosts = {socket.gethostbyname(socket.gethostname())}  # Gloo listens there
+        for program in ranks:
+            assert listening(psutil.Process(program.pid)) <= local | hosts
+        ranks[victim].send_signal(number)
+        for rank in {0, 1, 2} - {victim}:
             _, err = ranks[rank].communicate(timeout=PATIENCE)
             assert ranks[rank].returncode == 1
-            assert f"error: [{rank}] the processes cannot go on: one of them was lost" in err
-            assert "Traceback" not in err
+            assert re.fullmatch(rf"error: \[{rank}\] process {victim} was lost.*\n", err), err
+
+
+def test_a_number_given_twice_and_garbage_do_not_end_the_run(tmp_path):
+    with three_by_hand(tmp_path / "run") as (address, ranks):
+        for connection in psutil.Process(ranks[0].pid).net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN:
+                with socket.create_connection((connection.laddr.ip, connection.laddr.port)) as one:
+                    one.sendall(b"GET / HTTP/1.1\r\n\r\n" + bytes(range(256)))
+        place = (f"--coordinator={address}", "--num_processes=3", "--process_id=1")
+        with started("experiments.run", *SMALL, *place) as second:
+            _, err = second.communicate(timeout=STARTING)
+            assert second.returncode == 2
+            assert "number 1 already" in err
+        assert [program.poll() for program in ranks] == [None] * 3
 
 
 def test_a_killed_rank_ends_the_launched_run(tmp_path):
@@ -86,7 +120,6 @@ def test_a_killed_rank_ends_the_launched_run(tmp_path):
         killed.send_signal(signal.SIGKILL)
         _, err = program.communicate(timeout=PATIENCE)
     assert program.returncode == 1
-    # Which failure is seen first is a matter of chance, but each names a cause.
-    assert "error: rank 1 was killed by SIGKILL" in err or "one of them was lost" in err
+    assert "error: rank 1 was killed by SIGKILL" in err
     assert "Traceback" not in err
     assert not any(child.is_running() for child in children)

@@ -5,7 +5,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hsi_jax.evaluate.figures.sizes import COLUMN, SMALL
 from hsi_jax.evaluate.figures.style import BLUE, COLUMN, SMALL, style_axes
 from hsi_jax.run.summary_parts import Calibration
 

@@ -9,7 +9,6 @@ from matplotlib.ticker import MaxNLocator
 
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.figures.lettering import lettered
-from hsi_jax.evaluate.figures.sizes import PAGE, SMALL, TEXT
 from hsi_jax.evaluate.figures.style import BLUE, ORANGE, PAGE, SMALL, TEXT, list_devices
 from hsi_jax.run.summary_parts import TimelineStep
 

@@ -3,32 +3,10 @@
 import math
 from dataclasses import dataclass
 
-from hsi_jax.evaluate.measures.utilisation import utilisation
-from hsi_jax.run.summary import Summary
-
-_SHOWN_STEPS = 3
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A part of a step on a row of time: what it is, from where and how wide, in per cent."""
-
-    kind: str
-    left: float
-    width: float
-
-
-@dataclass(frozen=True)
-class ModelledTime:
-    """What the profile says of a device's step: its time, and bars of working and waiting."""
-
-    time: float
-    bars: tuple[Bar, ...]
-
-
 from hsi_jax.errors import InputError
-from hsi_jax.evaluate.measures.utilisation import process_names
+from hsi_jax.evaluate.measures.utilisation import process_names, utilisation
 from hsi_jax.evaluate.run_files import RunFiles
+from hsi_jax.run.summary import Summary
 
 
 @dataclass(frozen=True)

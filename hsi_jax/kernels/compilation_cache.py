@@ -11,6 +11,7 @@ kept.
 
 import contextlib
 import hashlib
+import logging
 import os
 import platform
 import stat
@@ -25,6 +26,8 @@ import jax
 MAX_BYTES = 512 * 2**20  # of all folders together; a run of ours adds less than one MiB
 FOLDER_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
 
+_log = logging.getLogger(__name__)
+
 _CHECKED = "checked"  # an empty file, as old as the last look at its folder
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"  # with which entries begin where JAX has it instead of zlib
 
@@ -35,12 +38,13 @@ _PROCESSOR = (
 )
 
 
-def keep_compiled() -> Path | None:
+def use_compilation_cache() -> Path | None:
     """Makes JAX keep what it compiles; call it when devices are chosen, before they compile much.
 
     Programs go to the folder `JAX_COMPILATION_CACHE_DIR`, by default `hsi_jax` in the user's cache
-    folder. With `JAX_ENABLE_COMPILATION_CACHE=false` none is kept. The oldest go when all take more
-    than `MAX_BYTES`.
+    folder. A folder in which others could write is not used, and a warning says so, because their
+    programs would run with the rights of this user. With `JAX_ENABLE_COMPILATION_CACHE=false` none
+    is kept. The oldest go when all take more than `MAX_BYTES`.
 
     Returns:
         The folder of this place, or None where nothing is kept.
@@ -55,8 +59,16 @@ def keep_compiled() -> Path | None:
     try:
         for each in (root.parent, root, folder):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not (chosen or (is_own(root) and is_own(folder))):
-            return None  # programs of others would run with the rights of this user
+        if not (is_own(root) and is_own(folder) and _owns_all(folder)):
+            _log.warning(
+                "Compiled programs are not kept in %s, because other users can write there, or "
+                "have; give %s a folder of your own",
+                root,
+                FOLDER_VARIABLE,
+            )
+            jax.config.update("jax_compilation_cache_dir", None)
+            return None
+        folder.chmod(0o700)  # so that the modes of the files in it do not count
     except OSError:
         return None
     tidy(root)
@@ -159,9 +171,16 @@ def _is_sound(data: bytes) -> bool:
     return True
 
 
-def is_own(folder: Path) -> bool:
-    """Whether nobody but this user can have written there."""
+def is_own(path: Path) -> bool:
+    """Whether nobody but this user can have written a file, or into a folder."""
     if not hasattr(os, "geteuid"):
         return True  # Windows: the folders of a user are the user's own
-    facts = folder.stat()
+    facts = path.stat()
     return facts.st_uid == os.geteuid() and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _owns_all(folder: Path) -> bool:
+    """Whether all that a folder holds is this user's, whatever its mode."""
+    if not hasattr(os, "geteuid"):
+        return True
+    return all(path.lstat().st_uid == os.geteuid() for path in folder.iterdir())
