@@ -20,7 +20,7 @@ from .public.image_catalogue import ImageSetInfo as ImageSetInfo
 from .public.tfds_scenes import cached_scene as cached_scene
 from .sampler import batch_ids as batch_ids
 from .sampler import steps_for_epochs as steps_for_epochs
-from .scene.read_options import Reading as Reading
+from .scene.read_options import ReadOptions as ReadOptions
 from .scene.scene import UNLABELLED as UNLABELLED
 from .scene.scene import Scene as Scene
 from .scene.scene_file import file_scene as file_scene

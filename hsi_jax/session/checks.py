@@ -6,13 +6,15 @@ from typing import Any
 
 from hsi_jax.data.public.catalogue import CATALOGUE
 from hsi_jax.data.public.image_catalogue import FOLDER, IMAGE_CATALOGUE, TFDS_PREFIX
-from hsi_jax.data.scene.read_options import Reading
+from hsi_jax.data.scene.read_options import ReadOptions
 from hsi_jax.errors import InputError
 
 SCENES = ("synthetic", *CATALOGUE, "file")
 NAMED_SPLITS = ("random", "disjoint", "polygons", "official")
 IMAGE_SETS = (*IMAGE_CATALOGUE, FOLDER)
-READING_OPTIONS = tuple(field.name for field in dataclasses.fields(Reading))  # flags of these names
+READING_OPTIONS = tuple(
+    field.name for field in dataclasses.fields(ReadOptions)
+)  # flags of these names
 
 
 def check_together(config: Any) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hsi_jax.data.public.image_catalogue import TFDS_PREFIX
-from hsi_jax.data.scene.read_options import Reading
+from hsi_jax.data.scene.read_options import ReadOptions
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import SCHEMES
 from hsi_jax.models import MODELS, find_trait
@@ -357,9 +357,9 @@ class Config:
         return self.dataset in IMAGE_SETS or self.dataset.startswith(TFDS_PREFIX)
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> ReadOptions:
         """What the user says of a scene's arrays."""
-        return Reading.parse(**{name: getattr(self, name) for name in READING_OPTIONS})
+        return ReadOptions.parse(**{name: getattr(self, name) for name in READING_OPTIONS})
 
     @property
     def model_name(self) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from hsi_jax.data.files.raster_source import RasterSource
 from hsi_jax.data.scene.nodata import find_nodata, format_value
-from hsi_jax.data.scene.read_options import Reading
+from hsi_jax.data.scene.read_options import ReadOptions
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.errors import InputWarning
 from hsi_jax.trained.model_folder import Description
@@ -62,7 +62,7 @@ def cube_as_trained(description: Description, cube: np.ndarray) -> Scene:
     if axis is not None and cube.shape[axis] == description.file_bands != description.num_bands:
         dropped = tuple(sorted({*range(cube.shape[axis])} - {*(description.kept_bands or ())}))
     values = _values(description)
-    reading = Reading(nodata=values, band_axis=axis, drop_bands=dropped)
+    reading = ReadOptions(nodata=values, band_axis=axis, drop_bands=dropped)
     scene = Scene.from_arrays("scene", cube, None, reading=reading)
     if axis not in (None, 2):
         _tell(_axis_words("the cube", axis))

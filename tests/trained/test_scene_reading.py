@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from hsi_jax.data import Raster, Reading, Scene
+from hsi_jax.data import Raster, ReadOptions, Scene
 from hsi_jax.errors import InputError, InputWarning
 from hsi_jax.trained.model_folder import Description
 from hsi_jax.trained.model_inputs import inputs_of
@@ -49,7 +49,7 @@ def test_what_fits_already_is_kept_without_a_word():
 
 def test_values_of_no_data_are_those_of_training():
     known = description(nodata=(None, -9999.0))
-    kept = Scene.from_arrays("it", FILLED, reading=Reading(keep_fill_values=True))
+    kept = Scene.from_arrays("it", FILLED, reading=ReadOptions(keep_fill_values=True))
     with pytest.warns(InputWarning, match="2 pixels of scene it that hold nan, -9999"):
         scene = scene_as_trained(known, kept)
     np.testing.assert_array_equal(scene.nodata, HELD)

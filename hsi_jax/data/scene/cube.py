@@ -14,12 +14,12 @@ from hsi_jax.data.scene.nodata import (
     nodata_text,
 )
 from hsi_jax.data.scene.precision import check_precision
-from hsi_jax.data.scene.read_options import CONSTANT, Reading, bands_to_text
+from hsi_jax.data.scene.read_options import CONSTANT, ReadOptions, bands_to_text
 from hsi_jax.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
-class SoundCube:
+class CheckedCube:
     """The bands of a cube that are used, and which of its pixels have data.
 
     Attributes:
@@ -38,12 +38,12 @@ class SoundCube:
     def of(
         cls,
         numbers: np.ndarray,
-        reading: Reading,
+        reading: ReadOptions,
         *,
         nodata: np.ndarray | None = None,
         bad_bands: Sequence[int] = (),
         source: str,
-    ) -> "SoundCube":
+    ) -> "CheckedCube":
         """Leaves out bands, and finds the pixels without data.
 
         Args:
@@ -83,7 +83,7 @@ class SoundCube:
         return cls(numbers, nodata, tuple(kept.tolist()), (*remarks, *sentences))
 
     def look_for_fill_values(
-        self, labelled: np.ndarray | None, reading: Reading, source: str
+        self, labelled: np.ndarray | None, reading: ReadOptions, source: str
     ) -> tuple[str, ...]:
         """Says which values look like "no data", a sentence each.
 

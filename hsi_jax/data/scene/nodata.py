@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hsi_jax.data.scene.read_options import Reading
+from hsi_jax.data.scene.read_options import ReadOptions
 from hsi_jax.errors import InputError
 
 # How far a value lies outside, in spans of the other values, before it cannot be a measurement: if
@@ -95,7 +95,7 @@ def check_finite(
     has_data: np.ndarray,
     source: str,
     numbers: Sequence[int] | np.ndarray,
-    reading: Reading,
+    reading: ReadOptions,
 ) -> None:
     """Checks that all values are finite in float32 where there are data.
 
@@ -171,7 +171,7 @@ def format_value(value: float) -> str:
     return str(np.float32(value)) if abs(value) <= _MAX_FLOAT32 else f"{value:.9g}"
 
 
-def nodata_text(reading: Reading, more: Sequence[float]) -> str:
+def nodata_text(reading: ReadOptions, more: Sequence[float]) -> str:
     """The text of `nodata` that declares more values than it does now."""
     return ",".join(dict.fromkeys(map(format_value, (*reading.nodata, *more))))
 

@@ -11,7 +11,7 @@ CONSTANT, BAD = "constant", "bad"  # words that stand for bands
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadOptions:
     """What a user says of a scene's arrays.
 
     Attributes:
@@ -59,7 +59,7 @@ class Reading:
         drop_bands: str = "",
         band_axis: str = "auto",
         keep_fill_values: bool = False,
-    ) -> "Reading":
+    ) -> "ReadOptions":
         """Reads it from texts, as they stand on a command line.
 
         Args:
@@ -68,7 +68,7 @@ class Reading:
             nodata: numbers between commas such as "-9999,nan".
             drop_bands: numbers and ranges, both ends included, such as "104-108,150-163,constant".
             band_axis: "0", "1", "2" or "auto".
-            keep_fill_values: see `Reading`.
+            keep_fill_values: see `ReadOptions`.
 
         Raises:
             InputError: on a text that cannot be read.
@@ -83,7 +83,7 @@ class Reading:
 
 
 def bands_to_text(bands: list[int]) -> str:
-    """Writes increasing numbers of bands as `Reading.parse` reads them, such as "3,7,9-12"."""
+    """Writes increasing numbers of bands as `ReadOptions.parse` reads them, such as "3,7,9-12"."""
     runs: list[list[int]] = []
     for band in bands:
         if runs and band == runs[-1][-1] + 1:

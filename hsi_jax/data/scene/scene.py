@@ -9,9 +9,9 @@ import numpy as np
 from hsi_jax.data.files.raster_source import RasterSource
 from hsi_jax.data.scene.axes import orient
 from hsi_jax.data.scene.bands import check_rgb_bands, check_wavelengths, nearest_bands
-from hsi_jax.data.scene.cube import SoundCube
+from hsi_jax.data.scene.cube import CheckedCube
 from hsi_jax.data.scene.label_ids import UNLABELLED, LabelMap, read_label_map
-from hsi_jax.data.scene.read_options import Reading
+from hsi_jax.data.scene.read_options import ReadOptions
 from hsi_jax.data.scene.stored_cube import StoredCube
 from hsi_jax.errors import InputError
 
@@ -80,7 +80,7 @@ class Scene:
         cube: np.ndarray,
         label_ids: np.ndarray | None = None,
         *,
-        reading: Reading | None = None,
+        reading: ReadOptions | None = None,
         class_names: Mapping[int, str] | None = None,
         rgb_bands: Sequence[int] | None = None,
         source: str = "the arrays given",
@@ -123,13 +123,13 @@ class Scene:
                 like "no data" and `reading` does not say what it is, or if any other argument does
                 not fit the cube.
         """
-        reading = reading or Reading()
+        reading = reading or ReadOptions()
         given = None if label_ids is None else np.asarray(label_ids)
         arrays = orient(np.asarray(cube), given, reading.band_axis, source)
         bands = arrays.cube.shape[2]
         rgb_bands = check_rgb_bands(rgb_bands, bands, source)
         wavelengths = check_wavelengths(wavelengths, bands, source)
-        sound = SoundCube.of(
+        sound = CheckedCube.of(
             arrays.cube, reading, nodata=nodata, bad_bands=bad_bands, source=source
         )
         kept = sound.kept_bands if len(sound.kept_bands) < bands else None
