@@ -5,7 +5,6 @@ from .files.raster import open_raster as open_raster
 from .files.raster import read_raster as read_raster
 from .files.raster_source import Raster as Raster
 from .files.raster_source import RasterSource as RasterSource
-from .files.raster_source import nodata_mask as nodata_mask
 from .files.reader import read_array as read_array
 from .files.vector import burn_labels as burn_labels
 from .images.decoded_cache import DecodedCache as DecodedCache
@@ -20,6 +19,7 @@ from .public.image_catalogue import ImageSetInfo as ImageSetInfo
 from .public.tfds_scenes import cached_scene as cached_scene
 from .sampler import batch_ids as batch_ids
 from .sampler import steps_for_epochs as steps_for_epochs
+from .scene.nodata import nodata_mask as nodata_mask
 from .scene.read_options import ReadOptions as ReadOptions
 from .scene.scene import UNLABELLED as UNLABELLED
 from .scene.scene import Scene as Scene

@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from hsi_jax.data.files.raster_source import RasterSource
-from hsi_jax.data.scene.nodata import find_nodata, format_value
-from hsi_jax.data.scene.read_options import ReadOptions
+from hsi_jax.data.scene.nodata import find_nodata
+from hsi_jax.data.scene.read_options import ReadOptions, format_value
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.errors import InputWarning
 from hsi_jax.trained.model_folder import Description

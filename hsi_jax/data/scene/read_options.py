@@ -5,9 +5,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from hsi_jax.errors import InputError
 
 CONSTANT, BAD = "constant", "bad"  # words that stand for bands
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,10 @@ class ReadOptions:
         words = dict.fromkeys(word for word in together if isinstance(word, str))
         return ",".join([*([bands_to_text(bands)] if bands else []), *words])
 
+    def declaring(self, more: Sequence[float]) -> str:
+        """The text of `nodata` that declares more values than it does now."""
+        return ",".join(dict.fromkeys(map(format_value, (*self.nodata, *more))))
+
     @classmethod
     def parse(
         cls,
@@ -80,6 +87,13 @@ class ReadOptions:
             None if band_axis == "auto" else _parse_axis(band_axis),
             keep_fill_values,
         )
+
+
+def format_value(value: float) -> str:
+    """A value as a flag takes it: whole where it is whole, else with the digits of float32."""
+    if abs(value) < 1e15 and value == int(value):
+        return f"{int(value)}"
+    return str(np.float32(value)) if abs(value) <= MAX_FLOAT32 else f"{value:.9g}"
 
 
 def bands_to_text(bands: list[int]) -> str:

@@ -104,6 +104,7 @@ def file_scene(
     facts = {
         "reading": reading,
         "wavelengths": raster.wavelengths,
+        "band_names": raster.band_names,
         "bad_bands": raster.bad_bands,
         "crs": raster.crs,
         "transform": raster.transform,

@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from hsi_jax.data.scene.bands import constant_bands
-from hsi_jax.data.scene.nodata import find_fill_values, find_nodata, format_value, holds
+from hsi_jax.data.scene.fill_values import find_fill_values
+from hsi_jax.data.scene.nodata import find_nodata, holds
+from hsi_jax.data.scene.read_options import format_value
 
 FILL = -9999
 
