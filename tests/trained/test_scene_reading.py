@@ -54,8 +54,9 @@ def test_values_of_no_data_are_those_of_training():
         scene = scene_as_trained(known, kept)
     np.testing.assert_array_equal(scene.nodata, HELD)
     with pytest.warns(InputWarning, match="2 pixels of the cube that hold nan, -9999"):
-        scene = cube_as_trained(known, FILLED)
-    np.testing.assert_array_equal(scene.nodata, HELD)
+        cube, nodata = cube_as_trained(known, FILLED)
+    np.testing.assert_array_equal(nodata, HELD)
+    np.testing.assert_array_equal(cube, np.where(HELD[..., None], 0, CUBE))
     with pytest.warns(InputWarning, match=r"f\.npy that hold nan, -9999"):
         source = source_as_trained(known, Raster(FILLED).source(), "f.npy")
     assert math.isnan(source.nodata_values[0])
@@ -71,8 +72,8 @@ def test_bands_lie_where_they_lay_in_training(axis, bands):
         scene = scene_as_trained(known, Scene.from_arrays("it", moved))
     np.testing.assert_array_equal(scene.cube, CUBE)
     with pytest.warns(InputWarning, match=f"cube .*{('first', 'second')[axis]} axis"):
-        scene = cube_as_trained(msgspec.structs.replace(known, kept_bands=(0, 1, 3)), moved)
-    np.testing.assert_array_equal(scene.cube, CUBE[..., (0, 1, 3)] if bands[1] else CUBE)
+        cube, _ = cube_as_trained(msgspec.structs.replace(known, kept_bands=(0, 1, 3)), moved)
+    np.testing.assert_array_equal(cube, CUBE[..., (0, 1, 3)] if bands[1] else CUBE)
     with pytest.warns(InputWarning, match="as in training"):
         source = source_as_trained(known, Raster(moved).source(), "it")
     assert source.shape == CUBE.shape

@@ -133,8 +133,11 @@ class Scene:
                 not fit the cube.
         """
         reading = reading or ReadOptions()
-        numbers, reading = _unmasked(cube, reading)
-        ids = None if label_ids is None else _unmasked(label_ids, reading)[0]
+        numbers, hidden = unmasked(cube)
+        if hidden:
+            declared = dict.fromkeys((*map(float, reading.nodata), math.nan))
+            reading = replace(reading, nodata=tuple(declared))
+        ids = None if label_ids is None else unmasked(label_ids)[0]
         arrays = orient(numbers, ids, reading.band_axis, source)
         bands = arrays.cube.shape[2]
         known = {
@@ -272,15 +275,13 @@ def _band_fields(
     }
 
 
-def _unmasked(array: np.ndarray, reading: ReadOptions) -> tuple[np.ndarray, ReadOptions]:
-    """An array in which NaN, declared as no data, stands for what a mask hides."""
+def unmasked(array: np.ndarray) -> tuple[np.ndarray, bool]:
+    """An array that holds NaN where a masked array hides its values, and whether it hides any."""
     if not np.ma.is_masked(array):
-        return np.asarray(array), reading
+        return np.asarray(array), False
     hidden = np.ma.getmaskarray(array)
     floats = np.result_type(array.dtype, np.float32)
-    numbers = np.where(hidden, floats.type(np.nan), np.ma.getdata(array).astype(floats))
-    declared = tuple(dict.fromkeys((*map(float, reading.nodata), math.nan)))
-    return numbers, replace(reading, nodata=declared)
+    return np.where(hidden, floats.type(np.nan), np.ma.getdata(array).astype(floats)), True
 
 
 def _checked_transform(
