@@ -26,12 +26,14 @@ from .scene.scene import Scene as Scene
 from .scene.scene_file import file_scene as file_scene
 from .scene.scene_file import load_scene as load_scene
 from .scene.synthetic import synthetic_scene as synthetic_scene
-from .splits.disjoint import count_leakage as count_leakage
 from .splits.disjoint import disjoint_split as disjoint_split
+from .splits.distance import count_leakage as count_leakage
+from .splits.file_split import file_split as file_split
 from .splits.guard import guard_splits as guard_splits
 from .splits.polygons import polygon_split as polygon_split
 from .splits.split import Split as Split
 from .splits.split import class_counts as class_counts
-from .splits.split import file_split as file_split
-from .splits.split import hold_out as hold_out
 from .splits.split import random_split as random_split
+from .splits.table import SPLITS as SPLITS
+from .splits.table import SplitRequest as SplitRequest
+from .splits.validation import hold_out as hold_out

@@ -14,9 +14,9 @@ from hsi_jax.data.scene.scene import Scene
 from hsi_jax.data.scene.scene_file import file_scene, load_scene
 from hsi_jax.data.scene.synthetic import synthetic_scene
 from hsi_jax.data.splits.class_maps import label_by_split
-from hsi_jax.data.splits.disjoint import disjoint_split
-from hsi_jax.data.splits.polygons import polygon_split
-from hsi_jax.data.splits.split import Split, file_split, hold_out, random_split
+from hsi_jax.data.splits.split import Split, random_split
+from hsi_jax.data.splits.table import SPLITS, SplitRequest
+from hsi_jax.data.splits.validation import hold_out
 from hsi_jax.errors import InputError
 from hsi_jax.session.as_published import deviations
 from hsi_jax.session.config import Config
@@ -89,38 +89,30 @@ def open_scene(config: Config) -> Scene:
 
 def split_scene(config: Config, scene: Scene) -> Split:
     """The split that the configuration names, with pixels held out for validation."""
-    labels, names = scene.require_labels(), scene.class_names
+    labels = scene.require_labels()
     fraction = config.train_fraction
     if fraction is None and config.train_per_class is None:
         fraction = SCENE_FRACTION
-    amount = {"train_fraction": fraction, "train_per_class": config.train_per_class}
-    if config.split == "random":
+    name = config.split if config.split in SPLITS else "file"
+    if name == "random":
         _check_class_sizes(scene)
-        split = random_split(
-            labels,
-            config.seed,
-            **amount,
-            small_classes=config.small_classes,
-            class_names=names,
-        )
-    elif config.split == "disjoint":
-        split = disjoint_split(
-            labels,
-            config.seed,
-            guard=config.split_guard,
-            block_size=config.block_size,
-            **amount,
-            class_names=names,
-        )
-    elif config.split == "polygons":
-        if scene.polygon_ids is None:
-            raise InputError(
-                "--split=polygons needs polygons or points: --labels=FILE.shp, .geojson or .gpkg"
-            )
-        split = polygon_split(labels, scene.polygon_ids, config.seed, **amount, class_names=names)
-    else:
-        split = file_split(config.path_of("split"), labels, names, scene.nodata)
-    held_out = HELD_OUT if config.validation_fraction is None else config.validation_fraction
+    request = SplitRequest(
+        labels=labels,
+        seed=config.seed,
+        train_fraction=fraction,
+        train_per_class=config.train_per_class,
+        small_classes=config.small_classes,
+        guard=config.split_guard,
+        block_size=config.block_size,
+        polygon_ids=scene.polygon_ids,
+        path=config.path_of("split"),
+        nodata=scene.nodata,
+        class_names=scene.class_names,
+    )
+    split = SPLITS.split(name, request)
+    held_out = config.validation_fraction
+    if held_out is None:  # nothing, where the split has its own validation pixels
+        held_out = 0.0 if split.validation.size else HELD_OUT
     return hold_out(split, labels, held_out, config.seed)
 
 

@@ -8,7 +8,7 @@ from absl import flags
 from hsi_jax.command_line import define_flags, parse_flags
 from hsi_jax.commands import datasets
 from hsi_jax.commands.run import run_help
-from hsi_jax.data.splits.disjoint import count_leakage
+from hsi_jax.data.splits.distance import count_leakage
 from hsi_jax.data.splits.split import class_counts
 from hsi_jax.errors import InputError
 from hsi_jax.session.config import Config
