@@ -106,7 +106,7 @@ def _hold_out_groups(
         remarks.append(f"{lost} others near the training samples are in no set.")
     held = class_counts(validation, labels, len(wanted))
     if lacking := np.count_nonzero((wanted > 0) & (held == 0)):
-        remarks.append(f"{lacking} classes have no validation samples.")
+        remarks.append(f"Classes without validation samples: {lacking}.")
     return replace(split, train=train, validation=validation, remarks=(*split.remarks, *remarks))
 
 
