@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hsi_jax.data.public.catalogue import CATALOGUE
 from hsi_jax.data.public.image_catalogue import FOLDER, IMAGE_CATALOGUE, TFDS_PREFIX
-from hsi_jax.data.scene.read_options import Reading
+from hsi_jax.data.scene.read_options import ReadOptions
 from hsi_jax.errors import InputError
 from hsi_jax.options import check_options, defaults, option
 from hsi_jax.session.protocols import PROTOCOLS
@@ -163,9 +163,9 @@ class DataOptions:
         return self.dataset in IMAGE_SETS or self.dataset.startswith(TFDS_PREFIX)
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> ReadOptions:
         """What the user says of a scene's arrays."""
-        return Reading.parse(**{name: getattr(self, name) for name in READING})
+        return ReadOptions.parse(**{name: getattr(self, name) for name in READING})
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import numpy as np
 from hsi_jax.cluster.exchange import devices_of_processes, num_processes, reduction
 from hsi_jax.cluster.processes import gather_texts
 from hsi_jax.command_line import with_flags
-from hsi_jax.data.scene.nodata import format_value
-from hsi_jax.data.splits.disjoint import count_leakage
+from hsi_jax.data.scene.read_options import format_value
+from hsi_jax.data.splits.distance import count_leakage
 from hsi_jax.data.splits.split import class_counts
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.measures.calibration import measure_calibration

@@ -65,7 +65,8 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
         input_shape: of one input: rows, columns and channels after preprocessing.
         num_bands: bands of the scenes, or channels of the images, that it takes.
         wavelengths: of these bands, nm, or None where they are not known.
-        value_ranges: of each such band, the 1st and the 99th percentile of the training pixels;
+        band_names: of these bands; empty where they are not known.
+        value_ranges: of each such band, the 1st and the 99th percentile of the training scene;
             empty where they are not known.
         file_bands: bands of the training scene's file; None if all of them were used.
         kept_bands: those of them that were used, counted from 0; None if all were.
@@ -89,6 +90,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     input_shape: tuple[int, int, int]
     num_bands: int
     wavelengths: tuple[float, ...] | None = None
+    band_names: tuple[str, ...] = ()
     value_ranges: tuple[tuple[float, float], ...] = ()
     file_bands: int | None = None
     kept_bands: tuple[int, ...] | None = None

@@ -1,6 +1,5 @@
 """The map of a scene of any size: tiles are read, predicted and given back one by one."""
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,8 +8,8 @@ import jax
 import numpy as np
 
 from hsi_jax.cluster.devices import emulate_devices
-from hsi_jax.data.scene.band_match import doubt_on_values, match_bands, value_ranges
-from hsi_jax.errors import InputError, InputWarning
+from hsi_jax.data.scene.band_match import Bands
+from hsi_jax.errors import InputError
 from hsi_jax.hetero import Device, Profile, deal, make_plan
 from hsi_jax.models import find_trait
 from hsi_jax.train.evaluation import SAMPLES_PER_CALL, OnProgress
@@ -20,8 +19,9 @@ from hsi_jax.train.samples import Patches
 from hsi_jax.train.step import logits_step
 from hsi_jax.trained import one_pass
 from hsi_jax.trained.one_pass import Blocks, OnePass
+from hsi_jax.trained.scene_reading import bands_as_trained, reader_as_trained
 from hsi_jax.trained.scene_tiles import SIDE as TILE_SIDE
-from hsi_jax.trained.scene_tiles import CubeSource, Tile, cut_tiles, read_tile, sample_pixels
+from hsi_jax.trained.scene_tiles import CubeSource, Tile, cut_tiles, read_tile
 from hsi_jax.trained.trained_model import TrainedModel
 
 
@@ -92,10 +92,10 @@ def predict_tiles(
             patch, or as `choose_method`.
 
     Warns:
-        InputWarning: if the values seem to be in another unit than those of training.
+        InputWarning: as `hsi_jax.trained.scene_reading.reader_as_trained`.
     """
     bands = find_bands(model, source, name)
-    _warn_of_values(model, source, bands, name)
+    reader = reader_as_trained(model.description, source, bands, name)
     tiles = cut_tiles(source.shape[:2], tile_side)[start:]
     side = one_pass.SIDE if choose_method(model, method) == "one_pass" else 1
     shape = tuple(-(-min(tile_side, size) // side) * side for size in source.shape[:2])
@@ -105,7 +105,7 @@ def predict_tiles(
     transform = model.preprocessing.transform
 
     def read(tile: Tile) -> tuple[np.ndarray, np.ndarray]:
-        cube, missing, nodata = read_tile(source, tile, border, (shape[0], shape[1]), bands)
+        cube, missing, nodata = read_tile(reader, tile, border, (shape[0], shape[1]))
         scaled = transform(cube)
         scaled[missing] = 0  # as `Patches.of_scene` does
         return scaled, nodata
@@ -114,7 +114,7 @@ def predict_tiles(
 
 
 def find_bands(model: TrainedModel, source: CubeSource, name: str) -> np.ndarray | None:
-    """The bands of a scene that a model takes, matched by wavelength where both have them.
+    """The bands of a scene that a model takes; see `hsi_jax.trained.scene_reading`.
 
     Args:
         model: of patches.
@@ -137,21 +137,8 @@ def find_bands(model: TrainedModel, source: CubeSource, name: str) -> np.ndarray
             f"the model takes patches of {size} x {size} pixels, but {name} has {rows} x "
             f"{columns}; give a larger scene"
         )
-    if description.kept_bands and num_bands == description.file_bands != description.num_bands:
-        return np.array(description.kept_bands)  # the whole file, of which the model takes a part
-    return match_bands(
-        description.wavelengths, description.num_bands, source.wavelengths, num_bands, source=name
-    )
-
-
-def _warn_of_values(model: TrainedModel, source: CubeSource, bands: np.ndarray | None, name: str):
-    trained = model.description.value_ranges
-    pixels = sample_pixels(source, bands) if trained else np.zeros((0, 1))
-    if not len(pixels):
-        return
-    found = value_ranges(pixels.reshape(1, *pixels.shape), np.arange(len(pixels)))
-    if doubt := doubt_on_values(trained, found, name):
-        warnings.warn(doubt, InputWarning, stacklevel=3)  # the caller of `predict_tiles`
+    known = Bands(num_bands, source.wavelengths, getattr(source, "band_names", None))
+    return bands_as_trained(description, known, name)
 
 
 def _predict(

@@ -42,7 +42,7 @@ from hsi_jax.trained.model_folder import (
     read_model,
     write_model,
 )
-from hsi_jax.trained.model_inputs import Data, inputs_of, labels_of
+from hsi_jax.trained.model_inputs import Data, inputs_of, labelled_inputs
 
 # One for all states: JAX compares it when it looks for what it has compiled.
 NO_OPTIMIZER = optax.identity()
@@ -114,6 +114,7 @@ class TrainedModel:
                 num_bands=scene.cube.shape[-1],
                 unlabelled_id=scene.unlabelled_ids[0],
                 wavelengths=None if known is None else tuple(known.tolist()),
+                band_names=scene.band_names or (),
                 value_ranges=dataset.value_ranges,
                 file_bands=scene.file_bands,
                 kept_bands=scene.kept_bands,
@@ -304,7 +305,7 @@ class TrainedModel:
     def evaluate(
         self, data: Scene | ImageSet, ids: np.ndarray | None = None, *, devices: int | None = None
     ) -> Assessment:
-        """Compares predictions with labels; classes of a scene are matched by their ids.
+        """Compares predictions with labels; see `labels_of` for how classes are matched.
 
         Args:
             data: a scene with labels, or an image set.
@@ -313,18 +314,10 @@ class TrainedModel:
             devices: as for `predict`.
 
         Raises:
-            InputError: if there are no labels, or a class that the model does not know; or as
-                `predict`.
+            InputError: if there are no labels, a class that the model does not know, or no
+                samples; or as `predict`.
         """
-        labels = labels_of(self.description, data)
-        ids = np.asarray(np.flatnonzero(labels != UNLABELLED) if ids is None else ids, np.int32)
-        if isinstance(data, ImageSet):  # only these images are read
-            labels, images = labels[ids], data.read(ids)
-            inputs_of(self.description, self.preprocessing, images)  # checks them
-            samples, ids = Samples((images, labels)), np.arange(len(ids), dtype=np.int32)
-        else:
-            inputs = inputs_of(self.description, self.preprocessing, data)
-            samples = inputs.samples.replace(labels=labels)
+        samples, labels, ids = labelled_inputs(self.description, self.preprocessing, data, ids)
         machine = _Machine(self, samples, devices)
         return evaluate(*machine.on(ids), labels, num_classes=self.num_classes, **machine.division)
 

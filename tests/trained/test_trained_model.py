@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from hsi_jax.data import Reading, Scene, hold_out, random_split, synthetic_scene
+from hsi_jax.data import ReadOptions, Scene, hold_out, random_split, synthetic_scene
 from hsi_jax.errors import InputError, StorageError
 from hsi_jax.run import Checkpoints
 from hsi_jax.run.manifest import write_manifest
@@ -155,7 +155,7 @@ def test_a_model_of_some_bands_takes_them_from_a_whole_file(scene, split, tmp_pa
     noise = rng.normal(0, 5, (20, 24, 2))
     whole = np.concatenate([noise[..., :1], scene.cube, noise[..., 1:]], axis=2)
     ids = scene.original_labels(scene.labels)
-    reading = Reading(drop_bands=(0, 5), nodata=(np.nan, -9999.0), unlabelled=(0, 255))
+    reading = ReadOptions(drop_bands=(0, 5), nodata=(np.nan, -9999.0), unlabelled=(0, 255))
     part = Scene.from_arrays("part", np.moveaxis(whole, 2, 0), ids, reading=reading)
     assert np.array_equal(part.cube, scene.cube)
     model, _ = train_scene(part, split, model="mlp", patch_size=3, recipe=RECIPE)
@@ -167,7 +167,7 @@ def test_a_model_of_some_bands_takes_them_from_a_whole_file(scene, split, tmp_pa
     classes = model.predict(part)
     for other in (whole, scene.cube, Scene.from_arrays("whole", whole)):
         assert np.array_equal(model.predict(other), classes)
-    others = Scene.from_arrays("others", whole, reading=Reading(drop_bands=(0, 1)))
+    others = Scene.from_arrays("others", whole, reading=ReadOptions(drop_bands=(0, 1)))
     with pytest.raises(InputError, match="drop_bands"):
         model.predict(others)
     with pytest.raises(InputError, match=r"5 bands.*4 of 6"):
