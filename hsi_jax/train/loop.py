@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +56,13 @@ class Course:
 
     @classmethod
     def shuffled(
-        cls, train_ids: np.ndarray, batch_size: int, num_steps: int, *, seed: int = 0, **options
+        cls,
+        train_ids: np.ndarray,
+        batch_size: int,
+        num_steps: int,
+        *,
+        seed: int = 0,
+        **options: Any,
     ) -> "Course":
         """A course in which every sample comes once an epoch.
 
