@@ -3,10 +3,11 @@
 import dataclasses
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 
 from hsi_jax.errors import InputError
+from hsi_jax.registry import Registry
 
 
 def option(
@@ -14,7 +15,7 @@ def option(
     default: Any,
     help: str,
     *,
-    choices: Sequence[str] = (),
+    choices: Collection[str] = (),
     kind: type | None = None,
     at_least: float | None = None,
     at_most: float | None = None,
@@ -29,7 +30,7 @@ def option(
         group: heading of the help under which it stands.
         default: its value where no flag is given; a tuple makes a list between commas.
         help: what it means.
-        choices: the values that it may have.
+        choices: the values that it may have; a `Registry` takes package.module:name as well.
         kind: its type, needed where the default is None.
         at_least: bound of a number; likewise the next three.
         at_most: likewise.
@@ -41,7 +42,7 @@ def option(
     metadata = {
         "group": group,
         "help": help,
-        "choices": tuple(choices),
+        "choices": choices,
         "kind": kind or type(default),
         "at_least": at_least,
         "at_most": at_most,
@@ -69,9 +70,11 @@ def check_options(options: Any) -> None:
     """
     for field in dataclasses.fields(options):
         value, metadata = getattr(options, field.name), field.metadata
-        if metadata["choices"] and value not in metadata["choices"]:
-            names = ", ".join(metadata["choices"])
-            raise InputError(f"--{field.name}={value}: choose one of {names}")
+        choices = metadata["choices"]
+        if isinstance(choices, Registry):
+            choices.check(value)
+        elif choices and value not in choices:
+            raise InputError(f"--{field.name}={value}: choose one of {', '.join(choices)}")
         if value is None or (metadata["word"] and value == metadata["word"]):
             continue
         for bound, holds in _BOUNDS.items():

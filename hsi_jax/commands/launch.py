@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hsi_jax.command_line import define_flags, fail, help_text, parse_command
 from hsi_jax.errors import HsiJaxError, InputError
-from hsi_jax.hetero import SCHEMES, find_scheme
+from hsi_jax.hetero import SCHEMES
 from hsi_jax.hetero.profile import parse_profile
 from hsi_jax.launch.launching import Launch, launch
 from hsi_jax.launch.restarts import Restarts
@@ -94,7 +94,7 @@ def parse(argv: Sequence[str]) -> Launch:
     slowdowns = tuple(parse_slowdown(text, len(profile)) for text in options.slowdown)
     config = parse_run(run_flags, SET_HERE)
     resolve(config, in_cluster=True)
-    if options.elastic and not find_scheme(config.scheme).exact:
+    if options.elastic and not SCHEMES.find(config.scheme).exact:
         exact = ", ".join(name for name, scheme in SCHEMES.items() if scheme.exact)
         raise InputError(
             f"--elastic: with --scheme={config.scheme} fewer devices train to another result; "

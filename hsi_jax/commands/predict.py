@@ -9,7 +9,7 @@ from hsi_jax.command_line import fail, help_text, parse_options
 from hsi_jax.errors import HsiJaxError, InputError
 from hsi_jax.hetero import parse_profile
 from hsi_jax.options import check_options, option
-from hsi_jax.train.names import METHODS
+from hsi_jax.train.tables import METHODS
 
 PROBABILITY_TYPES = ("float32", "uint8")
 CONFIDENCES = ("margin", "entropy")

@@ -15,7 +15,7 @@ def deviations(config: Config) -> tuple[str, ...]:
     """What test pixels have a say in though they should not; empty without --as_published."""
     if not config.as_published:
         return ()
-    return (SCALING, EPOCH) if find_trait(config.model_name, "by_steps") else (SCALING,)
+    return (SCALING, EPOCH) if find_trait(config.model_name, "trained_by_gradient") else (SCALING,)
 
 
 def summarise_as_published(config: Config, records: Sequence[Record]) -> AsPublished | None:

@@ -18,8 +18,8 @@ from hsi_jax.run.figure_file import FIGURE_CHOICES, parse_figure_formats
 from hsi_jax.run.lock import new_folder
 from hsi_jax.session.checks import IMAGE_SETS, READING_OPTIONS, SCENES, check_together
 from hsi_jax.session.protocols import PROTOCOLS, check_protocol, find_protocol
-from hsi_jax.train.names import AUGMENTATIONS, LOSSES, OPTIMIZERS, SAMPLINGS, SCHEDULES
 from hsi_jax.train.recipe import Recipe
+from hsi_jax.train.tables import AUGMENTATIONS, LOSSES, OPTIMIZERS, SAMPLINGS, SCHEDULES
 
 MEASURED_SIZES = (4, 8, 16, 32, 64)  # microbatches of --microbatch_size=auto
 
@@ -188,7 +188,7 @@ class Config:
         kind=str,
         path=True,
     )
-    scheme: str = option("Devices", "balanced", "shares and weights", choices=tuple(SCHEMES))
+    scheme: str = option("Devices", "balanced", "shares and weights", choices=SCHEMES)
     retime_every: int = option(
         "Devices", 20, "steps between the timed steps of --scheme=adaptive", at_least=1
     )

@@ -54,7 +54,7 @@ def _describe_protocol(config: Config) -> list[str]:
 def _describe_model(setup: Setup) -> list[str]:
     config = setup.config
     inputs = " x ".join(map(str, setup.dataset.input_shape))
-    if not find_trait(config.model_name, "by_steps"):
+    if not find_trait(config.model_name, "trained_by_gradient"):
         return [
             f"Model    {config.model_name} on {inputs}, fitted by scikit-learn in this process",
             "         Devices only predict. Of the flags of Training only --seed has an effect.",

@@ -7,7 +7,7 @@ from typing import Any
 from hsi_jax.cluster.devices import emulate_devices, find_devices
 from hsi_jax.cluster.launchers import find_place
 from hsi_jax.errors import InputError
-from hsi_jax.hetero import Profile, find_scheme, make_plan, parse_profile
+from hsi_jax.hetero import SCHEMES, Profile, make_plan, parse_profile
 from hsi_jax.models import build_model, check_kind, find_trait, parse_options
 from hsi_jax.run.figure_file import parse_figure_formats
 from hsi_jax.run.tensorboard import check_tensorboard
@@ -15,6 +15,7 @@ from hsi_jax.session.checks import NAMED_SPLITS
 from hsi_jax.session.config import Config
 from hsi_jax.session.protocols import find_protocol
 from hsi_jax.train.augmentation import parse_augmentation
+from hsi_jax.train.tables import LOSSES, OPTIMIZERS, SCHEDULES
 
 EMULATED = "4:2:1:1"  # the profile where none is given, on a CPU
 MEASURED = "measured"
@@ -69,9 +70,15 @@ def resolve(config: Config, in_cluster: bool | None = None) -> Resolved:
     # Made once, for any number of classes, so that a mistake shows at once.
     options = parse_options(config.model_name, config.model_options)
     build_model(config.model_name, 2, options)
+    for table, part in (
+        (LOSSES, config.loss),
+        (OPTIMIZERS, config.optimizer),
+        (SCHEDULES, config.schedule),
+    ):
+        table.find(part)
     check_kind(config.model_name, "image" if config.is_image_set else "patch")
     name = config.profile
-    if not find_trait(config.model_name, "by_steps"):
+    if not find_trait(config.model_name, "trained_by_gradient"):
         _check_baseline(config, in_cluster)
         name = name or "1"
     if name is None:
@@ -110,7 +117,7 @@ def _check_real_devices(config: Config, in_cluster: bool) -> None:
         return
     needs = {
         "profile": config.profile == MEASURED,
-        "scheme": find_scheme(config.scheme).retimed,
+        "scheme": SCHEMES.find(config.scheme).retimed,
         "time_devices": config.time_devices,
     }
     for name in (name for name, needed in needs.items() if needed):

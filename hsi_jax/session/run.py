@@ -42,7 +42,7 @@ def do_run(config: Config) -> Summary:
 
 def _run(setup: Setup) -> Summary:
     config = setup.config
-    if not find_trait(config.model_name, "by_steps"):
+    if not find_trait(config.model_name, "trained_by_gradient"):
         return run_baseline(setup)
     if config.microbatch_size == "auto":
         setup, rates = choose_size(setup)

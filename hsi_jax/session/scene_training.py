@@ -73,7 +73,7 @@ def train_scene(
         scene, split, model=model, patch_size=patch_size, components=components, augment=augment
     )
     parsed = parse_options(model, options)
-    if not find_trait(model, "by_steps"):
+    if not find_trait(model, "trained_by_gradient"):
         baseline = fit_baseline(dataset, model, parsed, recipe.seed)
         fitted = unstepped(baseline.state, plan)
         return Trained(_trained_model(dataset, fitted, model, baseline.options, recipe), fitted)

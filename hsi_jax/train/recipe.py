@@ -10,7 +10,7 @@ import numpy as np
 from hsi_jax.data.balanced_sampler import BalancedSampler
 from hsi_jax.data.sampler import batch_ids, steps_for_epochs
 from hsi_jax.errors import InputError
-from hsi_jax.train.names import SAMPLINGS
+from hsi_jax.train.tables import LOSSES, OPTIMIZERS, SAMPLINGS, SCHEDULES
 
 if TYPE_CHECKING:  # the defaults are told without waiting for Optax and JAX
     import optax
@@ -38,7 +38,7 @@ class Recipe:
             "balanced" every class equally often (see `hsi_jax.data.BalancedSampler`).
 
     Raises:
-        InputError: if sampling is unknown, or if both it and the loss make up for rare classes.
+        InputError: for an unknown name, or if both it and the loss make up for rare classes.
     """
 
     batch_size: int = 128
@@ -55,6 +55,9 @@ class Recipe:
     sampling: str = "shuffled"
 
     def __post_init__(self):
+        LOSSES.check(self.loss)
+        OPTIMIZERS.check(self.optimizer)
+        SCHEDULES.check(self.schedule)
         if self.sampling not in SAMPLINGS:
             raise InputError(f"`sampling`={self.sampling}: choose one of {', '.join(SAMPLINGS)}")
         if self.sampling == "balanced" and self.loss == "weighted":

@@ -14,10 +14,10 @@ from hsi_jax.errors import InputError, InputWarning
 from hsi_jax.hetero import Device, Profile, deal, make_plan
 from hsi_jax.models import find_trait
 from hsi_jax.train.evaluation import SAMPLES_PER_CALL, OnProgress
-from hsi_jax.train.names import METHODS
 from hsi_jax.train.replicas import Replicas, fetch
 from hsi_jax.train.samples import Patches
 from hsi_jax.train.step import logits_step
+from hsi_jax.train.tables import METHODS
 from hsi_jax.trained import one_pass
 from hsi_jax.trained.one_pass import Blocks, OnePass
 from hsi_jax.trained.scene_tiles import SIDE as TILE_SIDE
