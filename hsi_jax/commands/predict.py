@@ -39,6 +39,12 @@ class PredictOptions:
 
     run: str = option("Model", "", "folder of a run, finished or not", path=True)
     model_dir: str = option("Model", "", "folder of a saved model, instead of --run", path=True)
+    factory: str = option(
+        "Model",
+        "",
+        "package.module:factory that makes the network, where it is not one of hsi_jax; it is "
+        "imported and called, so name only what you trust",
+    )
     cube: str = option(
         "Scene",
         "",
@@ -112,7 +118,7 @@ def predict(options: PredictOptions) -> None:
     from hsi_jax.session.map_inputs import load_model, open_source
     from hsi_jax.session.map_writing import Request, make_map
 
-    model = load_model(options.run, options.model_dir)
+    model = load_model(options.run, options.model_dir, options.factory)
     source, grid, name, files = open_source(model, options.run, options.cube, options.cube_variable)
     profile = parse_profile(options.profile) if options.profile else None
     emulate_devices(len(profile) if profile else 1)

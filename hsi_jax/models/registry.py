@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # What makes a network: its name, or a class or function of num_classes and its options, or the
 # network itself.
-Model: TypeAlias = "str | Callable[..., nn.Module] | nn.Module"
+Model: TypeAlias = str | Callable[..., Any]
 
 MODELS: "Registry[Callable[..., nn.Module]]" = Registry(
     "model",

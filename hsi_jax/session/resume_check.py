@@ -70,7 +70,10 @@ def check_same_run(earlier: Mapping[str, object], config: Config) -> None:
     before, now = _with_defaults(earlier), dataclasses.asdict(config)
     differing = differing_options(earlier, config)
     # Exact schemes give the gradient of the whole batch, whoever computes it.
-    if all(name in SCHEMES and SCHEMES[name].exact for name in (before["scheme"], now["scheme"])):
+    if all(
+        name in SCHEMES and SCHEMES[name].exact
+        for name in (str(before["scheme"]), str(now["scheme"]))
+    ):
         differing = [name for name in differing if name != "scheme"]
     if not differing:
         return

@@ -15,7 +15,7 @@ from hsi_jax.train.loop import Fit, fit, unstepped
 from hsi_jax.train.recipe import Recipe
 from hsi_jax.train.replicas import Replicas
 from hsi_jax.train.state import TrainState
-from hsi_jax.trained.model_folder import provenance_of
+from hsi_jax.trained.description import provenance_of
 from hsi_jax.trained.trained_model import TrainedModel
 
 

@@ -16,7 +16,7 @@ from hsi_jax.data.scene.nodata import find_nodata, format_value
 from hsi_jax.data.scene.read_options import Reading
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.errors import InputWarning
-from hsi_jax.trained.model_folder import Description
+from hsi_jax.trained.description import Description
 
 _NAMES = ("first", "second", "last")
 

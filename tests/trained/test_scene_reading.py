@@ -9,7 +9,7 @@ import pytest
 
 from hsi_jax.data import Raster, Reading, Scene
 from hsi_jax.errors import InputError, InputWarning
-from hsi_jax.trained.model_folder import Description
+from hsi_jax.trained.description import Description
 from hsi_jax.trained.model_inputs import inputs_of
 from hsi_jax.trained.scene_reading import cube_as_trained, scene_as_trained, source_as_trained
 
