@@ -40,7 +40,8 @@ def read_text(path: str | Path) -> str:
         if path.exists() and not path.is_file():  # a pipe or a device may never end
             raise InputError(f"{path} cannot be read: it is not a file")
         with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(min(size, MAX_BYTES) + 1)  # which takes that much memory
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
     if len(content) > MAX_BYTES:
