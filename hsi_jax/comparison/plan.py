@@ -78,7 +78,7 @@ def _plan_schemes(
     set_here = (*SET_HERE, "scheme", *(["profile"] if asked.emulated else []))
     own = (f"--protocol={protocol}",) if protocol else ()
     options = parse_run([*run_flags, *own], set_here)
-    if not find_trait(options.model_name, "by_steps"):
+    if not find_trait(options.model_name, "trained_by_gradient"):
         raise InputError(
             f"`model`={options.model_name} is not trained by steps, so there are no schemes to "
             f"compare; give it as one of `models`"

@@ -55,7 +55,7 @@ def _describe_protocol(options: RunOptions) -> list[str]:
 def _describe_model(setup: Setup) -> list[str]:
     options = setup.options
     inputs = " x ".join(map(str, setup.dataset.input_shape))
-    if not find_trait(options.model_name, "by_steps"):
+    if not find_trait(options.model_name, "trained_by_gradient"):
         return [
             f"Model    {options.model_name} on {inputs}, fitted by scikit-learn in this process",
             "         Devices only predict. Of the flags of Training only `seed` has an effect.",

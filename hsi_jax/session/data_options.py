@@ -9,7 +9,7 @@ from hsi_jax.data.scene.read_options import ReadOptions
 from hsi_jax.errors import InputError
 from hsi_jax.options import check_options, defaults, option
 from hsi_jax.session.protocols import PROTOCOLS
-from hsi_jax.train.names import AUGMENTATIONS
+from hsi_jax.train.tables import AUGMENTATIONS
 
 MADE_UP = "synthetic"
 GIVEN = "given"  # in Python, to `session.run`, which sets it

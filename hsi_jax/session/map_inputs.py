@@ -1,5 +1,6 @@
 """What a map is made from: a trained model and a scene."""
 
+import sys
 from pathlib import Path
 
 from hsi_jax.data.files.envi import data_file
@@ -18,17 +19,32 @@ from hsi_jax.trained.scene_reading import source_as_trained
 from hsi_jax.trained.scene_tiles import CubeSource, SceneSource
 
 
-def load_model(run: str, model_dir: str) -> TrainedModel:
+def load_model(run: str, model_dir: str, factory: str = "") -> TrainedModel:
     """The model of a run's folder, or of its own folder where one is given.
 
+    Nothing is imported from that folder from here on, although Python may have been started in it.
+
+    Args:
+        run: folder of a run, or "".
+        model_dir: folder of a model, or "".
+        factory: package.module:factory of a network that is not one of hsi_jax, or "".
+
     Raises:
-        InputError: if there is none.
+        InputError: if there is none, or as `TrainedModel.load`.
     """
+    _forbid_imports_from(Path(model_dir or run))
     if model_dir:
-        return TrainedModel.load(model_dir)
+        return TrainedModel.load(model_dir, factory=factory or None)
     if not Path(run).is_dir():
         raise InputError(f"`run`={run}: there is no such folder")
-    return TrainedModel.of_run(run)
+    return TrainedModel.of_run(run, factory=factory or None)
+
+
+def _forbid_imports_from(folder: Path) -> None:
+    inside = folder.resolve()
+    sys.path[:] = [
+        path for path in sys.path if not Path(path or ".").resolve().is_relative_to(inside)
+    ]
 
 
 def open_source(
@@ -73,6 +89,8 @@ def _config_of_run(folder: Path) -> RunOptions:
     if not path.is_file():
         raise InputError(f"{folder} has no config.json, which tells its scene; give `cube`=FILE")
     content = read_json(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path} does not describe a run; give `cube`=FILE")
     names = defaults(RunOptions).keys() - {"resume", "overwrite"}
     options = RunOptions.of(**{name: value for name, value in content.items() if name in names})
     if options.data.is_image_set:

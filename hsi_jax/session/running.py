@@ -93,7 +93,7 @@ def run(options: RunOptions, *, scene: Scene | None = None, split: Split | None 
     given = given_dataset(resolved, scene, split)
     with claimed_folder(options) as folder:
         setup = set_up(resolved, profile, folder, given)
-        by_gradient = find_trait(options.model_name, "by_steps")
+        by_gradient = find_trait(options.model_name, "trained_by_gradient")
         return _finish(_train(setup) if by_gradient else _fit_at_once(setup))
 
 

@@ -81,7 +81,7 @@ def train_scene(
     with temporary_folder() as nowhere:
         dataset = pixels_of(scene, resolved, split)
         setup = set_up(resolved, join_devices(resolved), RunFolder(nowhere), dataset)
-        if find_trait(model, "by_steps"):
+        if find_trait(model, "trained_by_gradient"):
             fitted = train(
                 setup,
                 Progress.start(setup.state),

@@ -11,7 +11,7 @@ from hsi_jax.data.balanced_sampler import BalancedSampler
 from hsi_jax.data.sampler import batch_ids, steps_for_epochs
 from hsi_jax.errors import InputError
 from hsi_jax.options import check_options, option
-from hsi_jax.train.names import LOSSES, OPTIMIZERS, SAMPLINGS, SCHEDULES
+from hsi_jax.train.tables import LOSSES, OPTIMIZERS, SAMPLINGS, SCHEDULES
 
 if TYPE_CHECKING:  # the defaults are told without waiting for Optax and JAX
     import optax

@@ -13,7 +13,7 @@ from hsi_jax.data.scene.scene import UNLABELLED, Scene
 from hsi_jax.data.scene.stored_cube import StoredCube
 from hsi_jax.errors import InputError, InputWarning
 from hsi_jax.train.samples import Patches, Samples
-from hsi_jax.trained.model_folder import Description
+from hsi_jax.trained.description import Description
 from hsi_jax.trained.scene_reading import (
     bands_as_trained,
     cube_as_trained,

@@ -28,7 +28,7 @@ from hsi_jax.data.scene.read_options import format_value
 from hsi_jax.data.scene.scene import Scene, unmasked
 from hsi_jax.data.scene.stored_cube import row_blocks
 from hsi_jax.errors import InputError, InputWarning
-from hsi_jax.trained.model_folder import Description
+from hsi_jax.trained.description import Description
 from hsi_jax.trained.scene_tiles import CubeSource, WindowReader, cut_tiles, look_at
 
 _NAMES = ("first", "second", "last")

@@ -10,7 +10,7 @@ import pytest
 from hsi_jax.data import Raster, ReadOptions, Scene
 from hsi_jax.data.scene.band_match import Bands
 from hsi_jax.errors import InputError, InputWarning
-from hsi_jax.trained.model_folder import Description
+from hsi_jax.trained.description import Description
 from hsi_jax.trained.model_inputs import inputs_of, labels_of
 from hsi_jax.trained.scene_reading import (
     bands_as_trained,
