@@ -12,7 +12,7 @@ import traceback
 from hsi_jax.command_line import fail, help_text, message_of
 from hsi_jax.errors import HsiJaxError
 from hsi_jax.hetero import PRESETS
-from hsi_jax.session.flags import parse_run
+from hsi_jax.session.flags import CONFIG, CONFIG_HELP, parse_run
 from hsi_jax.session.options import RunOptions
 
 USAGE = """\
@@ -29,6 +29,7 @@ def run_help() -> str:
     """How to use the program, its flags and the presets of --profile."""
     presets = ", ".join(f"{name} ({':'.join(map(str, s))})" for name, s in PRESETS.items())
     end = textwrap.fill(f"Presets of --profile: {presets}", 98, subsequent_indent="  ")
+    end = f"--{CONFIG:<22}  {CONFIG_HELP}\n\n{end}"
     return help_text(USAGE, RunOptions, end=end)
 
 

@@ -7,11 +7,16 @@ import msgspec
 
 @dataclass(frozen=True, kw_only=True)
 class Leakage:
-    """How many test pixels have a training or validation pixel inside their patch."""
+    """How many pixels of a set have a pixel that was learnt from inside their patch.
+
+    For test pixels, validation pixels count as learnt from, because they choose the state.
+    """
 
     test_pixels_with_training_pixel_in_patch: int
     fraction_of_test_pixels: float
     patch_size: int
+    validation_pixels_with_training_pixel_in_patch: int | None = None
+    fraction_of_validation_pixels: float | None = None
 
 
 class SplitSummary(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -2,6 +2,7 @@
 
 import difflib
 from dataclasses import dataclass
+from pathlib import Path
 
 from hsi_jax.data.public.catalogue import CATALOGUE
 from hsi_jax.data.public.image_catalogue import FOLDER, IMAGE_CATALOGUE, TFDS_PREFIX
@@ -19,8 +20,6 @@ OF_FILES = (
     *("cube", "labels", "cube_variable", "labels_variable", "labels_attribute"),
     "labels_touched",
 )
-NAMED_SPLITS = ("random", "disjoint", "polygons", "official")
-DRAWN = ("random", "disjoint", "polygons")  # splits that are drawn, by fraction or number
 READING = ("unlabelled", "nodata", "drop_bands", "band_axis", "keep_fill_values")
 
 
@@ -184,7 +183,8 @@ class SplitOptions:
     )
     split: str = option(
         "random",
-        "random, disjoint, polygons, official, or a FILE with maps train and test",
+        "random, disjoint, polygons, official, a FILE with maps train and test, or "
+        "package.module:function of your own",
         path=True,
     )
     train_fraction: float | None = option(
@@ -236,7 +236,8 @@ class SplitOptions:
             raise InputError("`train_fraction` and `train_per_class` exclude each other; give one")
         if self.guard is not None and self.split != "disjoint":
             raise InputError(f"`guard`={self.guard} goes with `split`=disjoint; leave it out")
-        if amount and self.split not in DRAWN:
+        fixed = self.split == "official" or Path(self.split).suffix in (".npz", ".mat")
+        if amount and fixed:
             raise InputError(
                 f"`split`={self.split} already says which pixels to train on; leave out "
                 f"`train_fraction` and `train_per_class`"

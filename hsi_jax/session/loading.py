@@ -15,13 +15,13 @@ from hsi_jax.data.scene.scene_file import file_scene, load_scene
 from hsi_jax.data.scene.synthetic import synthetic_scene
 from hsi_jax.data.splits.class_maps import label_by_split
 from hsi_jax.data.splits.split import Split, random_split
-from hsi_jax.data.splits.table import SPLITS, SplitRequest
+from hsi_jax.data.splits.table import SplitRequest, find_split
 from hsi_jax.data.splits.validation import hold_out
 from hsi_jax.errors import InputError
 from hsi_jax.session.as_published import deviations
 from hsi_jax.session.data_options import GIVEN
 from hsi_jax.session.options import RunOptions
-from hsi_jax.session.protocols import find_protocol
+from hsi_jax.session.protocols import PROTOCOLS
 from hsi_jax.session.resolve import Resolved
 from hsi_jax.train import Dataset, image_dataset, scene_dataset
 
@@ -117,7 +117,7 @@ def open_scene(options: RunOptions) -> Scene:
         scene = load_scene(options.data.dataset, options.data.data_dir, options.data.reading)
     else:
         scene = cached_scene(options.data.dataset, reading=options.data.reading)
-    if options.split.protocol and (ids := find_protocol(options.split.protocol).class_ids):
+    if options.split.protocol and (ids := PROTOCOLS.find(options.split.protocol).class_ids):
         return label_by_split(scene, options.path_of("split"), ids)
     return scene
 
@@ -128,8 +128,8 @@ def split_scene(options: RunOptions, scene: Scene) -> Split:
     fraction = asked.train_fraction
     if fraction is None and asked.train_per_class is None:
         fraction = SCENE_FRACTION
-    name = asked.split if asked.split in SPLITS else "file"
-    if name == "random":
+    path = options.path_of("split")
+    if asked.split == "random":
         _check_class_sizes(scene)
     request = SplitRequest(
         labels=labels,
@@ -140,11 +140,11 @@ def split_scene(options: RunOptions, scene: Scene) -> Split:
         guard=options.guard,
         block_size=asked.block_size,
         polygon_ids=scene.polygon_ids,
-        path=options.path_of("split"),
+        path=path,
         nodata=scene.nodata,
         class_names=scene.class_names,
     )
-    split = SPLITS.split(name, request)
+    split = find_split(asked.split, path)(request)
     held_out = asked.validation_fraction
     if held_out is None:  # nothing, where the split has its own validation pixels
         held_out = 0.0 if split.validation.size else HELD_OUT

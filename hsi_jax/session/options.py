@@ -17,7 +17,7 @@ from hsi_jax.options import check_options, group, option
 from hsi_jax.run.figure_file import FIGURE_CHOICES, parse_figure_formats
 from hsi_jax.session.checks import check_together
 from hsi_jax.session.data_options import DataOptions, SplitOptions
-from hsi_jax.session.protocols import check_protocol, find_protocol
+from hsi_jax.session.protocols import PROTOCOLS, check_protocol
 from hsi_jax.train.recipe import Recipe
 
 
@@ -269,7 +269,7 @@ class RunOptions:
         Raises:
             InputError: if that is not there.
         """
-        protocol = find_protocol(self.split.protocol) if self.split.protocol else None
+        protocol = PROTOCOLS.find(self.split.protocol) if self.split.protocol else None
         if protocol and name in protocol.files:
             return protocol.find(name, self.data.data_dir)
         return options.values(self)[name]

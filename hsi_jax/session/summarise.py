@@ -262,11 +262,19 @@ def _measure_leakage(dataset: Dataset) -> Leakage | None:
     if dataset.scene is None:
         return None
     split, patch_size = dataset.split, dataset.input_shape[0]
-    leaking = count_leakage(split, dataset.scene.cube.shape[:2], patch_size)
+    shape = dataset.scene.cube.shape[:2]
+    leaking = count_leakage(split, shape, patch_size)
+    validating = None
+    if len(split.validation):
+        validating = count_leakage(split, shape, patch_size, "validation")
     return Leakage(
         test_pixels_with_training_pixel_in_patch=leaking,
         fraction_of_test_pixels=leaking / len(split.test),
         patch_size=patch_size,
+        validation_pixels_with_training_pixel_in_patch=validating,
+        fraction_of_validation_pixels=(
+            None if validating is None else validating / len(split.validation)
+        ),
     )
 
 

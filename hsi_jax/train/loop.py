@@ -42,6 +42,8 @@ class Course:
         save_every: steps between calls of `Hook.on_save`; 0 for the end alone.
         check_every: steps between comparisons of the parameters of all devices, where there are
             several processes; 0 for none but those before each save.
+        patience: validations in a row without a better state after which the training ends early;
+            0 for never.
         skip_nonfinite: leaves out a batch whose loss or gradient is not finite, instead of raising
             an error; the optimiser and its schedule do not see it.
     """
@@ -52,6 +54,7 @@ class Course:
     validate_every: int = 1
     save_every: int = 0
     check_every: int = 100
+    patience: int = 0
     skip_nonfinite: bool = False
 
     @classmethod
@@ -84,6 +87,11 @@ class Course:
         """Whether the state after so many steps is to be saved."""
         regular = bool(self.save_every) and done % self.save_every == 0
         return regular or done == self.num_steps
+
+    def gives_up(self, done: int, best_step: int) -> bool:
+        """Whether the training ends early after so many steps."""
+        waited = done - best_step
+        return bool(self.patience) and waited >= self.patience * self.validate_every
 
     def checks(self, done: int) -> bool:
         """Whether the devices are compared after so many steps."""
@@ -173,7 +181,8 @@ def fit(
         DriftError: if the devices no longer hold the same state; what was saved is sound.
     """
     progress, stopped_by = start if isinstance(start, Progress) else Progress.start(start), 0
-    if progress.step >= course.num_steps:
+    done = progress.step
+    if done >= course.num_steps or course.gives_up(done, progress.best.step):
         return _ended(progress, plan)
     training = _Training(
         replicas, progress, course, plan=plan, hooks=hooks, rebalancing=rebalancing
@@ -182,8 +191,8 @@ def fit(
         for step in range(progress.step, course.num_steps):
             training.take_step(step, feed)
             stopped_by = _signal_to_all(step, signalled())
-            training.look_back(step + 1, stopped_by)
-            if stopped_by:
+            gave_up = training.look_back(step + 1, stopped_by)
+            if stopped_by or gave_up:
                 break
     return training.result(stopped_by, feed.wait_seconds)
 
@@ -234,12 +243,17 @@ class _Training:
             skip=self._course.skip_nonfinite,
         )
 
-    def look_back(self, done: int, stopped_by: int) -> None:
-        """Validates, compares and saves where the course, or a signal, asks for it."""
+    def look_back(self, done: int, stopped_by: int) -> bool:
+        """Validates, compares and saves where the course, or a signal, asks for it.
+
+        Returns:
+            Whether the training ends early, because it no longer becomes better.
+        """
         course, due = self._course, self._course.validates(done)
         if due:
             self._validate(done)
-        saves = course.saves(done) or stopped_by
+        gives_up = due and course.gives_up(done, self._best.step)
+        saves = course.saves(done) or stopped_by or gives_up
         if self._drift_check and (saves or course.checks(done)):
             self._drift_check.check(self._live, done)
         if saves and self._hooks:
@@ -249,6 +263,7 @@ class _Training:
         # After saving: the rest of the training must not know of it.
         if stopped_by and not due and not (course.validate and stopped_by == signal.SIGTERM):
             self._validate(done)
+        return gives_up
 
     def _validate(self, done: int) -> None:
         state = fetch(self._live)

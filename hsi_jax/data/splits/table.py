@@ -1,7 +1,6 @@
 """The splits by name; another one is registered by `SPLITS.register`."""
 
-import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,9 @@ from hsi_jax.data.splits.file_split import file_split
 from hsi_jax.data.splits.polygons import polygon_split
 from hsi_jax.data.splits.split import Split, random_split
 from hsi_jax.errors import InputError
+from hsi_jax.registry import Registry
+
+FILE = "file"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -57,45 +59,6 @@ class SplitRequest:
 SplitFunction = Callable[[SplitRequest], Split]
 
 
-class SplitTable:
-    """Functions that split a scene, by name."""
-
-    def __init__(self):
-        self._functions: dict[str, SplitFunction] = {}
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._functions)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._functions
-
-    def register(self, name: str, function: SplitFunction) -> None:
-        """Adds a split.
-
-        Args:
-            name: by which it is asked for.
-            function: that makes it.
-
-        Raises:
-            InputError: if the name is taken.
-        """
-        if name in self._functions:
-            raise InputError(f"`name`={name}: there is such a split already; choose another name")
-        self._functions[name] = function
-
-    def split(self, name: str, request: SplitRequest) -> Split:
-        """Splits a scene.
-
-        Raises:
-            InputError: if there is no such split, or as its function.
-        """
-        if name not in self._functions:
-            near = difflib.get_close_matches(name, self._functions)
-            hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(self)}"
-            raise InputError(f"`split`={name}: {hint}")
-        return self._functions[name](request)
-
-
 def _random(request: SplitRequest) -> Split:
     return random_split(
         request.labels, request.seed, **request.amount, small_classes=request.small_classes
@@ -127,11 +90,23 @@ def _file(request: SplitRequest) -> Split:
     return file_split(request.path, request.labels, request.class_names, request.nodata)
 
 
-SPLITS = SplitTable()
-for _name, _function in (
-    ("random", _random),
-    ("disjoint", _disjoint),
-    ("polygons", _polygons),
-    ("file", _file),
-):
-    SPLITS.register(_name, _function)
+SPLITS: Registry[SplitFunction] = Registry(
+    "split",
+    {"random": _random, "disjoint": _disjoint, "polygons": _polygons, FILE: _file},
+)
+
+
+def find_split(text: str, path: str | None = None) -> SplitFunction:
+    """The split of a name, of package.module:function, or of a file.
+
+    Args:
+        text: as the user gives it.
+        path: of a file that may have been meant.
+
+    Raises:
+        InputError: if it is none of these.
+    """
+    known = text in SPLITS or (":" in text and not Path(text).exists())
+    if not known and Path(path or text).is_file():
+        return SPLITS[FILE]
+    return SPLITS.find(text)
