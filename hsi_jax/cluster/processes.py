@@ -141,7 +141,7 @@ class _Rendezvous:
     place: Place | None
 
     def join(self, devices: int, emulated: int | None = None) -> None:
-        """Starts JAX together with the others, with so many accelerators or parts of the CPU."""
+        """Starts JAX with the others, with that number of accelerators or parts of the CPU."""
         given: dict[str, Any] = {}
         if self.place:
             given = {

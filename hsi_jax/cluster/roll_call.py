@@ -62,7 +62,7 @@ class Host:
         """Waits until all are there, and tells them the ports of JAX's service.
 
         Raises:
-            InputError: if somebody is missing after so many seconds.
+            InputError: if somebody is missing after `seconds`.
         """
         with self._change:
             if not self._change.wait_for(lambda: len(self._members) + 1 == self._count, seconds):
@@ -204,7 +204,7 @@ class Member:
         """The ports of JAX's service, once all are there; from then on, it is heard who is lost.
 
         Raises:
-            InputError: if process 0 ends, or says nothing for so many seconds.
+            InputError: if process 0 ends, or says nothing for `seconds`.
         """
         self._connection.settimeout(seconds)
         answer = _receive(self._file) or {}

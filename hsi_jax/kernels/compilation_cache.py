@@ -136,7 +136,7 @@ def processor(file: Path) -> str:
 
 
 def tidy(root: Path, max_bytes: int = MAX_BYTES) -> None:
-    """Removes entries that were not written to their end, and the oldest beyond so many bytes.
+    """Removes entries that were not written to their end, and the oldest beyond `max_bytes`.
 
     JAX would never replace a damaged entry. Those that came since the last call are looked at.
     Another process that uses an entry meanwhile compiles it.

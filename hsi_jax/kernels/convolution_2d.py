@@ -233,7 +233,7 @@ def _sum_gradient(lhs, rhs_shape, grad, *, window, most):
     """The gradient by the kernel: the input convolved with the output's gradient.
 
     Channels and batch are exchanged for it. It is added up over parts of the batch, whose gradients
-    take at most so many bytes.
+    take at most `most` bytes.
     """
     strides, _, dilation, precision = window
     pads = _gradient_pads(lhs.shape, rhs_shape, grad.shape, window)
@@ -282,7 +282,7 @@ def _gradient_pads(lhs_shape, rhs_shape, grad_shape, window) -> list[tuple[int, 
 
 
 def _part_size(batch: int, sample_bytes: int, most: int) -> int:
-    """The whole batch, or a power of two of samples that takes at most so many bytes, if any."""
+    """The whole batch, or a power of two of samples that takes at most `most` bytes, if any."""
     if batch * sample_bytes <= most:
         return batch
     samples = max(most // max(sample_bytes, 1), 1)
