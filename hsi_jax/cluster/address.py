@@ -2,9 +2,12 @@
 
 import errno
 import ipaddress
+import os
 import re
 import socket
 import time
+
+import jax
 
 from hsi_jax.errors import InputError
 
@@ -46,6 +49,14 @@ def join_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def bypass_proxy(host: str) -> None:
+    """Lets the processes speak to each other directly, whatever http_proxy says."""
+    name = "no_grpc_proxy"  # what gRPC reads first
+    earlier = os.environ.get(name, os.environ.get("no_proxy", ""))
+    os.environ[name] = f"{earlier},{host}" if earlier else host
+    jax.config.update("jax_check_proxy_envs", False)  # its warning would mislead
+
+
 def listen(host: str, port: int, source: str, remedy: str) -> socket.socket:
     """Listens at an address of this machine, and at no other where the host names one of its own.
 
@@ -74,7 +85,7 @@ def listen(host: str, port: int, source: str, remedy: str) -> socket.socket:
 
 def free_port(listener: socket.socket) -> int:
     """A free port at the address of a listener."""
-    with _listen(*listener.getsockname()[:1], 0) as other:
+    with _listen(str(listener.getsockname()[0]), 0) as other:
         return other.getsockname()[1]
 
 

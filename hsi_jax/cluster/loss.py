@@ -53,11 +53,15 @@ def end_after_loss(rank: int, reason: str) -> None:
         reason: what it said, or "".
     """
     global _loss
-    printable = "".join(c if c.isprintable() else " " for c in reason)
-    how = f"ended: {printable}" if reason else "was lost: it was killed, or ended without a word"
-    _loss = f"process {rank} {how}; {RESUME}"
+    _loss = _describe(rank, reason)
     time.sleep(LINGER_SECONDS)
     _end(_loss, FAILED)
+
+
+def _describe(rank: int, reason: str) -> str:
+    printable = "".join(c if c.isprintable() else " " for c in reason)
+    why = printable or "it was killed, or ended without a word"
+    return f"process {rank} was lost: {why}; {RESUME}"
 
 
 def leave_cluster(reason: str, exit_code: int = 2) -> NoReturn:
@@ -90,29 +94,35 @@ def explain_aborts() -> None:
     printed = tempfile.TemporaryFile()  # noqa: SIM115, it is open as long as the process is
     os.dup2(printed.fileno(), 2)
     # Python's own handlers run in the main thread, to which abort() does not return.
-    handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(
-        lambda number: _end(_loss or explain(_text()), FAILED)
-    )
+    handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(lambda number: _end_aborted(_text()))
     ctypes.CDLL(None).signal(signal.SIGABRT, handler)
     _native.extend([printed, handler])
 
 
-def explain(text: str) -> str:
-    """What native code said before it called abort(), in a line.
+def _end_aborted(text: str) -> NoReturn:
+    """Ends this process while native code aborts it."""
+    rank, reason = explain(text)
+    if rank is None:
+        leave_cluster(_loss or reason, FAILED)
+    if _roll_call and not _loss:
+        _roll_call.report(rank, reason)  # or the others would take this process for the cause
+    _end(_loss or _describe(rank, reason), FAILED)
+
+
+def explain(text: str) -> tuple[int | None, str]:
+    """The process that JAX has lost, or None; and why native code called abort(), in a line.
 
     JAX names the processes that have given no sign of life; only process 0 can be lost otherwise.
     """
     lost = re.search(r"heartbeats?\)?:\s*(?:\S*task:)?(\d+)|task:(\d+) heartbeat timeout", text)
     if lost or "distributed service" in text:
         rank = next(filter(None, lost.groups())) if lost else 0
-        return (
-            f"process {rank} was lost: it gave no sign of life; it was suspended or killed, or the "
-            f"network is cut; {RESUME}"
-        )
+        why = "it gave no sign of life; it was suspended or killed, or the network is cut"
+        return int(rank), why
     lines = [line for line in text.splitlines() if line.strip()] or ["it printed nothing"]
     fatal = [line for line in lines if re.match(r"F\d{4} ", line)]
     said = (fatal or lines)[-1][:REASON_LENGTH]
-    return f"native code ended the process ({said}); set {TRACE}=1 to see all that it printed"
+    return None, f"native code ended the process ({said}); set {TRACE}=1 to see all it printed"
 
 
 def _text() -> str:

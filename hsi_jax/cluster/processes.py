@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ import jax
 import numpy as np
 from jax.extend.backend import clear_backends
 
-from hsi_jax.cluster.address import free_port, join_address, listen, parse_address
+from hsi_jax.cluster.address import bypass_proxy, free_port, join_address, listen, parse_address
 from hsi_jax.cluster.devices import find_devices, let_devices_wait, take_turns_on_one_core
 from hsi_jax.cluster.exchange import Membership, add, gather, num_processes, rank, set_membership
 from hsi_jax.cluster.launchers import Place, find_place, local_device_ids
@@ -39,22 +38,19 @@ def join_cluster(
     """Joins the other processes; call it before anything has used JAX.
 
     Without arguments, it finds them by what a launcher tells (`hsi_jax.cluster.launchers`). From
-    then on, the process ends with a line as soon as another one is lost (`hsi_jax.cluster.loss`).
+    then on, the process ends as soon as another one is lost (`hsi_jax.cluster.loss`).
 
     Args:
         coordinator: "host:port" of process 0, the same in all processes.
         num_processes: how many there are.
         process_id: which one this is, from 0.
-        devices_per_process: those of this one; on a CPU they are emulated. Processes may have
-            different numbers.
-        reduce: where the processes' sums are added: "device", by one program over all devices;
-            "host", by the processes, each with a program of its own, whose platforms may then be
-            unlike; or "auto", which takes host where they are unlike.
+        devices_per_process: those of this one, emulated on a CPU; others may have other numbers.
+        reduce: where sums are added: "device", by one program over all devices; "host", by the
+            processes, whose platforms may then be unlike; "auto" takes host where they are.
 
     Raises:
-        InputError: if no launcher tells of other processes, if the address cannot be used or
-            reached, if somebody is missing after `JOIN_SECONDS`, if another process has the same
-            number, or if this process has another number of devices.
+        InputError: if no launcher tells of others, the address cannot be used or reached, somebody
+            is missing, has the same number, or this process has another number of devices.
     """
     if reduce not in REDUCTIONS:
         raise InputError(f"`reduce`={reduce}: choose one of {', '.join(REDUCTIONS)}")
@@ -66,6 +62,19 @@ def join_cluster(
     else:
         membership = _join_by_platform(rendezvous, devices, reduce)
     set_membership(membership)
+    _check_devices(devices, membership)
+    # Gloo gives the processes 30 s to meet for the first time. They are together now, and may not
+    # be later, when a fast one has compiled long before a slow one.
+    counts = tuple(gather(np.array(devices, np.int32)).tolist())
+    set_membership(replace(membership, devices=counts))
+
+
+def _check_devices(devices: int, membership: Membership) -> None:
+    """Checks that this process has as many devices as it is to have.
+
+    Raises:
+        InputError: if not.
+    """
     found = jax.local_device_count()
     emulated = jax.local_devices()[0].platform == "cpu"
     if found != (_emulated(devices, membership.reduce) if emulated else devices):
@@ -74,10 +83,6 @@ def join_cluster(
             f"{found}, or start one process for each device (on one node with several GPUs, set "
             f"CUDA_VISIBLE_DEVICES)"
         )
-    # Gloo gives the processes 30 s to meet for the first time. They are together now, and may not
-    # be later, when a fast one has compiled long before a slow one.
-    counts = tuple(gather(np.array(devices, np.int32)).tolist())
-    set_membership(replace(membership, devices=counts))
 
 
 def _join_by_platform(rendezvous: "_Rendezvous", devices: int, reduce: str) -> Membership:
@@ -136,7 +141,7 @@ class _Rendezvous:
     place: Place | None
 
     def join(self, devices: int, emulated: int | None = None) -> None:
-        """Starts JAX together with the others, with so many accelerators or parts of the CPU."""
+        """Starts JAX with the others, with that number of accelerators or parts of the CPU."""
         given: dict[str, Any] = {}
         if self.place:
             given = {
@@ -190,7 +195,7 @@ def _meet(
     assert num_processes is not None
     assert process_id is not None
     host, port = parse_address(coordinator, source, remedy)
-    _bypass_proxy(host)
+    bypass_proxy(host)
     if process_id == 0:
         listener = listen(host, port, source, remedy)
         ports = _call_roll(listener, num_processes)
@@ -227,14 +232,6 @@ def _call_roll(listener: socket.socket, num_processes: int) -> list[int]:
         raise
     join_roll_call(host, 0)
     return ports
-
-
-def _bypass_proxy(host: str) -> None:
-    """Lets the processes speak to each other directly, whatever http_proxy says."""
-    name = "no_grpc_proxy"  # what gRPC reads first
-    earlier = os.environ.get(name, os.environ.get("no_proxy", ""))
-    os.environ[name] = f"{earlier},{host}" if earlier else host
-    jax.config.update("jax_check_proxy_envs", False)  # its warning would mislead
 
 
 def broadcast(data: bytes) -> bytes:

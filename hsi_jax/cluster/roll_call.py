@@ -62,7 +62,7 @@ class Host:
         """Waits until all are there, and tells them the ports of JAX's service.
 
         Raises:
-            InputError: if somebody is missing after so many seconds.
+            InputError: if somebody is missing after `seconds`.
         """
         with self._change:
             if not self._change.wait_for(lambda: len(self._members) + 1 == self._count, seconds):
@@ -82,9 +82,14 @@ class Host:
 
     def fail(self, reason: str) -> None:
         """Tells the others why this process ends."""
+        self.report(0, reason)
+
+    def report(self, rank: int, reason: str) -> None:
+        """Tells all that a process is lost, as JAX has found."""
         with self._change:
-            self._ended = True
-            self._tell_all({"lost": 0, "reason": reason})
+            if not self._ended:
+                self._ended = True
+                self._tell_all({"lost": rank, "reason": reason})
 
     def finish(self) -> None:
         """Tells the others that this process ends as it should."""
@@ -119,11 +124,14 @@ class Host:
             if rank is None:
                 return
             connection.settimeout(None)
-            last = {}
+            finished, reason = False, ""
             while message := _receive(file):
-                last = message
-            if "finished" not in last:
-                self._lose(rank, str(last.get("failed", "")))
+                finished = "finished" in message
+                reason = str(message.get("failed", ""))
+                if "lost" in message:
+                    self._lose(int(message["lost"]), str(message.get("reason", "")))
+            if not finished:
+                self._lose(rank, reason)
 
     def _admit(self, connection: socket.socket, hello: dict[str, Any] | None) -> int | None:
         """The number of the process that a connection speaks for, None if it is refused."""
@@ -196,7 +204,7 @@ class Member:
         """The ports of JAX's service, once all are there; from then on, it is heard who is lost.
 
         Raises:
-            InputError: if process 0 ends, or says nothing for so many seconds.
+            InputError: if process 0 ends, or says nothing for `seconds`.
         """
         self._connection.settimeout(seconds)
         answer = _receive(self._file) or {}
@@ -210,6 +218,10 @@ class Member:
     def fail(self, reason: str) -> None:
         """See `Host.fail`."""
         _send(self._connection, {"failed": reason})
+
+    def report(self, rank: int, reason: str) -> None:
+        """See `Host.report`."""
+        _send(self._connection, {"lost": rank, "reason": reason})
 
     def finish(self) -> None:
         """See `Host.finish`."""

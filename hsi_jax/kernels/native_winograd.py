@@ -85,7 +85,7 @@ def convolve_rows(
 def kernel_gradient(
     lhs: jax.Array, grad: jax.Array, padding: Sequence[tuple[int, int]], window: int
 ) -> jax.Array:
-    """The gradient of `convolve_rows` by its kernel, which has so many columns.
+    """The gradient of `convolve_rows` by its kernel.
 
     Args:
         lhs: as there.

@@ -82,7 +82,8 @@ def launch(asked: Launch, command: Callable[..., tuple[str, ...]] = run_command)
             folder = logs / f"restart{number}" if number else logs
             folder.mkdir(exist_ok=True)
             flags = (f"--{name}={value}" for name, value in group.options.items())
-            _start(group, (*asked.run_flags, *flags), asked.workdir, folder, command)
+            run_flags = (*asked.run_flags, *flags)
+            _start(group, run_flags, workdir=asked.workdir, logs=folder, command=command)
 
         try:
             keep_running(start, group, asked.workdir, asked.restarts)
@@ -94,34 +95,30 @@ def launch(asked: Launch, command: Callable[..., tuple[str, ...]] = run_command)
 def _start(
     group: WorkerGroup,
     run_flags: Sequence[str],
+    *,
     workdir: Path,
     logs: Path,
     command: Callable[..., tuple[str, ...]],
 ) -> None:
     """Runs a group's processes to their end and prints what became of their speeds."""
-    cores = available_cores()
-    placements = place(group.profile.speeds, cores)
-    of_ranks = [placement.core for placement in placements] + [cores[-1]] * group.idle_process
+    available = available_cores()
+    placements = place(group.profile.speeds, available)
+    cores = [placement.core for placement in placements] + [available[-1]] * group.idle_process
     coordinator = f"127.0.0.1:{free_port()}"
     workers = [
         Worker(
-            command(run_flags, coordinator, len(of_ranks), rank),
+            command(run_flags, coordinator, len(cores), rank),
             ENVIRONMENT,
             core,
             logs / f"rank{rank}.log",
         )
-        for rank, core in enumerate(of_ranks)
+        for rank, core in enumerate(cores)
     ]
     metrics = Tail(workdir / "metrics.jsonl", skip=True)
     with Workers(workers) as running, contextlib.ExitStack() as stack:
         throttle = Throttle(running.processes[: len(placements)], placements)
-        monitor = Monitor(
-            Tail(workers[0].log),
-            metrics,
-            throttle=throttle,
-            stack=stack,
-            slowdowns=group.slowdowns,
-        )
+        output, slowdowns = Tail(workers[0].log), group.slowdowns
+        monitor = Monitor(output, metrics, throttle=throttle, stack=stack, slowdowns=slowdowns)
         try:
             running.wait(monitor)
         finally:

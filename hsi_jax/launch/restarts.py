@@ -108,14 +108,19 @@ def keep_running(
         # Until the run has written its folder, the options of the user are the right ones.
         if _stamp(config) != first:
             group = group.resumed()
-        pause = min(restarts.pause * 2**number, MAX_PAUSE_SECONDS)
-        print(
-            f"Restart {number + 1} of {restarts.max_restarts} in {pause:g} s, with "
-            f"{len(group.profile)} processes at work",
-            file=sys.stderr,
-            flush=True,
-        )
-        time.sleep(pause)
+        _pause(number, restarts, len(group.profile))
+
+
+def _pause(number: int, restarts: Restarts, at_work: int) -> None:
+    """Says that the processes are started again, and waits before it."""
+    seconds = min(restarts.pause * 2**number, MAX_PAUSE_SECONDS)
+    print(
+        f"Restart {number + 1} of {restarts.max_restarts} in {seconds:g} s, with {at_work} "
+        f"processes at work",
+        file=sys.stderr,
+        flush=True,
+    )
+    time.sleep(seconds)
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:

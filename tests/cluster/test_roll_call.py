@@ -78,6 +78,19 @@ def test_all_hear_why_one_failed(call):
     assert three.heard[1].get(timeout=SECONDS) == (2, "no room")
 
 
+@pytest.mark.parametrize("reporter", [0, 2])
+def test_all_hear_whom_jax_has_lost_from_whoever_finds_it_first(call, reporter):
+    three = call(3)
+    members = three.complete()
+    if reporter == 0:
+        three.host.report(1, "silent")
+    else:
+        members[1].report(1, "silent")
+        members[1].close()
+        assert three.heard[0].get(timeout=SECONDS) == (1, "silent")
+    assert three.heard[1].get(timeout=SECONDS) == (1, "silent")
+
+
 def test_all_hear_why_process_0_failed(call):
     two = call(2)
     two.complete()

@@ -37,7 +37,7 @@ STARTING = 240  # s, on a busy machine
 @contextlib.contextmanager
 def started(*command):
     program = subprocess.Popen(
-        [sys.executable, "-m", *command],
+        [sys.executable, *(() if command[0] == "-c" else ("-m",)), *command],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -108,6 +108,35 @@ def test_a_number_given_twice_and_garbage_do_not_end_the_run(tmp_path):
             assert second.returncode == 2
             assert "number 1 already" in err
         assert [program.poll() for program in ranks] == [None] * 3
+
+
+FAILING = """
+import sys
+from hsi_jax.__main__ import start
+from hsi_jax.cluster.processes import rank
+from hsi_jax.session import run
+real = run.set_up
+def fail(*arguments):
+    if rank() == 0:
+        raise OSError(30, "Read-only file system")
+    return real(*arguments)
+run.set_up = fail
+start("run", sys.argv[1:])
+"""
+
+
+def test_an_error_of_process_0_that_is_not_ours_ends_all_with_its_reason(tmp_path):
+    address = f"127.0.0.1:{free_port()}"
+    with contextlib.ExitStack() as stack:
+        ranks = []
+        for rank in range(2):
+            place = (f"--coordinator={address}", "--num_processes=2", f"--process_id={rank}")
+            flags = (*SMALL, "--profile=1:1", *place, f"--workdir={tmp_path / 'run'}")
+            ranks.append(stack.enter_context(started("-c", FAILING, *flags)))
+        for rank, program in enumerate(ranks):
+            _, err = program.communicate(timeout=STARTING)
+            assert program.returncode == 1
+            assert re.fullmatch(rf"error: \[{rank}\] .*Read-only file system.*\n", err), err
 
 
 def test_a_killed_rank_ends_the_launched_run(tmp_path):
