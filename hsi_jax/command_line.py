@@ -143,7 +143,7 @@ def parse_flags(
     try:
         rest = values(_read_flag_files(argv, values))
     except flags.UnrecognizedFlagError as error:
-        meant = HABITS.get(error.flagname)
+        meant = HABITS.get(str(error.flagname), "")
         if meant in values:
             fail(f"--{error.flagname} is called --{meant} here")
         fail(f"{error}{hint}")

@@ -40,6 +40,13 @@ def darken(image, key):
     return image * 0.5
 
 
+def chess(request):
+    from hsi_jax.data.splits.split import Split
+
+    labelled = np.flatnonzero(request.labels.ravel() >= 0).astype(np.int32)
+    return Split("chess", labelled[::2], labelled[:0], labelled[1::2])
+
+
 backwards = Scheme(
     "backwards",
     "equal shares, all weight on the last device",
@@ -56,7 +63,7 @@ def test_parts_from_outside_are_used_by_the_command(tmp_path):
         *(sys.executable, "-m", "hsi_jax", "run", "--steps=3", "--figures=none"),
         *("--model=mine:Net", "--model_options=hidden=5", "--loss=mine:seven"),
         *("--optimizer=mine:still", "--scheme=mine:backwards", "--augment=flip,mine:darken"),
-        *("--profile=2:1:1", f"--workdir={tmp_path / 'run'}"),
+        *("--split=mine:chess", "--profile=2:1:1", f"--workdir={tmp_path / 'run'}"),
     ]
     path = os.pathsep.join([str(ROOT), str(tmp_path)])
     done = subprocess.run(
@@ -73,3 +80,4 @@ def test_parts_from_outside_are_used_by_the_command(tmp_path):
     told = json.loads((tmp_path / "run" / "model" / "model.json").read_text())
     assert (told["architecture"], told["options"]) == ("mine:Net", "hidden=5")
     assert "backwards" in done.stdout
+    assert summary["split"]["kind"] == "chess"

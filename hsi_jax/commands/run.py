@@ -29,7 +29,7 @@ def run_help() -> str:
     """How to use the program, its flags and the presets of --profile."""
     presets = ", ".join(f"{name} ({':'.join(map(str, s))})" for name, s in PRESETS.items())
     end = textwrap.fill(f"Presets of --profile: {presets}", 98, subsequent_indent="  ")
-    end = f"--{CONFIG:<22}  {CONFIG_HELP}\n\n{end}"
+    end = f"  --{CONFIG:<22}{CONFIG_HELP}\n\n{end}"
     return help_text(USAGE, RunOptions, end=end)
 
 

@@ -15,7 +15,7 @@ from hsi_jax.session.options import RunOptions
 from hsi_jax.session.protocols import PROTOCOLS, check_protocol
 
 CONFIG = "config"
-CONFIG_HELP = "file of options, .json (such as the config.json of a run) or .toml; flags come first"
+CONFIG_HELP = "file of options: the config.json of a run, or .toml; flags come first"
 OWN_TO_A_RUN = (
     *("workdir", "overwrite", "resume", "coordinator", "num_processes", "process_id"),
     "devices_per_process",

@@ -82,7 +82,7 @@ class Recipe:
     )
     clip_norm: float = option(
         0.0,
-        "longest gradient, over all parameters; longer ones are shortened; 0 for any",
+        "longest gradient, over all parameters; longer ones are shortened; 0 for any length",
         at_least=0,
     )
     loss: str = option(
