@@ -14,6 +14,24 @@ from hsi_jax.options import declared, from_values
 
 HELP = ("--help", "-help", "-h", "--helpshort")
 
+# What other programs call some flags.
+HABITS = {
+    **dict.fromkeys(("lr", "base_lr"), "learning_rate"),
+    **dict.fromkeys(("epoch", "max_epochs", "num_epochs"), "epochs"),
+    **dict.fromkeys(("batch", "bs", "train_batch_size"), "batch_size"),
+    **dict.fromkeys(("optim", "optimiser"), "optimizer"),
+    **dict.fromkeys(("wd",), "weight_decay"),
+    **dict.fromkeys(("arch", "network", "backbone"), "model"),
+    **dict.fromkeys(("data", "root", "dataset_dir", "data_root"), "data_dir"),
+    **dict.fromkeys(("out", "out_dir", "output_dir", "outdir", "save_dir", "logdir"), "workdir"),
+    **dict.fromkeys(("patch", "window_size"), "patch_size"),
+    **dict.fromkeys(("pca", "n_components", "num_components"), "components"),
+    **dict.fromkeys(("gpus", "devices", "speeds"), "profile"),
+    **dict.fromkeys(("early_stopping", "early_stop"), "patience"),
+    **dict.fromkeys(("gradient_clip_val", "clip_grad", "max_grad_norm"), "clip_norm"),
+    **dict.fromkeys(("ckpt", "resume_from"), "resume"),
+}
+
 BYTE_ORDER_MARK = "\ufeff"
 
 # Arguments of the library that are flags under another name.
@@ -30,7 +48,7 @@ class _IntegerOr(flags.IntegerParser):
         self._word = word
         self.syntactic_help = f"a whole number or {word}"
 
-    def parse(self, argument):
+    def parse(self, argument: Any) -> Any:
         return argument if argument == self._word else super().parse(argument)
 
 
@@ -124,6 +142,11 @@ def parse_flags(
         sys.exit(0)
     try:
         rest = values(_read_flag_files(argv, values))
+    except flags.UnrecognizedFlagError as error:
+        meant = HABITS.get(str(error.flagname), "")
+        if meant in values:
+            fail(f"--{error.flagname} is called --{meant} here")
+        fail(f"{error}{hint}")
     except flags.Error as error:
         fail(f"{error}{hint}")
     except UnicodeDecodeError:

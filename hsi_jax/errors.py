@@ -25,7 +25,7 @@ class DivergenceError(HsiJaxError, ArithmeticError):
 
 
 class DriftError(HsiJaxError, ArithmeticError):
-    """The devices no longer hold the same parameters."""
+    """The devices no longer hold the same state."""
 
 
 class StorageError(HsiJaxError):
@@ -36,8 +36,24 @@ class LostWorkerError(HsiJaxError, RuntimeError):
     """A process of the run has failed or was killed."""
 
 
+# Control characters, by which a terminal is steered, marks that turn the direction of writing, line
+# breaks that few programs know, and halves of surrogate pairs. Line breaks and tabs stay.
+_STEERING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def printable(text: str) -> str:
+    """A text that may hold foreign names, as it may reach a terminal or a page.
+
+    Characters that steer a terminal or turn the direction of writing stand as their escape, such
+    as "\\x1b".
+    """
+    return _STEERING.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
 def name_flags(message: str, flags: Mapping[str, str]) -> str:
-    """A message in which arguments are called by their flags.
+    """A message that can be printed, in which arguments are called by their flags.
 
     Args:
         message: in which arguments stand between backquotes.
@@ -48,4 +64,4 @@ def name_flags(message: str, flags: Mapping[str, str]) -> str:
         name = match[1]
         return f"--{flags[name]}" if name in flags else name
 
-    return re.sub(r"`(\w+)`", flag, message)
+    return printable(re.sub(r"`(\w+)`", flag, message))

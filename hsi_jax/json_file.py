@@ -14,26 +14,42 @@ MAX_BYTES = 16 * 2**20  # far more than a profile or a configuration has
 def read_json(path: str | Path) -> Any:
     """Reads a file in which nothing is to be trusted.
 
-    NaN and infinities are read, as Python writes them; check the numbers. The text may begin with
-    a byte order mark, as programs of Windows write it, of UTF-8 or UTF-16.
+    NaN and infinities are read, as Python writes them; check the numbers.
 
     Raises:
-        InputError: if it is not a file, too large, not UTF-8, not JSON or nested too deeply.
+        InputError: as `read_text`; or if it is not JSON or nested too deeply.
+    """
+    try:
+        return json.loads(read_text(path))
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not a JSON file: {error}") from None
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a small file, which no pipe or device is taken for.
+
+    It may begin with a byte order mark, as programs of Windows write it, of UTF-8 or UTF-16.
+
+    Raises:
+        InputError: if it is not a file, too large or not UTF-8.
     """
     path = Path(path)
     try:
         if path.exists() and not path.is_file():  # a pipe or a device may never end
             raise InputError(f"{path} cannot be read: it is not a file")
         with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(min(size, MAX_BYTES) + 1)  # which takes that much memory
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
     if len(content) > MAX_BYTES:
         raise InputError(f"{path} has more than {MAX_BYTES} bytes; is it the right file?")
     try:
-        return json.loads(decode(content))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not a JSON file: {error}") from None
+        return decode(content)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not a JSON file: it is not text in UTF-8 ({error})") from None
 
 
 def decode(content: bytes) -> str:

@@ -8,10 +8,11 @@ import dataclasses
 import math
 import numbers
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from hsi_jax.errors import InputError
+from hsi_jax.registry import Registry
 
 Options = TypeVar("Options")
 
@@ -34,7 +35,7 @@ def option(
     help: str,
     *,
     heading: str = "",
-    choices: Sequence[str] = (),
+    choices: Collection[str] = (),
     kind: type | None = None,
     at_least: float | None = None,
     at_most: float | None = None,
@@ -50,7 +51,7 @@ def option(
         default: its value where none is given; a tuple makes a list between commas.
         help: what it means.
         heading: of the help under which it stands; a group has one for all of its options.
-        choices: the values that it may have.
+        choices: the values that it may have; a `Registry` takes package.module:name as well.
         kind: its type, needed where the default is None.
         at_least: lower bound of a number, inclusive.
         at_most: upper bound, inclusive.
@@ -64,7 +65,7 @@ def option(
     metadata = {
         "heading": heading,
         "help": help,
-        "choices": tuple(choices),
+        "choices": choices,
         "kind": kind or type(default),
         "at_least": at_least,
         "at_most": at_most,
@@ -165,8 +166,11 @@ def check_options(options: Any) -> None:
 
 def _check(name: str, value: Any, field: dataclasses.Field) -> None:
     metadata = field.metadata
-    if metadata["choices"] and value not in metadata["choices"]:
-        raise InputError(f"`{name}`={value}: choose one of {', '.join(metadata['choices'])}")
+    choices = metadata["choices"]
+    if isinstance(choices, Registry):
+        choices.check(value)
+    elif choices and value not in choices:
+        raise InputError(f"`{name}`={value}: choose one of {', '.join(choices)}")
     same = value == field.default and type(value) is type(field.default)  # True == 1
     if same or (metadata["word"] and value == metadata["word"]):
         return

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 from hsi_jax.errors import InputError
-from hsi_jax.kernels.building import find_compiler, use_kernels
+from hsi_jax.kernels.native_library import find_compiler, use_kernels
 
 NUM_DEVICES = 4
 
@@ -63,6 +63,17 @@ def native_kernels():
         use_kernels("native")
     yield
     use_kernels("xla")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--all", action="store_true", help="run the tests marked `long` as well")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--all"):
+        long = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
 
 
 def pytest_sessionstart():

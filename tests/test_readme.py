@@ -1,5 +1,6 @@
-"""README.md and docs/: their Python runs as it is written, their links and flags exist."""
+"""README.md and docs/: their Python runs as it is written, and what they name exists."""
 
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from hsi_jax import data
+from hsi_jax.__main__ import COMMANDS
 from hsi_jax.commands import compare, datasets, launch, leakage, predict, report, run, simulate
 
 ROOT = Path(__file__).parents[1]
@@ -53,7 +54,7 @@ def test_a_model_is_trained_saved_and_used_again(tmp_path, monkeypatch, capsys):
 
     scene = trained["scene"]
     np.save("other.npy", scene.cube)
-    used = {"data": data, "train": trained["train"]}
+    used = {}
     exec(use_it, used)
     np.testing.assert_array_equal(used["classes"], trained["model"].predict(scene))
 
@@ -132,10 +133,12 @@ def commands():
         for block in blocks(page, "bash"):
             for line in block.replace("\\\n", "").splitlines():
                 words = shlex.split(line, comments=True)
-                for word in words:
+                for place, word in enumerate(words):
+                    before = words[place - 1] if place else ""
                     if word.startswith("experiments."):
-                        name = word.removeprefix("experiments.")
-                        yield page.name, name, words[words.index(word) + 1 :]
+                        yield page.name, word.removeprefix("experiments."), words[place + 1 :]
+                    elif before in ("hsi-jax", "hsi_jax"):
+                        yield page.name, word, words[place + 1 :]
 
 
 def flags_of(command):
@@ -153,3 +156,59 @@ def test_commands_use_flags_that_exist():
             elif word.startswith("--"):
                 flag = re.split("[=]", word[2:])[0]
                 assert flag in known, f"{page}: {name} has no --{flag}"
+
+
+def test_every_command_is_in_the_guide():
+    text = GUIDE.read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if f"| `python -m experiments.{name}` |" not in text] == []
+
+
+def test_the_readme_is_short():
+    assert len(README.read_text(encoding="utf-8").split()) <= 900
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.png")), ids=lambda path: path.name)
+def test_pictures_are_small(path):
+    assert path.stat().st_size < 200_000
+
+
+SOURCES = sorted(
+    path
+    for folder in ("hsi_jax", "experiments", "benchmarks", "tests", "docs")
+    for path in (ROOT / folder).rglob("*.py")
+)
+# CHANGELOG.md tells of what was there once.
+TEXTS = [*(page for page in PAGES if page.name != "CHANGELOG.md"), *SOURCES]
+TEXTS += [*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "hsi_jax" / "presets").glob("*.flags")]
+PATH = r"(?<![\w/.])(?:hsi_jax|experiments|benchmarks|tests|docs|notebooks)/[\w./-]+\.\w+"
+MODULE = r"(?<![\w/.])(?:hsi_jax|experiments|benchmarks|tests\.field)(?:\.[A-Za-z_]\w*)+"
+
+
+def named(pattern):
+    """What the pages, sources and notebooks name by a pattern: where, and the name."""
+    for path in TEXTS:
+        for name in set(re.findall(pattern, path.read_text(encoding="utf-8"))):
+            if "NAME" not in name:  # stands for any
+                yield path.relative_to(ROOT).as_posix(), name
+
+
+def exists(name):
+    """Whether a dotted name leads to a module, or to something in one."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:length]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[length:]:
+            found = getattr(found, part, None)
+        return found is not None
+    return False
+
+
+def test_files_that_are_named_exist():
+    assert [(where, name) for where, name in named(PATH) if not (ROOT / name).exists()] == []
+
+
+def test_modules_that_are_named_exist():
+    assert [(where, name) for where, name in named(MODULE) if not exists(name)] == []

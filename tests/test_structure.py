@@ -10,7 +10,8 @@ ROOT = Path(__file__).parents[1]
 # A room may import those that stand before it in this order, but not those beside it.
 LAYERS = (
     ("errors",),
-    ("json_file", "options"),
+    ("json_file", "registry", "temporary"),
+    ("options",),
     ("command_line", "data", "hetero", "kernels", "run"),
     ("models", "cluster", "evaluate", "launch"),
     ("train",),

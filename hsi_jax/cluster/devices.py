@@ -134,7 +134,7 @@ def find_devices() -> list[JaxDevice]:
 
 
 def choose_devices(count: int) -> tuple[JaxDevice, ...]:
-    """The devices of a profile of so many, over which this process's programs run.
+    """The devices of a profile of `count`, over which this process's programs run.
 
     Those of all processes, or its own where sums are added by the hosts. One emulated device has
     an idle second beside it: XLA compiles a program for one device by another way than for

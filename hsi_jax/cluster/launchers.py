@@ -94,6 +94,16 @@ def find_place(environment: Mapping[str, str] = os.environ) -> Place | None:
     return place
 
 
+def local_device_ids(place: Place, count: int) -> list[int] | None:
+    """The numbers of this process's accelerators among those it sees; None leaves it to JAX."""
+    if place.local_id is None or "JAX_LOCAL_DEVICE_IDS" in os.environ:
+        return None
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", os.environ.get("ROCR_VISIBLE_DEVICES", ""))
+    alone = visible != "" and len(visible.split(",")) == count  # as with --gpus-per-task=1
+    first = 0 if alone else place.local_id * count
+    return list(range(first, first + count))
+
+
 def describe_unused_tasks(environment: Mapping[str, str] = os.environ) -> str:
     """A line where a job of SLURM has several tasks, but this process was not started by srun."""
     tasks = environment.get("SLURM_NTASKS", "1")

@@ -2,30 +2,28 @@
 
 import hashlib
 import json
-import os
 import socket
-import sys
-import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import Any
 
 import jax
 import numpy as np
 from jax.extend.backend import clear_backends
 
-from hsi_jax.cluster.address import check_address
+from hsi_jax.cluster.address import bypass_proxy, free_port, join_address, listen, parse_address
 from hsi_jax.cluster.devices import find_devices, let_devices_wait, take_turns_on_one_core
 from hsi_jax.cluster.exchange import Membership, add, gather, num_processes, rank, set_membership
-from hsi_jax.cluster.launchers import Place, find_place
+from hsi_jax.cluster.launchers import Place, find_place, local_device_ids
+from hsi_jax.cluster.loss import end_after_loss, join_roll_call
 from hsi_jax.cluster.platforms import own_platform
+from hsi_jax.cluster.roll_call import Host, Member
 from hsi_jax.errors import InputError
 
 REDUCTIONS = ("auto", "device", "host")
 JOIN_SECONDS = 60
 HEARTBEAT_SECONDS = 30  # without a sign of life, after which a process counts as lost
-LINGER_SECONDS = 1.0
+SHUTDOWN_SECONDS = 86_400  # for the last process to finish; whoever is lost meanwhile is noticed
 BROADCAST_BYTES = 2**26  # at once; each device holds two copies for a moment
 
 
@@ -39,33 +37,44 @@ def join_cluster(
 ) -> None:
     """Joins the other processes; call it before anything has used JAX.
 
-    Without arguments, it finds them by what a launcher tells (`hsi_jax.cluster.launchers`). Where
-    somebody is missing after `JOIN_SECONDS`, this says so and ends the process.
+    Without arguments, it finds them by what a launcher tells (`hsi_jax.cluster.launchers`). From
+    then on, the process ends as soon as another one is lost (`hsi_jax.cluster.loss`).
 
     Args:
         coordinator: "host:port" of process 0, the same in all processes.
         num_processes: how many there are.
         process_id: which one this is, from 0.
-        devices_per_process: those of this one; on a CPU they are emulated. Processes may have
-            different numbers.
-        reduce: where the processes' sums are added: "device", by one program over all devices;
-            "host", by the processes, each with a program of its own, whose platforms may then be
-            unlike; or "auto", which takes host where they are unlike.
+        devices_per_process: those of this one, emulated on a CPU; others may have other numbers.
+        reduce: where sums are added: "device", by one program over all devices; "host", by the
+            processes, whose platforms may then be unlike; "auto" takes host where they are.
 
     Raises:
-        InputError: if no launcher tells of other processes, if the address cannot be used or
-            reached, or if this process has another number of devices.
+        InputError: if no launcher tells of others, the address cannot be used or reached, somebody
+            is missing, has the same number, or this process has another number of devices.
     """
     if reduce not in REDUCTIONS:
         raise InputError(f"`reduce`={reduce}: choose one of {', '.join(REDUCTIONS)}")
     devices = devices_per_process
-    meeting = _find_meeting(coordinator, num_processes, process_id)
+    rendezvous = _meet(coordinator, num_processes, process_id)
     if reduce == "device":
-        meeting.join(devices)
+        rendezvous.join(devices)
         membership = Membership()
     else:
-        membership = _join_by_platform(meeting, devices, reduce)
+        membership = _join_by_platform(rendezvous, devices, reduce)
     set_membership(membership)
+    _check_devices(devices, membership)
+    # Gloo gives the processes 30 s to meet for the first time. They are together now, and may not
+    # be later, when a fast one has compiled long before a slow one.
+    counts = tuple(gather(np.array(devices, np.int32)).tolist())
+    set_membership(replace(membership, devices=counts))
+
+
+def _check_devices(devices: int, membership: Membership) -> None:
+    """Checks that this process has as many devices as it is to have.
+
+    Raises:
+        InputError: if not.
+    """
     found = jax.local_device_count()
     emulated = jax.local_devices()[0].platform == "cpu"
     if found != (_emulated(devices, membership.reduce) if emulated else devices):
@@ -74,26 +83,21 @@ def join_cluster(
             f"{found}, or start one process for each device (on one node with several GPUs, set "
             f"CUDA_VISIBLE_DEVICES)"
         )
-    # Gloo gives the processes 30 s to meet for the first time. They are together now, and may not
-    # be later, when a fast one has compiled long before a slow one.
-    counts = tuple(gather(np.array(devices, np.int32)).tolist())
-    set_membership(replace(membership, devices=counts))
 
 
-def _join_by_platform(meeting: "_Meeting", devices: int, reduce: str) -> Membership:
+def _join_by_platform(rendezvous: "_Rendezvous", devices: int, reduce: str) -> Membership:
     """Meets on the CPU, which every process has, and decides there how to go on."""
     own = own_platform()
     asked = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
     jax.config.update("jax_platforms", "cpu")
-    meeting.join(devices, _emulated(devices, reduce))
+    rendezvous.join(devices, _emulated(devices, reduce))
     platforms = [text.decode() for text in gather_texts(own.encode())]
     host = reduce == "host" or len(set(platforms)) > 1
     if set(platforms) == {"cpu"}:
         return Membership("host" if host else "device")
     # JAX would look for the devices of accelerators in all processes; it starts once more, and
     # with a host's sums each process keeps its own to itself.
-    elsewhere = meeting.moved()
-    meeting.leave()
+    elsewhere = rendezvous.leave()
     if host and asked:
         jax.config.update("jax_platforms", asked if "cpu" in asked.split(",") else f"{asked},cpu")
     else:
@@ -116,33 +120,33 @@ def _emulated(devices: int, reduce: str) -> int:
 
 
 @dataclass(frozen=True)
-class _Meeting:
-    """Where and how this process meets the others; the arguments of `jax.distributed`."""
+class _Rendezvous:
+    """Where and how this process meets the others; the arguments of `jax.distributed`.
 
-    coordinator: str
+    Attributes:
+        host: of process 0.
+        ports: of JAX's service; the second where the processes part and join once more, because
+            whoever comes again to the first may find the service that is about to end.
+        listen_host: where process 0 listens, "" for all addresses of its machine.
+        num_processes: how many there are.
+        process_id: which one this is.
+        place: what a launcher told, if one did.
+    """
+
+    host: str
+    ports: tuple[int, ...]
+    listen_host: str
     num_processes: int
     process_id: int
     place: Place | None
 
     def join(self, devices: int, emulated: int | None = None) -> None:
-        """Starts JAX together with the others, with so many accelerators or parts of the CPU."""
-        # JAX ends the process with a stack trace when somebody is missing; this comes before it.
-        alarm = threading.Timer(
-            JOIN_SECONDS,
-            leave_cluster,
-            [
-                f"error: process {self.process_id} waited {JOIN_SECONDS} s at {self.coordinator} "
-                f"for {self.num_processes} processes, but not all of them came; start every one "
-                f"with the same coordinator and number of processes"
-            ],
-        )
-        alarm.daemon = True
-        alarm.start()
+        """Starts JAX with the others, with that number of accelerators or parts of the CPU."""
         given: dict[str, Any] = {}
         if self.place:
             given = {
                 "cluster_detection_method": "deactivate",
-                "local_device_ids": _own_devices(self.place, devices),
+                "local_device_ids": local_device_ids(self.place, devices),
             }
         let_devices_wait()
         take_turns_on_one_core()
@@ -150,11 +154,13 @@ class _Meeting:
             # A process has as many devices, whatever XLA_FLAGS or JAX_NUM_CPU_DEVICES say.
             jax.config.update("jax_num_cpu_devices", emulated or devices)
             jax.distributed.initialize(
-                self.coordinator,
+                join_address(self.host, self.ports[0]),
                 self.num_processes,
                 self.process_id,
-                initialization_timeout=2 * JOIN_SECONDS,
+                initialization_timeout=JOIN_SECONDS,
                 heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+                shutdown_timeout_seconds=SHUTDOWN_SECONDS,
+                coordinator_bind_address=join_address(self.listen_host or "::", self.ports[0]),
                 **given,
             )
             find_devices()
@@ -162,34 +168,21 @@ class _Meeting:
             if isinstance(error, InputError):
                 raise
             raise InputError(
-                f"process {self.process_id} could not join the cluster at {self.coordinator}: "
+                f"process {self.process_id} could not join the cluster at {self.host}: "
                 f"{str(error).splitlines()[0]}"
             ) from None
-        finally:
-            alarm.cancel()
 
-    def moved(self) -> "_Meeting":
-        """The same processes at another port of process 0, which all are told; call it when joined.
-
-        Who leaves and comes again to the same port may still find the service that is about to end.
-        """
-        port = 0
-        if self.process_id == 0:
-            with socket.create_server(("", 0)) as free:
-                port = free.getsockname()[1]
-        port = int(add(np.array(port, np.int32)))
-        return replace(self, coordinator=f"{self.coordinator.rpartition(':')[0]}:{port}")
-
-    def leave(self) -> None:
-        """Parts from the others in peace, so that all can join again."""
+    def leave(self) -> "_Rendezvous":
+        """Parts from the others in peace; returns where all can join again."""
         jax.distributed.shutdown()
         clear_backends()
+        return replace(self, ports=self.ports[1:])
 
 
-def _find_meeting(
+def _meet(
     coordinator: str | None, num_processes: int | None, process_id: int | None
-) -> _Meeting:
-    """Where the processes meet, as it was given or by what a launcher tells; checked."""
+) -> _Rendezvous:
+    """Reports to process 0, as it was given or by what a launcher tells, and waits for all."""
     source, remedy = f"`coordinator`={coordinator}", "check the address and that process 0 runs"
     place = None
     if coordinator is None:
@@ -201,46 +194,44 @@ def _find_meeting(
         source = f"{coordinator} (from {place.source})"
     assert num_processes is not None
     assert process_id is not None
-    host = check_address(
-        coordinator, source, serves=process_id == 0, patience=JOIN_SECONDS, remedy=remedy
-    )
-    _bypass_proxy(host)
-    return _Meeting(coordinator, num_processes, process_id, place)
+    host, port = parse_address(coordinator, source, remedy)
+    bypass_proxy(host)
+    if process_id == 0:
+        listener = listen(host, port, source, remedy)
+        ports = _call_roll(listener, num_processes)
+        listen_host = listener.getsockname()[0]
+    else:
+        try:
+            member = Member(
+                (host, port),
+                process_id,
+                num_processes,
+                on_lost=end_after_loss,
+                patience=JOIN_SECONDS,
+            )
+            join_roll_call(member, process_id)
+            ports, listen_host = member.ports(2 * JOIN_SECONDS), ""
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
+        except OSError as error:
+            raise InputError(
+                f"{source} cannot be reached after {JOIN_SECONDS:g} s ({error}); {remedy}"
+            ) from None
+    return _Rendezvous(host, tuple(ports), listen_host, num_processes, process_id, place)
 
 
-def _own_devices(place: Place, count: int) -> list[int] | None:
-    """The numbers of this process's accelerators among those it sees; None leaves it to JAX."""
-    if place.local_id is None or "JAX_LOCAL_DEVICE_IDS" in os.environ:
-        return None
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", os.environ.get("ROCR_VISIBLE_DEVICES", ""))
-    alone = visible != "" and len(visible.split(",")) == count  # as with --gpus-per-task=1
-    first = 0 if alone else place.local_id * count
-    return list(range(first, first + count))
-
-
-def _bypass_proxy(host: str) -> None:
-    """Lets the processes speak to each other directly, whatever http_proxy says."""
-    name = "no_grpc_proxy"  # what gRPC reads first
-    earlier = os.environ.get(name, os.environ.get("no_proxy", ""))
-    os.environ[name] = f"{earlier},{host}" if earlier else host
-    jax.config.update("jax_check_proxy_envs", False)  # its warning would mislead
-
-
-def leave_cluster(message: str, exit_code: int = 2, linger: bool = False) -> NoReturn:
-    """Ends this process with a line on stderr.
-
-    A normal exit would wait for the other processes, and they may be lost or wait for this one.
-
-    Args:
-        message: the line.
-        exit_code: of this process.
-        linger: whether to let others end first: whoever was the cause, so that a launcher sees that
-            first; then, because JAX aborts the others as soon as process 0 has gone, all but that.
-    """
-    print(message, file=sys.stderr, flush=True)
-    if linger:
-        time.sleep(LINGER_SECONDS * (5 if rank() == 0 else 1))
-    os._exit(exit_code)
+def _call_roll(listener: socket.socket, num_processes: int) -> list[int]:
+    """Waits for the other processes, in process 0; returns the ports that they were told."""
+    host = Host(listener, num_processes, end_after_loss)
+    ports = [free_port(listener) for _ in range(2)]
+    try:
+        host.admit_all(JOIN_SECONDS, ports)
+    except InputError as error:
+        host.fail(str(error))
+        host.close()
+        raise
+    join_roll_call(host, 0)
+    return ports
 
 
 def broadcast(data: bytes) -> bytes:

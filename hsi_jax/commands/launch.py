@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hsi_jax.command_line import fail, help_text, parse_command
 from hsi_jax.errors import HsiJaxError, InputError
-from hsi_jax.hetero import SCHEMES, find_scheme
+from hsi_jax.hetero import SCHEMES
 from hsi_jax.hetero.profile import parse_profile
 from hsi_jax.launch.launching import Launch, launch
 from hsi_jax.launch.restarts import Restarts
@@ -95,7 +95,7 @@ def parse(argv: Sequence[str]) -> Launch:
     slowdowns = tuple(parse_slowdown(text, len(profile)) for text in asked.slowdown)
     options = parse_run(run_flags, SET_HERE)
     resolve(options, in_cluster=True)
-    if asked.elastic and not find_scheme(options.devices.scheme).exact:
+    if asked.elastic and not SCHEMES.find(options.devices.scheme).exact:
         exact = ", ".join(name for name, scheme in SCHEMES.items() if scheme.exact)
         raise InputError(
             f"`elastic`: with `scheme`={options.devices.scheme} fewer devices train to another "

@@ -9,7 +9,7 @@ from hsi_jax.command_line import fail, help_text, parse_options, with_flags
 from hsi_jax.errors import HsiJaxError, InputError
 from hsi_jax.hetero import parse_profile
 from hsi_jax.options import check_options, option
-from hsi_jax.train.names import METHODS
+from hsi_jax.train.tables import METHODS
 
 PROBABILITY_TYPES = ("float32", "uint8")
 CONFIDENCES = ("margin", "entropy")
@@ -40,6 +40,12 @@ class PredictOptions:
     run: str = option("", "folder of a run, finished or not", path=True, heading="Model")
     model_dir: str = option(
         "", "folder of a saved model, instead of --run", path=True, heading="Model"
+    )
+    factory: str = option(
+        "",
+        "package.module:factory that makes the network, where it is not one of hsi_jax; it is "
+        "imported and called, so name only what you trust",
+        heading="Model",
     )
     cube: str = option(
         "",
@@ -117,15 +123,15 @@ def predict(options: PredictOptions) -> None:
     """
     # Here, because --help does without JAX.
     from hsi_jax.cluster import emulate_devices
-    from hsi_jax.kernels import keep_compiled
+    from hsi_jax.kernels import use_compilation_cache
     from hsi_jax.session.map_inputs import load_model, open_source
     from hsi_jax.session.map_writing import Request, make_map
 
-    model = load_model(options.run, options.model_dir)
+    model = load_model(options.run, options.model_dir, options.factory)
     source, grid, name, files = open_source(model, options.run, options.cube, options.cube_variable)
     profile = parse_profile(options.profile) if options.profile else None
     emulate_devices(len(profile) if profile else 1)
-    keep_compiled()
+    use_compilation_cache()
     make_map(
         Request(
             model=model,

@@ -24,7 +24,7 @@ from hsi_jax.options import check_options, declared, option
 from hsi_jax.session.options import RunOptions
 
 if TYPE_CHECKING:
-    from hsi_jax.evaluate.report.reading import RunFiles
+    from hsi_jax.evaluate.run_files import RunFiles
 
 # Options that say where a run was and how it was started, not what it computed.
 PLACES = ("workdir", "overwrite", "resume", "coordinator", "num_processes", "process_id")
@@ -86,7 +86,7 @@ def report(options: ReportOptions, folders: Sequence[str]) -> "list[RunFiles]":
     """
     # Here, because --help does without Matplotlib.
     from hsi_jax.evaluate.report.page import mark_of, render_page
-    from hsi_jax.evaluate.report.reading import read_run
+    from hsi_jax.evaluate.run_files import read_run
 
     output = Path(options.output)
     runs = [read_run(folder) for folder in dict.fromkeys(folders)]

@@ -3,17 +3,17 @@
 The training is imported when it begins; the help, and a mistake in a flag, do not wait for JAX.
 """
 
+import os
 import signal
 import sys
 import textwrap
+import traceback
 
 from hsi_jax.command_line import fail, help_text, message_of
 from hsi_jax.errors import HsiJaxError
 from hsi_jax.hetero import PRESETS
-from hsi_jax.session.flags import parse_run
+from hsi_jax.session.flags import CONFIG, CONFIG_HELP, parse_run
 from hsi_jax.session.options import RunOptions
-
-LOST = 1  # exit code where another process was lost: no mistake in what was asked for
 
 USAGE = """\
 Trains a classifier of hyperspectral pixels, or of images, on devices of uneven speed.
@@ -29,6 +29,7 @@ def run_help() -> str:
     """How to use the program, its flags and the presets of --profile."""
     presets = ", ".join(f"{name} ({':'.join(map(str, s))})" for name, s in PRESETS.items())
     end = textwrap.fill(f"Presets of --profile: {presets}", 98, subsequent_indent="  ")
+    end = f"  --{CONFIG:<22}{CONFIG_HELP}\n\n{end}"
     return help_text(USAGE, RunOptions, end=end)
 
 
@@ -44,25 +45,33 @@ def main(argv: list[str]) -> None:
 
 def _run_or_fail(options: RunOptions) -> None:
     """Runs, and ends the program where that fails; in a cluster, without waiting for the others."""
-    import jax
-
     from hsi_jax import session
-    from hsi_jax.cluster.processes import leave_cluster, rank
+    from hsi_jax.cluster.launchers import find_place
+    from hsi_jax.cluster.loss import (
+        FAILED,
+        TRACE,
+        explain_aborts,
+        is_joined,
+        leave_after_error,
+        leave_cluster,
+    )
 
     try:
+        if options.devices.coordinator or find_place():
+            explain_aborts()
         if session.run(options).summary.interrupted:
             sys.exit(128 + signal.SIGINT)
-    except HsiJaxError as error:
-        if jax.distributed.is_initialized():
-            leave_cluster(f"error: [{rank()}] {message_of(error)}")
-        fail(error)
-    except jax.errors.JaxRuntimeError as error:
-        if not jax.distributed.is_initialized():
+    except Exception as error:
+        import jax
+
+        if isinstance(error, HsiJaxError):
+            if is_joined():
+                leave_cluster(message_of(error))
+            fail(error)
+        if not is_joined():
             raise
-        leave_cluster(
-            f"error: [{rank()}] the processes cannot go on: one of them was lost, or failed; see "
-            f"what each has printed ({str(error).splitlines()[0]}). Started again with --resume, "
-            "the run goes on from its newest checkpoint, if it has one",
-            LOST,
-            linger=True,
-        )
+        if os.environ.get(TRACE):
+            traceback.print_exc()
+        if isinstance(error, jax.errors.JaxRuntimeError):
+            leave_after_error(error)
+        leave_cluster(f"{type(error).__name__}: {error}; set {TRACE}=1 to see where", FAILED)

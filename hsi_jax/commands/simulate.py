@@ -181,7 +181,7 @@ def sweep_of(options: SimulateOptions) -> Sweep:
         scaling=options.scaling,
         batch_size=DEFAULT_BATCH[options.scaling] if given is None else given,
         microbatch_size=options.microbatch_size,
-        parameters=options.parameters,
+        parameters=options.parameters or 0,  # the options have checked that it is there
         network=Network(
             latency=options.latency_us / 1e6,
             bandwidth=options.bandwidth_gbps * 1e9 / 8,
@@ -192,7 +192,7 @@ def sweep_of(options: SimulateOptions) -> Sweep:
 
 
 def _parse_profile(options: SimulateOptions) -> Profile:
-    profile = parse_profile(options.profile)
+    profile = parse_profile(options.profile or "")
     if profile.time_unit == "s":
         if options.unit_seconds is not None:
             raise InputError("--unit_seconds: the profile is in seconds already; leave it out")

@@ -31,9 +31,10 @@ def open_closed_streams() -> None:
 def secure_streams() -> None:
     """Makes printing safe for the rest of the program.
 
-    Characters that the terminal cannot show are printed as escapes.
+    Characters that the terminal cannot show are printed as escapes. `sys.stderr` gets a descriptor
+    of its own, so that native code can be silenced alone; see `hsi_jax.cluster.loss`.
     """
-    for number, name in ((1, "stdout"), (2, "stderr")):
+    for number, name in ((1, "stdout"), (os.dup(2), "stderr")):
         stream = getattr(sys, name)
         encoding = "utf-8"
         if stream is not None:

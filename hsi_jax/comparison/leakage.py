@@ -118,7 +118,8 @@ def study(asked: LeakageOptions, run_flags: Sequence[str]) -> dict[str, str]:
         check_finished(every, platform.workdir, frozenset({"split"}))
         problems = do_missing(every, platform)
         title = f"{options.data.dataset}, {asked.train_fraction:.0%} of each class train, {tested}"
-        report_leakage(runs, problems, platform, title, parse_figure_formats(asked.figures))
+        formats = parse_figure_formats(asked.figures)
+        report_leakage(runs, problems, platform, title=title, figures=formats)
     return problems
 
 
@@ -132,7 +133,9 @@ def plan_guards(asked: LeakageOptions, platform: Platform) -> dict[int, list[Com
             split = platform.workdir / "splits" / split_name(guard, seed)
             own = (f"--profile={asked.profile}", f"--split={split}")
             models = choose_models(asked.models)
-            for run in model_runs(models, platform.run_flags, own, SET_HERE, f"guard{guard}"):
+            for run in model_runs(
+                models, platform.run_flags, own=own, refused=SET_HERE, protocol=f"guard{guard}"
+            ):
                 options = with_values(run.options, seed=seed)
                 resolve(options, in_cluster=False)
                 runs.setdefault(guard, []).append(dataclasses.replace(run, options=options))

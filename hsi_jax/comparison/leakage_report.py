@@ -18,6 +18,7 @@ def report_leakage(
     runs: Mapping[int, Sequence[ComparisonRun]],
     problems: Mapping[str, str],
     platform: Platform,
+    *,
     title: str,
     figures: Sequence[str],
 ) -> None:

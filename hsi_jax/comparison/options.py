@@ -12,7 +12,7 @@ from hsi_jax.options import check_options, option
 from hsi_jax.run.figure_file import FIGURE_CHOICES, parse_figure_formats
 
 # The simplest schemes first, as tables show them.
-OURS = tuple(reversed(SCHEMES))
+OURS = tuple(SCHEMES)[::-1]
 EMULATED = tuple(name for name in OURS if not SCHEMES[name].retimed)
 MEASURED = (*EMULATED, *(name for name in OURS if SCHEMES[name].retimed), *PEERS)
 

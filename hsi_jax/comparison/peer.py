@@ -83,7 +83,7 @@ def peer_counts(scheme: str, profile: Profile, batch_size: int) -> tuple[int, ..
 def peer_command(
     scheme: str, counts: Sequence[int], *, python: str, handover: Path, workdir: Path
 ) -> Callable[..., tuple[str, ...]]:
-    """Makes the function that makes a rank's command, for `experiments.launch.launch`."""
+    """Makes the function that makes a rank's command, for `hsi_jax.launch.launching.launch`."""
     own = (f"--handover={handover}", f"--workdir={workdir}")
 
     def command(

@@ -78,7 +78,7 @@ def _plan_schemes(
     set_here = (*SET_HERE, "scheme", *(["profile"] if asked.emulated else []))
     own = (f"--protocol={protocol}",) if protocol else ()
     options = parse_run([*run_flags, *own], set_here)
-    if not find_trait(options.model_name, "by_steps"):
+    if not find_trait(options.model_name, "trained_by_gradient"):
         raise InputError(
             f"`model`={options.model_name} is not trained by steps, so there are no schemes to "
             f"compare; give it as one of `models`"
@@ -118,12 +118,14 @@ def _plan_models(
     profile = f"--profile={asked.profile or DEFAULT_PROFILE}"
     own = (profile, *([f"--protocol={protocol}"] if protocol else []))
     refused = (*SET_HERE, "model", "profile", *(["protocol"] if asked.protocols else []))
-    return model_runs(choose_models(asked.models), run_flags, own, refused, protocol)
+    models = choose_models(asked.models)
+    return model_runs(models, run_flags, own=own, refused=refused, protocol=protocol)
 
 
 def model_runs(
     models: Sequence[ModelChoice],
     run_flags: Sequence[str],
+    *,
     own: Sequence[str],
     refused: Sequence[str],
     protocol: str,

@@ -25,11 +25,13 @@ class BalancedSampler:
             seed: of the order, 0 or more.
 
         Raises:
-            InputError: if there are no training samples.
+            InputError: if there are no training samples, or if the seed is negative.
         """
         train_ids = np.asarray(train_ids, np.int32)
         if not len(train_ids):
             raise InputError("There are no training samples; give a split with some.")
+        if seed < 0:
+            raise InputError(f"`seed`={seed}: give 0 or more")
         classes = labels[train_ids]
         self._members = [train_ids[classes == k] for k in np.unique(classes)]
         self._seed = seed

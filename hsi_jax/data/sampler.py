@@ -24,10 +24,14 @@ def batch_ids(train_ids: np.ndarray, batch_size: int, seed: int, step: int) -> n
         int32 [batch_size].
 
     Raises:
-        InputError: if there are no training samples, or if batch_size is below 1.
+        InputError: if there are no training samples, if batch_size is below 1, or if the seed or
+            the step is negative.
     """
     num_train = len(train_ids)
     _check_sizes(num_train, batch_size)
+    for name, value in (("seed", seed), ("step", step)):
+        if value < 0:
+            raise InputError(f"`{name}`={value}: give 0 or more")
     places, place, end = [], step * batch_size, (step + 1) * batch_size
     while place < end:  # from each epoch no more than the batch takes of it
         epoch, offset = divmod(place, num_train)

@@ -6,6 +6,8 @@ from .figures.palette import rgb_colours as rgb_colours
 from .figures.shares import draw_shares as draw_shares
 from .maps.map import draw_map as draw_map
 from .maps.map import rgb_composite as rgb_composite
+from .measures.metrics import ClassScores as ClassScores
 from .measures.metrics import Scores as Scores
+from .measures.metrics import class_scores as class_scores
 from .measures.metrics import confusion_matrix as confusion_matrix
 from .measures.metrics import scores as scores

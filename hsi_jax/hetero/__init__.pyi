@@ -10,6 +10,5 @@ from .profile import parse_profile as parse_profile
 from .profile import read_profile as read_profile
 from .scheme import SCHEMES as SCHEMES
 from .scheme import Scheme as Scheme
-from .scheme import find_scheme as find_scheme
 from .work import Work as Work
 from .work import deal as deal

@@ -6,7 +6,7 @@ import numpy as np
 
 from hsi_jax.errors import InputError
 from hsi_jax.hetero.profile import Profile
-from hsi_jax.hetero.scheme import Scheme, find_scheme
+from hsi_jax.hetero.scheme import SCHEMES, Scheme
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,7 @@ def make_plan(
     Raises:
         InputError: for an unknown scheme, sizes below 1 or memory caps that cannot be kept.
     """
-    if isinstance(scheme, str):
-        scheme = find_scheme(scheme)
+    scheme = SCHEMES.find(scheme)
     for name, size in (("batch_size", batch_size), ("microbatch_size", microbatch_size)):
         if size < 1:
             raise InputError(f"`{name}`={size}: give a whole number >= 1")
@@ -76,8 +75,7 @@ def plan_of_shares(
     Raises:
         InputError: for an unknown scheme.
     """
-    if isinstance(scheme, str):
-        scheme = find_scheme(scheme)
+    scheme = SCHEMES.find(scheme)
     ends = np.minimum(np.cumsum(shares) * microbatch_size, batch_size)
     counts = np.diff(ends, prepend=0)
     unscaled = scheme.weigh(profile, counts)

@@ -1,7 +1,7 @@
 """Schemes: how a batch is divided over the devices, and how much each device's loss counts.
 
-`SCHEMES` holds all of them; a further one is one more entry. `B` is the batch size, `D` the number
-of devices that have samples, `s_d` the speed of device d and `count_d` its samples.
+`SCHEMES` holds all of them; `SCHEMES.register` adds one of your own. `B` is the batch size, `D` the
+number of devices that have samples, `s_d` the speed of device d and `count_d` its samples.
 """
 
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hsi_jax.errors import InputError
 from hsi_jax.hetero.partitioning import even_partition, partition
 from hsi_jax.hetero.profile import Profile
+from hsi_jax.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,6 @@ class Scheme:
     weigh: Callable[[Profile, np.ndarray], np.ndarray]
     exact: bool = False
     retimed: bool = False
-
-
-def find_scheme(name: str) -> Scheme:
-    """The scheme of that name.
-
-    Raises:
-        InputError: if there is none.
-    """
-    if name not in SCHEMES:
-        raise InputError(f"`scheme`={name}: choose one of {', '.join(SCHEMES)}")
-    return SCHEMES[name]
 
 
 def _by_count(profile: Profile, counts: np.ndarray) -> np.ndarray:
@@ -97,4 +86,4 @@ _ALL = (
         _alike,
     ),
 )
-SCHEMES: dict[str, Scheme] = {scheme.name: scheme for scheme in _ALL}
+SCHEMES = Registry("scheme", {scheme.name: scheme for scheme in _ALL}, Scheme)

@@ -1,3 +1,3 @@
-from .building import use_kernels as use_kernels
+from .compilation_cache import use_compilation_cache as use_compilation_cache
 from .convolution import convolve as convolve
-from .program_cache import keep_compiled as keep_compiled
+from .native_library import use_kernels as use_kernels

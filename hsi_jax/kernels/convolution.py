@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from hsi_jax.kernels.convolution_2d import convolve_2d
+from hsi_jax.kernels.convolution_2d import Window, convolve_2d
 
 FEATURES_AT_ONCE = 64  # of several positions along the depth, in a 3-D convolution
 
@@ -33,20 +33,18 @@ def convolve(
     feature_group_count: int = 1,
     precision: lax.PrecisionLike = None,
 ) -> jax.Array:
-    """Convolves as ``lax.conv_general_dilated`` does, channels last, in 1 to 3 dimensions.
+    """Convolves as ``lax.conv_general_dilated``, which it calls on other platforms than CPU.
 
-    Pass it to Flax as ``nn.Conv(conv_general_dilated=convolve)``; the order of the arguments is
-    that of lax. On other platforms than CPU it calls ``lax.conv_general_dilated``.
+    It takes that function's arguments in that order: ``nn.Conv(conv_general_dilated=convolve)``.
 
     Args:
         lhs: input, [batch, *spatial, channels].
         rhs: kernel, [*window, channels, features].
         window_strides: a stride for each spatial dimension.
         padding: "SAME", "VALID" or a (low, high) pair for each spatial dimension.
-        lhs_dilation: must be None or all 1 (no transposed convolution).
+        lhs_dilation, feature_group_count: must be None or 1 (no transposed or grouped convolution).
         rhs_dilation: dilation of the kernel for each spatial dimension.
         dimension_numbers: None, or the channels-last numbers that Flax passes.
-        feature_group_count: must be 1 (no grouped convolution).
         precision: as in lax.
 
     Returns:
@@ -56,6 +54,17 @@ def convolve(
         ValueError: for a transposed or grouped convolution or another layout.
     """
     dims = lhs.ndim - 2
+    _check(dims, lhs_dilation, dimension_numbers, feature_group_count)
+    strides, dilation = tuple(window_strides), tuple(rhs_dilation or (1,) * dims)
+    pads = _pads(lhs, rhs, padding, strides=strides, dilation=dilation)
+    if jax.default_backend() == "cpu":
+        return _CONVOLVE[dims](lhs, rhs, Window(strides, pads, dilation, precision))
+    return lax.conv_general_dilated(
+        lhs, rhs, strides, pads, None, dilation, _channels_last(dims), precision=precision
+    )
+
+
+def _check(dims: int, lhs_dilation, dimension_numbers, feature_group_count) -> None:
     if feature_group_count != 1 or any(d != 1 for d in lhs_dilation or ()):
         raise ValueError(
             f"convolve has neither groups nor transposed convolution (`feature_group_count`="
@@ -66,42 +75,39 @@ def convolve(
             f"convolve takes 1 to 3 spatial dimensions, channels last, not {dims} with "
             f"{dimension_numbers}; use lax.conv_general_dilated"
         )
-    dilation = tuple(rhs_dilation or (1,) * dims)
-    strides = tuple(window_strides)
+
+
+def _pads(lhs, rhs, padding, *, strides, dilation) -> tuple[tuple[int, int], ...]:
+    """The padding in numbers, (low, high) for each spatial dimension."""
     if isinstance(padding, str):
-        window = [(k - 1) * d + 1 for k, d in zip(rhs.shape[:dims], dilation, strict=True)]
-        padding = lax.padtype_to_pads(lhs.shape[1:-1], window, strides, padding)
-    padding = tuple((int(low), int(high)) for low, high in padding)
-    if jax.default_backend() != "cpu":
-        return lax.conv_general_dilated(
-            lhs, rhs, strides, padding, None, dilation, _channels_last(dims), precision=precision
-        )
-    return _CONVOLVE[dims](lhs, rhs, strides, padding, dilation, precision)
+        reach = [(k - 1) * d + 1 for k, d in zip(rhs.shape, dilation, strict=False)]
+        padding = lax.padtype_to_pads(lhs.shape[1:-1], reach, strides, padding)
+    return tuple((int(low), int(high)) for low, high in padding)
 
 
-def _convolve_1d(lhs, rhs, strides, padding, dilation, precision):
-    out = convolve_2d(
-        lhs[:, None], rhs[None], (1, *strides), ((0, 0), *padding), (1, *dilation), precision
-    )
-    return out[:, 0]
+def _convolve_1d(lhs, rhs, window):
+    strides, padding, dilation, precision = window
+    row = Window((1, *strides), ((0, 0), *padding), (1, *dilation), precision)
+    return convolve_2d(lhs[:, None], rhs[None], row)[:, 0]
 
 
-def _convolve_3d(lhs, rhs, strides, padding, dilation, precision):
+def _convolve_3d(lhs, rhs, window):
     """A 2-D convolution; depth, the first spatial dimension, goes into channels and batch."""
+    strides, padding, dilation, precision = window
     batch, _, height, width, channels = lhs.shape
-    taps, *window, _, features = rhs.shape
+    taps, *size, _, features = rhs.shape
     plain = strides[1:] == dilation[1:] == (1, 1) and padding[1:] == ((0, 0), (0, 0))
-    if plain and height * width <= 3 * math.prod(window):
-        return _convolve_depth(lhs, rhs, strides, padding, dilation, precision)
+    if plain and height * width <= 3 * math.prod(size):
+        return _convolve_depth(lhs, rhs, window.of(slice(1)))
     if taps == lhs.shape[1] and padding[0] == (0, 0):
         lhs = jnp.moveaxis(lhs, 1, 3).reshape(batch, height, width, -1)
-        rhs = jnp.moveaxis(rhs, 0, 2).reshape(*window, -1, features)
-        return convolve_2d(lhs, rhs, strides[1:], padding[1:], dilation[1:], precision)[:, None]
-    if plain and math.prod(window) == 1:
+        rhs = jnp.moveaxis(rhs, 0, 2).reshape(*size, -1, features)
+        return convolve_2d(lhs, rhs, window.of(slice(1, None)))[:, None]
+    if plain and math.prod(size) == 1:
         lhs, rhs = lhs.reshape(*lhs.shape[:2], -1, channels), rhs[:, 0]
-        out = convolve_2d(lhs, rhs, strides[:2], padding[:2], dilation[:2], precision)
+        out = convolve_2d(lhs, rhs, window.of(slice(2)))
         return out.reshape(*out.shape[:2], height, width, features)
-    if math.prod(window) > 1 and strides == dilation == (1, 1, 1) and features < FEATURES_AT_ONCE:
+    if math.prod(size) > 1 and strides == dilation == (1, 1, 1) and features < FEATURES_AT_ONCE:
         return _convolve_positions(lhs, rhs, padding, precision)
     lhs = jnp.pad(lhs, ((0, 0), padding[0], (0, 0), (0, 0), (0, 0)))
     depth = (lhs.shape[1] - dilation[0] * (taps - 1) - 1) // strides[0] + 1
@@ -109,12 +115,12 @@ def _convolve_3d(lhs, rhs, strides, padding, dilation, precision):
     starts = [tap * dilation[0] for tap in range(taps)]
     folded = jnp.stack([lhs[:, at : at + reach : strides[0]] for at in starts], axis=4)
     folded = folded.reshape(batch * depth, height, width, taps * channels)
-    kernel = jnp.moveaxis(rhs, 0, 2).reshape(*window, taps * channels, features)
-    out = convolve_2d(folded, kernel, strides[1:], padding[1:], dilation[1:], precision)
+    kernel = jnp.moveaxis(rhs, 0, 2).reshape(*size, taps * channels, features)
+    out = convolve_2d(folded, kernel, window.of(slice(1, None)))
     return out.reshape(batch, depth, *out.shape[1:])
 
 
-def _convolve_depth(lhs, rhs, strides, padding, dilation, precision):
+def _convolve_depth(lhs, rhs, window):
     """A 1-D convolution along the depth; all pixels of a small map go into channels."""
     height, width = lhs.shape[2:4]
     rows, columns = height - rhs.shape[1] + 1, width - rhs.shape[2] + 1
@@ -125,7 +131,7 @@ def _convolve_depth(lhs, rhs, strides, padding, dilation, precision):
     ]
     kernel = jnp.stack(places, 4).reshape(rhs.shape[0], -1, len(places) * rhs.shape[-1])
     lhs = lhs.reshape(*lhs.shape[:2], -1)
-    out = _convolve_1d(lhs, kernel, strides[:1], padding[:1], dilation[:1], precision)
+    out = _convolve_1d(lhs, kernel, window)
     return out.reshape(*out.shape[:2], rows, columns, rhs.shape[-1])
 
 
@@ -145,7 +151,7 @@ def _convolve_positions(lhs, rhs, padding, precision):
     folded = jnp.concatenate(parts).reshape(-1, *lhs.shape[1:3], span * channels)
     places = [jnp.pad(rhs, ((i, several - 1 - i), *[(0, 0)] * 4)) for i in range(several)]
     kernel = jnp.moveaxis(jnp.stack(places, 4), 0, 2).reshape(*window, span * channels, -1)
-    out = convolve_2d(folded, kernel, (1, 1), padding[1:], (1, 1), precision)
+    out = convolve_2d(folded, kernel, Window((1, 1), padding[1:], (1, 1), precision))
     out = out.reshape(len(parts), batch, *out.shape[1:3], several, features)
     out = out.transpose(1, 0, 4, 2, 3, 5)
     return out.reshape(batch, -1, *out.shape[3:])[:, :depth]

@@ -2,7 +2,7 @@
 
 It computes what `hsi_jax.kernels.winograd` computes. XLA passes over whole maps for each sum of
 rows, and its products are slow where there are few channels; the library keeps a few rows at a time
-in the processor's cache. `hsi_jax.cluster.use_kernels` builds and loads it.
+in the processor's cache. `hsi_jax.kernels.use_kernels` builds and loads it.
 
 Its results are a function of the shapes and numbers alone, whatever the number of threads.
 """
@@ -85,7 +85,7 @@ def convolve_rows(
 def kernel_gradient(
     lhs: jax.Array, grad: jax.Array, padding: Sequence[tuple[int, int]], window: int
 ) -> jax.Array:
-    """The gradient of `convolve_rows` by its kernel, which has so many columns.
+    """The gradient of `convolve_rows` by its kernel.
 
     Args:
         lhs: as there.

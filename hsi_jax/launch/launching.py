@@ -12,7 +12,7 @@ from hsi_jax.errors import InputError
 from hsi_jax.hetero.profile import Profile
 from hsi_jax.launch.monitor import Monitor
 from hsi_jax.launch.placement import Placement, place
-from hsi_jax.launch.restarts import Restarts, Team, keep_running
+from hsi_jax.launch.restarts import Restarts, WorkerGroup, keep_running
 from hsi_jax.launch.slowdown import Slowdown
 from hsi_jax.launch.tail import Tail
 from hsi_jax.launch.throttle import Throttle
@@ -75,53 +75,50 @@ def launch(asked: Launch, command: Callable[..., tuple[str, ...]] = run_command)
         InputError: if the processes cannot be placed.
         LostWorkerError: if one fails once too often.
     """
-    team = Team(asked.profile, asked.slowdowns)
+    group = WorkerGroup(asked.profile, asked.slowdowns)
     with _log_folder(asked.log_dir) as logs:
 
-        def start(team: Team, number: int) -> None:
+        def start(group: WorkerGroup, number: int) -> None:
             folder = logs / f"restart{number}" if number else logs
             folder.mkdir(exist_ok=True)
-            flags = (f"--{name}={value}" for name, value in team.options.items())
-            _start(team, (*asked.run_flags, *flags), asked.workdir, folder, command)
+            flags = (f"--{name}={value}" for name, value in group.options.items())
+            run_flags = (*asked.run_flags, *flags)
+            _start(group, run_flags, workdir=asked.workdir, logs=folder, command=command)
 
         try:
-            keep_running(start, team, asked.workdir, asked.restarts)
+            keep_running(start, group, asked.workdir, asked.restarts)
         finally:
             if asked.fresh:
                 remove_empty(asked.workdir)  # it was made for a run that has not begun
 
 
 def _start(
-    team: Team,
+    group: WorkerGroup,
     run_flags: Sequence[str],
+    *,
     workdir: Path,
     logs: Path,
     command: Callable[..., tuple[str, ...]],
 ) -> None:
-    """Runs a team's processes to their end and prints what became of their speeds."""
-    cores = available_cores()
-    placements = place(team.profile.speeds, cores)
-    of_ranks = [placement.core for placement in placements] + [cores[-1]] * team.idle_process
+    """Runs a group's processes to their end and prints what became of their speeds."""
+    available = available_cores()
+    placements = place(group.profile.speeds, available)
+    cores = [placement.core for placement in placements] + [available[-1]] * group.idle_process
     coordinator = f"127.0.0.1:{free_port()}"
     workers = [
         Worker(
-            command(run_flags, coordinator, len(of_ranks), rank),
+            command(run_flags, coordinator, len(cores), rank),
             ENVIRONMENT,
             core,
             logs / f"rank{rank}.log",
         )
-        for rank, core in enumerate(of_ranks)
+        for rank, core in enumerate(cores)
     ]
     metrics = Tail(workdir / "metrics.jsonl", skip=True)
     with Workers(workers) as running, contextlib.ExitStack() as stack:
         throttle = Throttle(running.processes[: len(placements)], placements)
-        monitor = Monitor(
-            Tail(workers[0].log),
-            metrics,
-            throttle=throttle,
-            stack=stack,
-            slowdowns=team.slowdowns,
-        )
+        output, slowdowns = Tail(workers[0].log), group.slowdowns
+        monitor = Monitor(output, metrics, throttle=throttle, stack=stack, slowdowns=slowdowns)
         try:
             running.wait(monitor)
         finally:
@@ -131,7 +128,7 @@ def _start(
             f"the processes ended without writing {workdir / 'metrics.jsonl'}, so they were "
             f"never throttled; let them write it before what is to be measured"
         )
-    print(describe(team.profile, placements, throttle))
+    print(describe(group.profile, placements, throttle))
 
 
 def describe(profile: Profile, placements: Sequence[Placement], throttle: Throttle) -> str:

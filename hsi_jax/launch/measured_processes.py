@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import platform
-import tempfile
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -14,6 +13,7 @@ from typing import Any
 from hsi_jax.launch.placement import Placement
 from hsi_jax.launch.throttle import Throttle
 from hsi_jax.launch.workers import Worker, Workers
+from hsi_jax.temporary import temporary_folder
 
 MAX_SECONDS = 600  # for one start of all processes; three on two cores need about 15
 ONE_THREAD = {"NPROC": "1", "OMP_NUM_THREADS": "1"}
@@ -37,8 +37,8 @@ def run_measured(
         TimeoutError: if they have not ended after `MAX_SECONDS`.
     """
     deadline = time.monotonic() + MAX_SECONDS
-    with tempfile.TemporaryDirectory(prefix="hsi_jax-") as folder, contextlib.ExitStack() as stack:
-        logs = [Path(folder, f"rank{rank}.log") for rank in range(len(placements))]
+    with temporary_folder() as folder, contextlib.ExitStack() as stack:
+        logs = [folder / f"rank{rank}.log" for rank in range(len(placements))]
         workers = [
             Worker(tuple(command), ONE_THREAD, place.core, log)
             for command, place, log in zip(commands, placements, logs, strict=True)

@@ -30,7 +30,7 @@ class Restarts:
 
 
 @dataclass(frozen=True)
-class Team:
+class WorkerGroup:
     """The processes of one start.
 
     Attributes:
@@ -47,8 +47,8 @@ class Team:
     options: Mapping[str, str] = field(default_factory=dict)
     idle_process: bool = False
 
-    def without(self, rank: int) -> "Team":
-        """The team without the process that died; the others measure their speeds again.
+    def without(self, rank: int) -> "WorkerGroup":
+        """The group without the process that died; the others measure their speeds again.
 
         The last process with work stays. The idle one can be lost: the next start has one again.
         """
@@ -65,25 +65,25 @@ class Team:
         if alone:
             options["devices_per_process"] = "1"
         profile = replace(self.profile, devices=devices)
-        return Team(profile, slowdowns, options=options, idle_process=alone)
+        return WorkerGroup(profile, slowdowns, options=options, idle_process=alone)
 
-    def resumed(self) -> "Team":
-        """The same team, which goes on from the newest checkpoint."""
+    def resumed(self) -> "WorkerGroup":
+        """The same group, which goes on from the newest checkpoint."""
         return replace(self, options={**self.options, "overwrite": "false", "resume": "true"})
 
 
 def keep_running(
-    start: Callable[[Team, int], None], team: Team, workdir: Path, restarts: Restarts
+    start: Callable[[WorkerGroup, int], None], group: WorkerGroup, workdir: Path, restarts: Restarts
 ) -> None:
-    """Starts a team, and starts again when one of its processes dies, until a start ends well.
+    """Starts a group, and starts again when one of its processes dies, until a start ends well.
 
     A start goes on from the newest sound checkpoint, or from the beginning if there is none. A
     mistake of the user's, and a training that diverges, would only happen again: they are not
     tried twice.
 
     Args:
-        start: runs the team to its end; gets the number of starts before.
-        team: of the first start.
+        start: runs the group to its end; gets the number of starts before.
+        group: of the first start.
         workdir: the run's folder.
         restarts: how often, and with which processes.
 
@@ -94,7 +94,7 @@ def keep_running(
     first = _stamp(config)
     for number in range(restarts.max_restarts + 1):
         try:
-            return start(team, number)
+            return start(group, number)
         except WorkerError as error:
             if error.exit_code == MISTAKE:
                 raise
@@ -104,18 +104,23 @@ def keep_running(
                 raise
             print(f"Lost: {str(error).partition(';')[0]}", file=sys.stderr, flush=True)
             if restarts.elastic:
-                team = team.without(error.rank)
+                group = group.without(error.rank)
         # Until the run has written its folder, the options of the user are the right ones.
         if _stamp(config) != first:
-            team = team.resumed()
-        pause = min(restarts.pause * 2**number, MAX_PAUSE_SECONDS)
-        print(
-            f"Restart {number + 1} of {restarts.max_restarts} in {pause:g} s, with "
-            f"{len(team.profile)} processes at work",
-            file=sys.stderr,
-            flush=True,
-        )
-        time.sleep(pause)
+            group = group.resumed()
+        _pause(number, restarts, len(group.profile))
+
+
+def _pause(number: int, restarts: Restarts, at_work: int) -> None:
+    """Says that the processes are started again, and waits before it."""
+    seconds = min(restarts.pause * 2**number, MAX_PAUSE_SECONDS)
+    print(
+        f"Restart {number + 1} of {restarts.max_restarts} in {seconds:g} s, with {at_work} "
+        f"processes at work",
+        file=sys.stderr,
+        flush=True,
+    )
+    time.sleep(seconds)
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import psutil
 
 from hsi_jax.errors import InputError
-from hsi_jax.launch.brake import Brake, HeldProcess
+from hsi_jax.launch.cpu_limit import CpuLimit, LimitableProcess
 from hsi_jax.launch.placement import Placement
 
 TICK_SECONDS = 0.002
@@ -57,12 +57,12 @@ class Throttle:
         self._unslowed = list(placements)
         self._placements = list(placements)
         self._parts = limits(self._placements)
-        self._brakes: list[Brake] = []
+        self._cpu_limits: list[CpuLimit] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="throttle", daemon=True)
 
     def __enter__(self) -> "Throttle":
-        self._brakes = [Brake(HeldProcess(process)) for process in self._processes]
+        self._cpu_limits = [CpuLimit(LimitableProcess(process)) for process in self._processes]
         self._thread.start()
         return self
 
@@ -95,7 +95,7 @@ class Throttle:
 
         NaN for a process that never had any.
         """
-        return [brake.asked for brake in self._brakes]
+        return [cpu_limit.asked for cpu_limit in self._cpu_limits]
 
     @property
     def realised(self) -> list[float]:
@@ -105,7 +105,7 @@ class Throttle:
         stood in the kernel's queue for its core, also behind other programs. Time in which it
         waited for something else, such as another process, does not count.
         """
-        return [brake.realised for brake in self._brakes]
+        return [cpu_limit.realised for cpu_limit in self._cpu_limits]
 
     def _work(self) -> None:
         last = time.perf_counter()
@@ -119,13 +119,13 @@ class Throttle:
                 self._hold(now - last, not holds or tick % TICKS_PER_COUNT == 0)
                 last = now
         finally:
-            for brake in self._brakes:
-                brake.release()
+            for cpu_limit in self._cpu_limits:
+                cpu_limit.release()
 
     def _hold(self, seconds: float, count: bool) -> None:
-        processes = zip(self._brakes, self._placements, self._parts, strict=True)
-        for brake, placement, part in processes:
+        processes = zip(self._cpu_limits, self._placements, self._parts, strict=True)
+        for cpu_limit, placement, part in processes:
             with contextlib.suppress(OSError):  # it has ended
-                brake.hold(part, seconds)
+                cpu_limit.hold(part, seconds)
                 if count:
-                    brake.count(placement.fraction)
+                    cpu_limit.count(placement.fraction)

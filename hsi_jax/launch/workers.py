@@ -16,11 +16,14 @@ from pathlib import Path
 import psutil
 
 from hsi_jax.errors import InputError, LostWorkerError
+from hsi_jax.launch.cpu_limit import LimitableProcess
 
 POLL_SECONDS = 0.05
 PATIENCE_SECONDS = 3.0  # between SIGTERM and SIGKILL
+STUCK_SECONDS = 5.0  # a throttle suspends a process for shorter times
 LOG_LINES = 15
 LOG_BYTES = 16_384  # enough for the last lines; a log may be large
+SUSPENDED = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP, psutil.STATUS_DISK_SLEEP)
 
 _PINNED_EXEC = Path(__file__).with_name("pinned_exec.py")
 
@@ -43,18 +46,20 @@ class Worker:
 
 
 class WorkerError(LostWorkerError):
-    """A worker has failed or was killed.
+    """A worker has failed, or was killed or suspended.
 
     Attributes:
         rank: its number among the workers, from 0.
-        exit_code: its exit code, or minus the number of the signal that ended it.
+        exit_code: its exit code, or minus the number of the signal that ended or suspended it.
     """
 
     def __init__(self, rank: int, exit_code: int, log: Path):
         self.rank = rank
         self.exit_code = exit_code
         how = f"ended with exit code {exit_code}"
-        if exit_code < 0:
+        if exit_code == -signal.SIGSTOP:
+            how = "was suspended while the others waited for it"
+        elif exit_code < 0:
             how = f"was killed by {signal.Signals(-exit_code).name}"
         super().__init__(f"rank {rank} {how}; the end of its log {log}:\n{last_lines(log)}")
 
@@ -113,6 +118,7 @@ class Workers:
         self._workers = list(workers)
         self._children: list[subprocess.Popen] = []
         self._stop_codes: tuple[int, ...] = ()
+        self._active: list[tuple[float, float]] = []  # CPU time, and when it was last seen to grow
 
     def __enter__(self) -> "Workers":
         try:
@@ -122,6 +128,7 @@ class Workers:
             self._end()
             raise
         self.processes = [psutil.Process(child.pid) for child in self._children]
+        self._active = [(0.0, time.monotonic())] * len(self.processes)
         return self
 
     def __exit__(self, *exception) -> None:
@@ -131,8 +138,9 @@ class Workers:
         """Whether all have ended well.
 
         Raises:
-            WorkerError: if one has failed.
+            WorkerError: if one has failed; it names the one that was the cause.
         """
+        self._note_active()
         exit_codes = [_exit_code(child.pid) for child in self._children]
         failed = {
             rank: code
@@ -140,10 +148,16 @@ class Workers:
             if code and code not in self._stop_codes
         }
         if failed:
-            # A killed worker is the cause; the others fail, or abort, because they miss it.
+            # The others fail, or abort, because they miss the one that was killed or suspended.
             killed = [rank for rank, code in failed.items() if code < 0 and code != -signal.SIGABRT]
-            rank = min(killed or failed)
-            raise WorkerError(rank, failed[rank], self._workers[rank].log)
+            stuck = [
+                rank
+                for rank, code in enumerate(exit_codes)
+                if code is None and self._is_stuck(rank)
+            ]
+            rank = min(killed or stuck or failed)
+            code = failed.get(rank, -signal.SIGSTOP)
+            raise WorkerError(rank, code, self._workers[rank].log)
         return None not in exit_codes
 
     def wait(self, watch: Callable[[], None] = lambda: None, grace: float = 60.0) -> None:
@@ -156,7 +170,7 @@ class Workers:
         Raises:
             WorkerError: as soon as one has failed; leave `with` to end the others.
             KeyboardInterrupt: on Ctrl-C, if the workers do not end with code 0 after it.
-            Terminated: on SIGTERM, likewise.
+            Terminated: on SIGTERM, under the same condition.
         """
         try:
             self._wait(watch, math.inf)
@@ -210,6 +224,17 @@ class Workers:
                 )
             self._children.append(child)
             bound.read()  # ends when pinned_exec closes its copy of the other end
+
+    def _note_active(self) -> None:
+        """Notes which workers run, or could; a suspended one uses no time."""
+        for rank, process in enumerate(self.processes):
+            with contextlib.suppress(OSError, psutil.Error):  # it has ended
+                used = LimitableProcess(process).used_seconds()
+                if used != self._active[rank][0] or process.status() not in SUSPENDED:
+                    self._active[rank] = used, time.monotonic()
+
+    def _is_stuck(self, rank: int) -> bool:
+        return time.monotonic() - self._active[rank][1] > STUCK_SECONDS
 
     def _wait(self, watch: Callable[[], None], deadline: float) -> bool:
         """Whether all have ended before the deadline."""

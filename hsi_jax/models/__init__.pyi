@@ -4,8 +4,10 @@ from .patch_layers import PATCH_LAYERS as PATCH_LAYERS
 from .patch_layers import Layers as Layers
 from .published import published_variables as published_variables
 from .registry import MODELS as MODELS
+from .registry import Model as Model
 from .registry import build_model as build_model
 from .registry import check_input as check_input
 from .registry import check_kind as check_kind
 from .registry import find_model as find_model
 from .registry import find_trait as find_trait
+from .registry import name_model as name_model

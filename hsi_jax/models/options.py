@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from hsi_jax.errors import InputError
-from hsi_jax.models.registry import MODELS, find_model, find_trait
+from hsi_jax.models.registry import BUILT_IN, Model, find_model, find_trait
 
 _NO_OPTIONS = {"num_classes", "parent", "name"}  # fields that every module has
 _NOT_LITERAL = (SyntaxError, TypeError, ValueError, RecursionError, MemoryError)
 
 
-def parse_options(name: str, text: str) -> dict[str, Any]:
+def parse_options(name: Model, text: str) -> dict[str, Any]:
     """Reads the options of a model.
 
     Args:
-        name: of `MODELS`, or package.module:factory, whose options may be any literals.
+        name: as of `hsi_jax.models.find_model`; your own model's options may be any literals.
         text: `option=value` pairs between semicolons; a value is a Python literal, or one of the
             words that the option takes.
 
@@ -24,7 +24,7 @@ def parse_options(name: str, text: str) -> dict[str, Any]:
         InputError: for an unknown option or a value of another type than its default.
     """
     pairs = [pair.strip() for pair in text.split(";") if pair.strip()]
-    if name not in MODELS:
+    if not (isinstance(name, str) and name in BUILT_IN):
         find_model(name)
         return dict(_read_literal(pair) for pair in pairs)
     fields = {f.name: f for f in _fields(name) if f.name not in _NO_OPTIONS}

@@ -17,7 +17,7 @@ class Layers(Protocol):
     """What a network needs; everything else that it does must look at each pixel by itself."""
 
     def convolve(self, lhs: jax.Array, rhs: jax.Array, *args: Any, **kwargs: Any) -> jax.Array:
-        """For `nn.Conv(conv_general_dilated=...)`; see `hsi_jax.models.convolve`."""
+        """For `nn.Conv(conv_general_dilated=...)`; see `hsi_jax.kernels.convolve`."""
         ...
 
     def max_pool(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from hsi_jax.errors import InputError
+from hsi_jax.registry import Registry
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -14,16 +15,16 @@ def published_variables(model: str, weights: Arrays) -> dict[str, Any]:
     """What a network's `apply` takes, from the weights that its authors published.
 
     Args:
-        model: "ssftt" or "spectralformer".
+        model: "ssftt", "spectralformer", or package.module:function of your own, which maps the
+            weights to variables.
         weights: float32 arrays under the names of the authors' PyTorch code.
 
     Raises:
         InputError: if the model is another, or the weights are not those of it.
     """
-    if model not in _CONVERTERS:
-        raise InputError(f"`model`={model}: weights are known of {', '.join(_CONVERTERS)}")
+    convert = _CONVERTERS.find(model)
     try:
-        return _CONVERTERS[model](weights)
+        return convert(weights)
     except KeyError as error:
         raise InputError(f"`weights` lack {error}; they are not those of {model}") from None
 
@@ -103,7 +104,6 @@ def _norm(w: Arrays, name: str) -> dict[str, np.ndarray]:
     return {"scale": w[f"{name}.weight"], "bias": w[f"{name}.bias"]}
 
 
-_CONVERTERS: dict[str, Callable[[Arrays], dict[str, Any]]] = {
-    "spectralformer": _spectralformer,
-    "ssftt": _ssftt,
-}
+_CONVERTERS: Registry[Callable[[Arrays], dict[str, Any]]] = Registry(
+    "model", {"spectralformer": _spectralformer, "ssftt": _ssftt}
+)

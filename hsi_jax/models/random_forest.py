@@ -30,7 +30,7 @@ class RandomForest(nn.Module):
     kinds: ClassVar[tuple[str, ...]] = ("patch",)
     default_patch_size: ClassVar[int] = 1
     default_components: ClassVar[int] = 0
-    by_steps: ClassVar[bool] = False
+    trained_by_gradient: ClassVar[bool] = False
     found_by_fit: ClassVar[tuple[str, ...]] = ("nodes", "depth")
 
     @nn.compact

@@ -1,6 +1,5 @@
 """A support vector machine with a Gaussian kernel, as arrays that scikit-learn has found."""
 
-from itertools import combinations
 from typing import ClassVar
 
 import jax
@@ -28,7 +27,7 @@ class SVM(nn.Module):
     kinds: ClassVar[tuple[str, ...]] = ("patch",)
     default_patch_size: ClassVar[int] = 1
     default_components: ClassVar[int] = 0
-    by_steps: ClassVar[bool] = False
+    trained_by_gradient: ClassVar[bool] = False
     found_by_fit: ClassVar[tuple[str, ...]] = ("support",)
     has_probabilities: ClassVar[bool] = False
 
@@ -38,8 +37,8 @@ class SVM(nn.Module):
     ) -> jax.Array:
         """Maps patches [batch, p, p, bands] to logits [batch, classes]."""
         x = patches.reshape(len(patches), -1)
-        first, second = map(jnp.array, zip(*combinations(range(self.num_classes), 2), strict=True))
-        zeros, pairs = nn.initializers.zeros, len(first)
+        zeros, (first, second) = nn.initializers.zeros, _pairs(self.num_classes)
+        pairs = len(first)
         vectors = self.param("support_vectors", zeros, (self.support, x.shape[-1]))
         coefficients = self.param("coefficients", zeros, (self.support, pairs))
         intercepts = self.param("intercepts", zeros, (pairs,))
@@ -53,3 +52,12 @@ class SVM(nn.Module):
         votes = none.at[:, first].add(won).at[:, second].add(1 - won)
         clear = none.at[:, first].add(decision).at[:, second].add(-decision)
         return votes + clear / (3 * (jnp.abs(clear) + 1))
+
+
+def _pairs(classes: int) -> tuple[jax.Array, jax.Array]:
+    """The first and the second class of each pair, as `itertools.combinations` orders them."""
+    others = jnp.arange(classes - 1, 0, -1)  # pairs that begin with each class
+    count = classes * (classes - 1) // 2
+    first = jnp.repeat(jnp.arange(classes - 1), others, total_repeat_length=count)
+    before = first * (2 * classes - 1 - first) // 2  # pairs that begin with a smaller class
+    return first, jnp.arange(count) - before + first + 1

@@ -100,7 +100,7 @@ class TileLayers:
         feature_group_count: int = 1,
         precision: lax.PrecisionLike = None,
     ) -> jax.Array:
-        """Convolves every patch; arguments as of `hsi_jax.models.convolve`.
+        """Convolves every patch; arguments as of `hsi_jax.kernels.convolve`.
 
         Raises:
             InputError: if a 3-D convolution pads rows or columns.

@@ -17,9 +17,11 @@ import orbax.checkpoint as ocp
 from flax import serialization
 
 from hsi_jax.errors import InputError
+from hsi_jax.json_file import read_json
 from hsi_jax.run.manifest import find_damage, sync_folder, write_manifest
 
 FORMAT = 1
+FACTS = "facts.json"
 PARTIAL, DAMAGED = ".partial", ".damaged"
 
 _log = logging.getLogger(__name__)
@@ -147,7 +149,7 @@ class Checkpoints:
         """Steps of the checkpoints that were written whole, sound or not, in order."""
         if not self.path.is_dir():
             return []
-        return sorted(int(p.name) for p in self.path.iterdir() if re.fullmatch(r"\d{8,}", p.name))
+        return sorted(int(p.name) for p in self.path.iterdir() if _is_named(p, ""))
 
     def newest(self, repair: bool = True) -> Checkpoint | None:
         """Reads the newest checkpoint that is sound, or gives None where there is none.
@@ -165,7 +167,7 @@ class Checkpoints:
         if repair:
             self._remove_partial()
         for step in reversed(self.steps()):
-            damage = find_damage(self._folder(step))
+            damage = self._damage(step)
             if not damage:
                 return self._read(step)
             place = self._put_aside(step) if repair else self._folder(step)
@@ -180,10 +182,9 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Removes all checkpoints, damaged ones as well, and no other file."""
-        ours = rf"\d{{8,}}({re.escape(PARTIAL)}|{re.escape(DAMAGED)}(-\d+)?)?"
         if self.path.is_dir():
             for folder in list(self.path.iterdir()):
-                if re.fullmatch(ours, folder.name):
+                if _is_named(folder, rf"({re.escape(PARTIAL)}|{re.escape(DAMAGED)}(-[0-9]+)?)?"):
                     shutil.rmtree(folder)
             with contextlib.suppress(OSError):  # it holds something else
                 self.path.rmdir()
@@ -202,7 +203,7 @@ class Checkpoints:
             partial.mkdir()
             self._orbax.save(partial / "arrays", args=ocp.args.PyTreeSave(tree))
             content = json.dumps({"format": FORMAT, "step": step, "facts": facts}, indent=2)
-            (partial / "facts.json").write_text(content + "\n", encoding="utf-8")
+            (partial / FACTS).write_text(content + "\n", encoding="utf-8")
             write_manifest(partial)
             partial.rename(folder)
             sync_folder(self.path)
@@ -212,10 +213,21 @@ class Checkpoints:
         for old in self.steps()[: -self.keep]:
             shutil.rmtree(self._folder(old))
 
+    def _damage(self, step: int) -> str:
+        """What is wrong with a checkpoint, or ""; what is sealed tells its step, not its name."""
+        folder = self._folder(step)
+        if damage := find_damage(folder, needed=[FACTS]):
+            return damage
+        try:
+            sealed = read_json(folder / FACTS)["step"]
+        except (InputError, KeyError, TypeError) as error:
+            return f"its {FACTS} cannot be read ({error})"
+        return "" if sealed == step else f"it holds step {sealed}, whatever its name says"
+
     def _read(self, step: int) -> Checkpoint:
         """Reads a sound checkpoint; what goes wrong here is not its damage."""
         folder = self._folder(step)
-        content = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+        content = read_json(folder / FACTS)
         if content["format"] != FORMAT:
             raise InputError(
                 f"the checkpoint {folder} has format {content['format']}, but this version of "
@@ -247,6 +259,12 @@ class Checkpoints:
 
     def _remove_partial(self) -> None:
         for folder in self.path.glob(f"*{PARTIAL}") if self.path.is_dir() else ():
-            if re.fullmatch(r"\d{8,}", folder.name.removesuffix(PARTIAL)):
+            if _is_named(folder, re.escape(PARTIAL)):
                 shutil.rmtree(folder)
                 _log.warning("Removed %s, which was being written when the run ended.", folder)
+
+
+def _is_named(folder: Path, end: str) -> bool:
+    """Whether it is a folder of ours, which is no link, by its step and the end of its name."""
+    named = re.fullmatch(rf"[0-9]{{8,}}{end}", folder.name)
+    return named is not None and folder.is_dir() and not folder.is_symlink()

@@ -4,6 +4,10 @@ from typing import Any, BinaryIO
 
 from hsi_jax.errors import InputError
 
+# The pictures in the folder of a run, without suffix; a figure that is registered adds its own.
+FIGURE_NAMES = {
+    *("map", "gallery", "curves", "confusion", "reliability", "spectra", "shares", "timeline"),
+}
 FIGURE_FORMATS = ("png", "pdf", "svg")
 FIGURE_CHOICES = f"some of {','.join(FIGURE_FORMATS)}, or none"  # as `parse_figure_formats` reads
 _DPI = 250  # figures are as wide as a printed page, so this is about 1,770 pixels

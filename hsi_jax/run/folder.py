@@ -15,7 +15,7 @@ import numpy as np
 from hsi_jax.errors import InputError, StorageError
 from hsi_jax.json_file import read_json
 from hsi_jax.run import lock
-from hsi_jax.run.figure_file import FIGURE_FORMATS, save_figure
+from hsi_jax.run.figure_file import FIGURE_FORMATS, FIGURE_NAMES, save_figure
 from hsi_jax.run.records import Record, read_records, write_record
 from hsi_jax.run.summary import Summary, to_json
 from hsi_jax.run.tensorboard import EventLog
@@ -27,12 +27,6 @@ RESULTS = (
     "summary.json",
     "prediction.npz",
     "spectra.npz",
-    "curves.png",
-    "confusion.png",
-    "reliability.png",
-    "map.png",
-    "gallery.png",
-    "shares.png",
 )
 
 _MAX_NAME = 255  # bytes of a name, on all usual file systems
@@ -42,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 class RunFolder:
-    """Writes the results of one run (`RESULTS`), each as soon as it is known.
+    """Writes the results of one run (`RESULTS` and pictures), each as soon as it is known.
 
     Its methods that write raise StorageError where they cannot, for a full disk for example.
 
@@ -102,9 +96,12 @@ class RunFolder:
         """What config.json holds.
 
         Raises:
-            InputError: if it cannot be read.
+            InputError: if it cannot be read, or is no object.
         """
-        return read_json(self.path / "config.json")
+        config = read_json(self.path / "config.json")
+        if not isinstance(config, dict):
+            raise InputError(f"{self.path / 'config.json'} is not the configuration of a run")
+        return config
 
     def start(self, config: dict) -> None:
         """Makes the folder, removes an earlier run's results and no other file, writes config.json.
@@ -118,9 +115,9 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             for name in RESULTS[1:]:
                 (self.path / name).unlink(missing_ok=True)
-            for name in (name for name in RESULTS if name.endswith(".png")):
-                for other in FIGURE_FORMATS:
-                    (self.path / name).with_suffix(f".{other}").unlink(missing_ok=True)
+            for name in FIGURE_NAMES:
+                for suffix in FIGURE_FORMATS:
+                    (self.path / f"{name}.{suffix}").unlink(missing_ok=True)
             for folder in (self.model, self.path / "tensorboard"):
                 if folder.is_dir():
                     shutil.rmtree(folder)
@@ -183,9 +180,9 @@ class RunFolder:
     def read_records(self) -> list[Record]:
         """All records of metrics.jsonl so far; lines that hold none are left out."""
         path = self.path / "metrics.jsonl"
-        return read_records(path.read_bytes().splitlines() if path.exists() else ())
+        return read_records(path.read_bytes().splitlines() if path.is_file() else ())
 
-    def write_figure(self, name: str, figure, formats: Sequence[str] = ("png",)) -> None:
+    def write_figure(self, name: str, figure: Any, formats: Sequence[str] = ("png",)) -> None:
         """Saves a Matplotlib figure in these formats, each file whole or not at all.
 
         Args:
@@ -206,7 +203,8 @@ class RunFolder:
     def _replace(self, name: str, write: Callable[[BinaryIO], object]) -> None:
         unfinished = self.path / f".{name}.partial"
         try:
-            with open(unfinished, "wb") as file:
+            unfinished.unlink(missing_ok=True)  # it may be a pipe, or a link to something else
+            with open(unfinished, "xb") as file:
                 write(file)
             os.replace(unfinished, self.path / name)
         except OSError as error:

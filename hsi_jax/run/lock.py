@@ -1,4 +1,8 @@
-"""One process at a time in a folder of results, by a lock that no crash leaves behind."""
+"""One process at a time in a folder of results, by a lock that no crash leaves behind.
+
+The package filelock empties the file when it asks for the lock, so that who has it cannot be named,
+and fails where a file system has no locks (tests/run/test_lock.py).
+"""
 
 import contextlib
 import errno
@@ -11,6 +15,7 @@ from pathlib import Path
 from hsi_jax.errors import InputError, StorageError
 
 NAME = ".lock"
+NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)  # a link would have another file emptied
 
 # File systems that are mounted without locks say one of these.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL)
@@ -87,7 +92,7 @@ def _open_locked(path: Path) -> int:
                 raise
             continue  # its owner has removed it while it was being made
         try:
-            file = os.open(path / NAME, os.O_RDWR | os.O_CREAT, 0o666)
+            file = os.open(path / NAME, os.O_RDWR | os.O_CREAT | NOFOLLOW, 0o666)
         except FileNotFoundError:  # its owner has just removed the folder
             continue
         try:

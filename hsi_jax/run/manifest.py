@@ -3,9 +3,20 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from hsi_jax.errors import InputError
+from hsi_jax.json_file import read_json
 
 NAME = "manifest.json"
+
+
+class _Manifest(msgspec.Struct):
+    sha256: Annotated[dict[str, str], msgspec.Meta(min_length=1)]
 
 
 def write_manifest(folder: Path) -> None:
@@ -26,19 +37,30 @@ def write_manifest(folder: Path) -> None:
     sync_folder(folder)
 
 
-def find_damage(folder: Path) -> str:
+def find_damage(folder: Path, needed: Iterable[str] = ()) -> str:
     """What is wrong with a folder, by its manifest: one line, or "" where all is as it was written.
 
-    A file that is missing, changed or unreadable is damage, and so is a manifest that is. A file
-    that the manifest does not list is none: nobody will read it.
+    A file that is missing, changed, unreadable or outside the folder is damage, and so are a pipe
+    or a device, and a manifest that lists nothing. A file that the manifest does not list is none.
+
+    Args:
+        folder: that `write_manifest` has sealed.
+        needed: files that the manifest must list.
     """
-    try:
-        digests = json.loads((folder / NAME).read_text(encoding="utf-8"))["sha256"].items()
-    except FileNotFoundError:
+    if not (folder / NAME).exists():
         return f"it has no {NAME}"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    try:
+        content = msgspec.convert(read_json(folder / NAME), _Manifest)
+    except (InputError, msgspec.ValidationError) as error:
         return f"its {NAME} cannot be read ({error})"
-    wrong = [problem for name, digest in digests if (problem := _compare(folder / name, digest))]
+    if missing := set(needed) - content.sha256.keys():
+        return f"its {NAME} does not list {min(missing)}"
+    wrong = [f"{path.name} is no file" for path in folder.rglob("*") if not _is_plain(path, folder)]
+    wrong = wrong or [
+        problem
+        for name, digest in content.sha256.items()
+        if (problem := _compare(folder, name, digest))
+    ]
     more = f", and {len(wrong) - 1} more files" if len(wrong) > 1 else ""
     return f"{wrong[0]}{more}" if wrong else ""
 
@@ -59,11 +81,20 @@ def _names(folder: Path) -> list[str]:
     return sorted(path.as_posix() for path in files if path.name != NAME)
 
 
-def _compare(path: Path, digest: str) -> str:
+def _is_plain(path: Path, folder: Path) -> bool:
+    """Whether it is a file or a folder, and in the folder, whatever links it goes by."""
+    there = path.resolve()
+    return (there.is_file() or there.is_dir()) and there.is_relative_to(folder.resolve())
+
+
+def _compare(folder: Path, name: str, digest: str) -> str:
+    path = folder / name
+    if not os.path.lexists(path):
+        return f"{path.name} is missing"
+    if not _is_plain(path, folder):
+        return f"{path.name} is no file of this folder"
     try:
         return "" if _digest(path) == digest else f"{path.name} is not what was written"
-    except FileNotFoundError:
-        return f"{path.name} is missing"
     except OSError as error:
         return f"{path.name} cannot be read ({error.strerror})"
 

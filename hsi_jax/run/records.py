@@ -2,9 +2,12 @@
 
 import contextlib
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+
+# What float32 can hold: a larger one was not written by a training.
+Number = Annotated[float, msgspec.Meta(ge=-3.5e38, le=3.5e38)]
 
 
 class Start(msgspec.Struct, frozen=True, tag_field="kind", tag="start"):
@@ -29,10 +32,10 @@ class Step(msgspec.Struct, frozen=True, tag_field="kind", tag="step"):
     """
 
     step: int
-    loss: float | None
-    learning_rate: float
-    seconds: float
-    step_seconds: float
+    loss: Number | None
+    learning_rate: Number
+    seconds: Number
+    step_seconds: Number
 
 
 class Evaluation(msgspec.Struct, frozen=True, tag_field="kind", tag="evaluation"):
@@ -43,16 +46,16 @@ class Evaluation(msgspec.Struct, frozen=True, tag_field="kind", tag="evaluation"
         step: steps taken by the state.
         loss: mean over the samples.
         overall_accuracy: OA, a fraction of 1.
-        average_accuracy: AA, likewise.
+        average_accuracy: AA, a fraction of 1.
         kappa: Cohen's kappa.
     """
 
     set: Literal["validation", "test"]
     step: int
-    loss: float
-    overall_accuracy: float
-    average_accuracy: float
-    kappa: float
+    loss: Number
+    overall_accuracy: Number
+    average_accuracy: Number
+    kappa: Number
 
 
 Record = Start | Step | Evaluation

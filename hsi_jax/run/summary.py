@@ -13,128 +13,19 @@ import msgspec
 
 from hsi_jax.errors import InputError
 from hsi_jax.json_file import read_json
-from hsi_jax.run.as_published_summary import AsPublished
-from hsi_jax.run.calibration_summary import Calibration
-from hsi_jax.run.device_summary import DeviceSummary, Straggler
-
-
-@dataclass(frozen=True, kw_only=True)
-class Leakage:
-    """How many test pixels have a training or validation pixel inside their patch."""
-
-    test_pixels_with_training_pixel_in_patch: int
-    fraction_of_test_pixels: float
-    patch_size: int
-
-
-class SplitSummary(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The split: its kind, its samples and its leakage (of a scene).
-
-    Runs with the same `digest` trained, chose and tested on the same samples; those with the same
-    `test_digest` tested on the same ones.
-    """
-
-    kind: str
-    counts: dict[str, int]
-    counts_per_class: dict[str, list[int]] = {}
-    remarks: tuple[str, ...] = ()
-    leakage: Leakage | None = None
-    digest: str = ""
-    test_digest: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelSummary:
-    """The ids of a scene's label map and how many pixels hold them.
-
-    Attributes:
-        class_counts: labelled pixels of each class, in the order of `class_ids`.
-        unlabelled: ids without a class, or "nan", and their pixels.
-        pixels_without_data: pixels that have a class but no data, and so count as unlabelled.
-    """
-
-    class_counts: list[int]
-    unlabelled: dict[str, int]
-    pixels_without_data: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class CubeSummary:
-    """What of a scene's cube is used.
-
-    Attributes:
-        shape: rows, columns and bands that are used.
-        nodata_values: values declared as "no data", as text.
-        pixels_without_data: pixels that take no part in anything.
-        file_bands: bands of the file.
-        dropped_bands: those that are left out, counted from 0.
-        band_axis: axis along which the bands lie in the file.
-    """
-
-    shape: tuple[int, int, int]
-    nodata_values: tuple[str, ...] = ()
-    pixels_without_data: int = 0
-    file_bands: int
-    dropped_bands: tuple[int, ...] = ()
-    band_axis: int = 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class FeedSummary:
-    """How samples came to the devices, and how long steps waited for them.
-
-    Times are None where no step was taken since a checkpoint.
-    """
-
-    kind: str
-    wait_ms_median: float | None
-    wait_fraction_of_step_time: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class TimedStep:
-    """A step in which each device was timed.
-
-    Attributes:
-        step: its number, from 0.
-        device_seconds: measured time of each device's own microbatches, s.
-        shares: microbatches of each device from then on.
-    """
-
-    step: int
-    device_seconds: list[float]
-    shares: list[int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TimelineStep:
-    """When each process did what in a timed step, s since the first time stamp of the run.
-
-    Attributes:
-        step: its number, from 0.
-        began: start of the process's own work, [processes].
-        worked: end of it.
-        ended: end of the step.
-    """
-
-    step: int
-    began: list[float]
-    worked: list[float]
-    ended: list[float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelledTimes:
-    """What the profile says a step takes; nothing of it is measured.
-
-    Times with even shares are None where a memory cap forbids them.
-    """
-
-    modelled_step_time: float
-    modelled_speedup_over_even: float | None
-    modelled_time_unit: str
-    modelled_device_times: tuple[float, ...]
-    modelled_device_times_even: tuple[float, ...] | None
+from hsi_jax.run.summary_parts import (
+    AsPublished,
+    Calibration,
+    CubeSummary,
+    DeviceSummary,
+    FeedSummary,
+    LabelSummary,
+    ModelledTimes,
+    SplitSummary,
+    Straggler,
+    TimedStep,
+    TimelineStep,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

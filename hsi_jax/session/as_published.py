@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from hsi_jax.models import find_trait
-from hsi_jax.run.as_published_summary import AsPublished, ChosenState
 from hsi_jax.run.records import Evaluation, Record
+from hsi_jax.run.summary_parts import AsPublished, ChosenState
 from hsi_jax.session.options import RunOptions
 
 SCALING = "scaling and components fitted on the whole scene, test pixels included"
@@ -15,7 +15,7 @@ def deviations(options: RunOptions) -> tuple[str, ...]:
     """What test pixels have a say in though they should not; empty without `as_published`."""
     if not options.split.as_published:
         return ()
-    return (SCALING, EPOCH) if find_trait(options.model_name, "by_steps") else (SCALING,)
+    return (SCALING, EPOCH) if find_trait(options.model_name, "trained_by_gradient") else (SCALING,)
 
 
 def summarise_as_published(options: RunOptions, records: Sequence[Record]) -> AsPublished | None:

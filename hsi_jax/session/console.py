@@ -1,6 +1,7 @@
 """What a run prints for people: a few lines before training, a table of devices, the end."""
 
 import textwrap
+from collections.abc import Sequence
 
 from hsi_jax.cluster.exchange import num_processes
 from hsi_jax.cluster.processes import rank
@@ -9,10 +10,10 @@ from hsi_jax.data.scene.read_options import bands_to_text
 from hsi_jax.hetero import Plan, Profile
 from hsi_jax.models import find_trait
 from hsi_jax.run import Checkpoints
-from hsi_jax.run.device_summary import Straggler
-from hsi_jax.run.summary import Leakage, Summary
+from hsi_jax.run.summary import Summary
+from hsi_jax.run.summary_parts import Leakage, Straggler
 from hsi_jax.session.options import RunOptions
-from hsi_jax.session.protocols import find_protocol
+from hsi_jax.session.protocols import PROTOCOLS
 from hsi_jax.session.setup import Setup
 from hsi_jax.session.summarise import (
     describe_remarks,
@@ -48,14 +49,14 @@ def describe_start(setup: Setup) -> str:
 def _describe_protocol(options: RunOptions) -> list[str]:
     if not options.split.protocol:
         return []
-    protocol = find_protocol(options.split.protocol)
+    protocol = PROTOCOLS.find(options.split.protocol)
     return _entry("Protocol", f"{protocol.name} ({protocol.whose}): {protocol.split}")
 
 
 def _describe_model(setup: Setup) -> list[str]:
     options = setup.options
     inputs = " x ".join(map(str, setup.dataset.input_shape))
-    if not find_trait(options.model_name, "by_steps"):
+    if not find_trait(options.model_name, "trained_by_gradient"):
         return [
             f"Model    {options.model_name} on {inputs}, fitted by scikit-learn in this process",
             "         Devices only predict. Of the flags of Training only `seed` has an effect.",
@@ -135,8 +136,9 @@ def _describe_data(dataset: Dataset) -> str:
 def _describe_leakage(leakage: Leakage | None) -> str:
     if leakage is None:
         return ""
-    part = leakage.fraction_of_test_pixels
-    return f"; {part:.1%} of the test pixels have a training pixel in their patch"
+    part, chosen = leakage.fraction_of_test_pixels, leakage.fraction_of_validation_pixels
+    validation = "" if chosen is None else f", and {chosen:.1%} of the validation pixels"
+    return f"; {part:.1%} of the test pixels{validation} have a training pixel in their patch"
 
 
 def describe_devices(profile: Profile, plan: Plan) -> str:
@@ -154,8 +156,23 @@ def describe_devices(profile: Profile, plan: Plan) -> str:
         ),
         f"Modelled step of the slowest device: {modelled.modelled_step_time:.4g} "
         f"({profile.time_unit}){gain}",
+        *describe_bias(plan, profile.names),
     ]
     return "\n".join(lines)
+
+
+def describe_bias(plan: Plan, names: Sequence[str]) -> list[str]:
+    """A line on a plan by which samples count differently on different devices."""
+    weights = plan.sample_weights
+    working = [number for number, count in enumerate(plan.counts) if count]
+    low, high = (chosen(working, key=lambda n: weights[n]) for chosen in (min, max))
+    if weights[high] <= weights[low] * 1.000001:
+        return []
+    shares = ", ".join(map(str, plan.shares))
+    return [
+        f"NOTE     scheme {plan.scheme.name} with {shares} microbatches: a sample of {names[high]} "
+        f"counts {weights[high] / weights[low]:.2f} times as much as one of {names[low]}"
+    ]
 
 
 def describe_end(summary: Summary) -> str:

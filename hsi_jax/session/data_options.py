@@ -2,14 +2,15 @@
 
 import difflib
 from dataclasses import dataclass
+from pathlib import Path
 
 from hsi_jax.data.public.catalogue import CATALOGUE
 from hsi_jax.data.public.image_catalogue import FOLDER, IMAGE_CATALOGUE, TFDS_PREFIX
-from hsi_jax.data.scene.read_options import Reading
+from hsi_jax.data.scene.read_options import ReadOptions
 from hsi_jax.errors import InputError
 from hsi_jax.options import check_options, defaults, option
 from hsi_jax.session.protocols import PROTOCOLS
-from hsi_jax.train.names import AUGMENTATIONS
+from hsi_jax.train.tables import AUGMENTATIONS
 
 MADE_UP = "synthetic"
 GIVEN = "given"  # in Python, to `session.run`, which sets it
@@ -19,8 +20,6 @@ OF_FILES = (
     *("cube", "labels", "cube_variable", "labels_variable", "labels_attribute"),
     "labels_touched",
 )
-NAMED_SPLITS = ("random", "disjoint", "polygons", "official")
-DRAWN = ("random", "disjoint", "polygons")  # splits that are drawn, by fraction or number
 READING = ("unlabelled", "nodata", "drop_bands", "band_axis", "keep_fill_values")
 
 
@@ -163,9 +162,9 @@ class DataOptions:
         return self.dataset in IMAGE_SETS or self.dataset.startswith(TFDS_PREFIX)
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> ReadOptions:
         """What the user says of a scene's arrays."""
-        return Reading.parse(**{name: getattr(self, name) for name in READING})
+        return ReadOptions.parse(**{name: getattr(self, name) for name in READING})
 
 
 @dataclass(frozen=True)
@@ -184,7 +183,8 @@ class SplitOptions:
     )
     split: str = option(
         "random",
-        "random, disjoint, polygons, official, or a FILE with maps train and test",
+        "random, disjoint, polygons, official, a FILE with maps train and test, or "
+        "package.module:function of your own",
         path=True,
     )
     train_fraction: float | None = option(
@@ -236,7 +236,8 @@ class SplitOptions:
             raise InputError("`train_fraction` and `train_per_class` exclude each other; give one")
         if self.guard is not None and self.split != "disjoint":
             raise InputError(f"`guard`={self.guard} goes with `split`=disjoint; leave it out")
-        if amount and self.split not in DRAWN:
+        fixed = self.split == "official" or Path(self.split).suffix in (".npz", ".mat")
+        if amount and fixed:
             raise InputError(
                 f"`split`={self.split} already says which pixels to train on; leave out "
                 f"`train_fraction` and `train_per_class`"

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from jax import Device as JaxDevice
 
+from hsi_jax.cluster.devices import JaxDevice
 from hsi_jax.data.images.image_loader import load_image_set
 from hsi_jax.data.images.image_set import ImageSet
 from hsi_jax.data.public.image_catalogue import IMAGE_CATALOGUE
@@ -14,14 +14,14 @@ from hsi_jax.data.scene.scene import Scene
 from hsi_jax.data.scene.scene_file import file_scene, load_scene
 from hsi_jax.data.scene.synthetic import synthetic_scene
 from hsi_jax.data.splits.class_maps import label_by_split
-from hsi_jax.data.splits.disjoint import disjoint_split
-from hsi_jax.data.splits.polygons import polygon_split
-from hsi_jax.data.splits.split import Split, file_split, hold_out, random_split
+from hsi_jax.data.splits.split import Split, random_split
+from hsi_jax.data.splits.table import SplitRequest, find_split
+from hsi_jax.data.splits.validation import hold_out
 from hsi_jax.errors import InputError
 from hsi_jax.session.as_published import deviations
 from hsi_jax.session.data_options import GIVEN
 from hsi_jax.session.options import RunOptions
-from hsi_jax.session.protocols import find_protocol
+from hsi_jax.session.protocols import PROTOCOLS
 from hsi_jax.session.resolve import Resolved
 from hsi_jax.train import Dataset, image_dataset, scene_dataset
 
@@ -117,49 +117,37 @@ def open_scene(options: RunOptions) -> Scene:
         scene = load_scene(options.data.dataset, options.data.data_dir, options.data.reading)
     else:
         scene = cached_scene(options.data.dataset, reading=options.data.reading)
-    if options.split.protocol and (ids := find_protocol(options.split.protocol).class_ids):
+    if options.split.protocol and (ids := PROTOCOLS.find(options.split.protocol).class_ids):
         return label_by_split(scene, options.path_of("split"), ids)
     return scene
 
 
 def split_scene(options: RunOptions, scene: Scene) -> Split:
     """The split that the configuration names, with pixels held out for validation."""
-    labels, names = scene.require_labels(), scene.class_names
-    fraction = options.split.train_fraction
-    if fraction is None and options.split.train_per_class is None:
+    labels, asked = scene.require_labels(), options.split
+    fraction = asked.train_fraction
+    if fraction is None and asked.train_per_class is None:
         fraction = SCENE_FRACTION
-    amount = {"train_fraction": fraction, "train_per_class": options.split.train_per_class}
-    if options.split.split == "random":
+    path = options.path_of("split")
+    if asked.split == "random":
         _check_class_sizes(scene)
-        split = random_split(
-            labels,
-            options.recipe.seed,
-            **amount,
-            small_classes=options.split.small_classes,
-            class_names=names,
-        )
-    elif options.split.split == "disjoint":
-        split = disjoint_split(
-            labels,
-            options.recipe.seed,
-            guard=options.guard,
-            block_size=options.split.block_size,
-            **amount,
-            class_names=names,
-        )
-    elif options.split.split == "polygons":
-        if scene.polygon_ids is None:
-            raise InputError(
-                "`split`=polygons needs polygons or points: `labels`=FILE.shp, .geojson or .gpkg"
-            )
-        split = polygon_split(
-            labels, scene.polygon_ids, options.recipe.seed, **amount, class_names=names
-        )
-    else:
-        split = file_split(options.path_of("split"), labels, names, scene.nodata)
-    held_out = (
-        HELD_OUT if options.split.validation_fraction is None else options.split.validation_fraction
+    request = SplitRequest(
+        labels=labels,
+        seed=options.recipe.seed,
+        train_fraction=fraction,
+        train_per_class=asked.train_per_class,
+        small_classes=asked.small_classes,
+        guard=options.guard,
+        block_size=asked.block_size,
+        polygon_ids=scene.polygon_ids,
+        path=path,
+        nodata=scene.nodata,
+        class_names=scene.class_names,
     )
+    split = find_split(asked.split, path)(request)
+    held_out = asked.validation_fraction
+    if held_out is None:  # nothing, where the split has its own validation pixels
+        held_out = 0.0 if split.validation.size else HELD_OUT
     return hold_out(split, labels, held_out, options.recipe.seed)
 
 

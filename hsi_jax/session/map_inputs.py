@@ -1,13 +1,17 @@
 """What a map is made from: a trained model and a scene."""
 
+import sys
 from pathlib import Path
 
 from hsi_jax.data.files.envi import data_file
 from hsi_jax.data.files.raster import open_raster, raster_files
+from hsi_jax.data.scene.scene import Scene
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.maps.map_grid import Grid
 from hsi_jax.json_file import read_json
 from hsi_jax.options import defaults
+from hsi_jax.run.summary import read_summary
+from hsi_jax.session.fingerprint import digest_of_cube
 from hsi_jax.session.loading import open_scene
 from hsi_jax.session.options import RunOptions
 from hsi_jax.trained import TrainedModel
@@ -15,17 +19,32 @@ from hsi_jax.trained.scene_reading import source_as_trained
 from hsi_jax.trained.scene_tiles import CubeSource, SceneSource
 
 
-def load_model(run: str, model_dir: str) -> TrainedModel:
+def load_model(run: str, model_dir: str, factory: str = "") -> TrainedModel:
     """The model of a run's folder, or of its own folder where one is given.
 
+    Nothing is imported from that folder from here on, although Python may have been started in it.
+
+    Args:
+        run: folder of a run, or "".
+        model_dir: folder of a model, or "".
+        factory: package.module:factory of a network that is not one of hsi_jax, or "".
+
     Raises:
-        InputError: if there is none.
+        InputError: if there is none, or as `TrainedModel.load`.
     """
+    _forbid_imports_from(Path(model_dir or run))
     if model_dir:
-        return TrainedModel.load(model_dir)
+        return TrainedModel.load(model_dir, factory=factory or None)
     if not Path(run).is_dir():
         raise InputError(f"`run`={run}: there is no such folder")
-    return TrainedModel.of_run(run)
+    return TrainedModel.of_run(run, factory=factory or None)
+
+
+def _forbid_imports_from(folder: Path) -> None:
+    inside = folder.resolve()
+    sys.path[:] = [
+        path for path in sys.path if not Path(path or ".").resolve().is_relative_to(inside)
+    ]
 
 
 def open_source(
@@ -44,8 +63,24 @@ def open_source(
         files += [data_file(path) for path in files if path.suffix.lower() == ".hdr"]
         return source, grid, cube, tuple(files)
     scene = open_scene(_config_of_run(Path(run)))
+    _check_same_scene(Path(run), scene)
     grid = Grid(*scene.shape[:2], scene.crs, scene.transform)
     return SceneSource(scene), grid, scene.name, ()
+
+
+def _check_same_scene(folder: Path, scene: Scene) -> None:
+    """Checks that a scene is the one that a run was trained on.
+
+    Raises:
+        InputError: if its numbers are others.
+    """
+    path = folder / "summary.json"
+    known = read_summary(path).cube if path.is_file() else None
+    if known and known.digest and known.digest != digest_of_cube(scene.cube):
+        raise InputError(
+            f"`run`={folder}: the scene that its config.json names is not the one that it was "
+            f"trained on (the SHA-256 of the cube differs); give `cube`=FILE"
+        )
 
 
 def _config_of_run(folder: Path) -> RunOptions:
@@ -54,6 +89,8 @@ def _config_of_run(folder: Path) -> RunOptions:
     if not path.is_file():
         raise InputError(f"{folder} has no config.json, which tells its scene; give `cube`=FILE")
     content = read_json(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path} does not describe a run; give `cube`=FILE")
     names = defaults(RunOptions).keys() - {"resume", "overwrite"}
     options = RunOptions.of(**{name: value for name, value in content.items() if name in names})
     if options.data.is_image_set:

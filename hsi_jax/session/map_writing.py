@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hsi_jax.errors import InputError
+from hsi_jax.evaluate.figures.lettering import captions
 from hsi_jax.evaluate.figures.palette import rgb_colours
 from hsi_jax.evaluate.maps.class_areas import count_classes, write_areas
 from hsi_jax.evaluate.maps.class_key import ClassKey
@@ -20,6 +21,7 @@ from hsi_jax.evaluate.maps.map_files import (
     NUMBER_SUFFIXES,
     check_file,
     files_of,
+    key_of,
     write_classes,
     write_numbers,
 )
@@ -46,9 +48,9 @@ class Request:
         files: of the scene, where it is read from files.
         output: file of the classes.
         probabilities: file of the probabilities, or None.
-        probability_type: of `experiments.predict.PROBABILITY_TYPES`.
+        probability_type: of `hsi_jax.commands.predict.PROBABILITY_TYPES`.
         confidence: file of the confidence, or None.
-        confidence_kind: of `experiments.predict.CONFIDENCES`.
+        confidence_kind: of `hsi_jax.commands.predict.CONFIDENCES`.
         method: of `hsi_jax.train.METHODS`.
         profile: of the devices, or None.
         overwrite: whether files may be replaced.
@@ -126,7 +128,10 @@ def _check_files(request: Request) -> None:
         files += files_of(path)
     if len(set(files)) < len(files):
         raise InputError("two of the files to write have the same name; give each its own")
+    read = {path.resolve() for path in request.files}
     for path in files:
+        if path.resolve() in read:
+            raise InputError(f"{path} is a file of the scene itself; give another name")
         if path.exists() and not request.overwrite:
             raise InputError(f"{path} exists already; choose another name, or give `overwrite`")
     if request.grid.crs is not None:
@@ -171,7 +176,7 @@ def _fill(request: Request, method: str, store: TileStore) -> None:
     rows, columns = request.grid.rows, request.grid.columns
     done = sum(np.prod(tile.shape) for tile in cut_tiles((rows, columns), SIDE)[: store.done])
     if done:
-        print(f"Going on after {done / (rows * columns):.0%} of the map", flush=True)
+        print(f"Continuing after {done / (rows * columns):.0%} of the map", flush=True)
     bar = tqdm(
         total=rows * columns,
         initial=int(done),
@@ -229,12 +234,13 @@ _MEASURES = {"margin": _margin, "entropy": _entropy}
 
 def _write_files(request: Request, store: TileStore) -> None:
     description, grid = request.model.description, request.grid
-    key = ClassKey.of_ids(
+    ids = ClassKey.of_ids(
         description.class_names,
         description.colours,
         description.class_ids,
         description.unlabelled_id,
     )
+    key = key_of(request.output, ids)
     write_classes(request.output, store.strips("classes"), grid, key)
     if request.probabilities:
         scaled = request.probability_type == "uint8"
@@ -256,7 +262,9 @@ def _write_files(request: Request, store: TileStore) -> None:
             nodata=float("nan"),
         )
     write_areas(request.areas, count_classes(store.strips("classes"), len(key.names)), key, grid)
-    figure = draw_classes(_thinned(store, grid), key.names, rgb_colours(key.colours))
+    figure = draw_classes(
+        _thinned(store, grid), captions(key.names, key.values), rgb_colours(key.colours)
+    )
     with written_whole(request.legend) as partial:
         figure.savefig(partial, dpi=200)
     print(f"Map: {request.output}, {request.legend.name}, {request.areas.name}", flush=True)

@@ -3,6 +3,9 @@
 What needs files, models or the environment is checked by `hsi_jax.session.resolve`.
 """
 
+import glob
+import os
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +17,7 @@ from hsi_jax.options import check_options, group, option
 from hsi_jax.run.figure_file import FIGURE_CHOICES, parse_figure_formats
 from hsi_jax.session.checks import check_together
 from hsi_jax.session.data_options import DataOptions, SplitOptions
-from hsi_jax.session.protocols import check_protocol, find_protocol
+from hsi_jax.session.protocols import PROTOCOLS, check_protocol
 from hsi_jax.train.recipe import Recipe
 
 
@@ -246,9 +249,10 @@ class RunOptions:
     output: OutputOptions = group(OutputOptions, "Output")
 
     def __post_init__(self):
+        given, unset = options.values(self), options.defaults(RunOptions)
         if self.split.protocol:
-            check_protocol(self.split.protocol, options.values(self), options.defaults(RunOptions))
-        check_together(self)
+            check_protocol(self.split.protocol, given, unset)
+        check_together(given, unset, images=self.data.is_image_set)
 
     @classmethod
     def of(cls, **given: Any) -> "RunOptions":
@@ -265,10 +269,18 @@ class RunOptions:
         Raises:
             InputError: if that is not there.
         """
-        protocol = find_protocol(self.split.protocol) if self.split.protocol else None
+        protocol = PROTOCOLS.find(self.split.protocol) if self.split.protocol else None
         if protocol and name in protocol.files:
             return protocol.find(name, self.data.data_dir)
         return options.values(self)[name]
+
+    def to_json(self) -> dict[str, Any]:
+        """The options by name, with paths that mean the same in every folder."""
+        kept = options.values(self)
+        for field, _, _ in options.declared(RunOptions):
+            if field.metadata["path"]:
+                kept[field.name] = _whole(kept[field.name], field.name in ("split", "profile"))
+        return kept
 
     @property
     def model_name(self) -> str:
@@ -282,3 +294,13 @@ class RunOptions:
             return self.split.guard
         size: int = self.model.patch_size or find_trait(self.model_name, "default_patch_size")
         return size // 2
+
+
+def _whole(text: str | None, may_be_name: bool) -> str | None:
+    """A path, pattern or list of paths, each from the root; any other text as it is."""
+    if not text or (may_be_name and not re.search(r"[./\\]", text)):
+        return text
+    parts = text.split(",")
+    if not any(glob.glob(part) for part in parts):
+        return text
+    return ",".join(os.path.abspath(part) for part in parts)

@@ -1,35 +1,35 @@
 """The pictures of a run. Apart from what else it writes, because Matplotlib takes long to load."""
 
+from functools import partial
+
 import numpy as np
 
 from hsi_jax.data.scene.scene import Scene
-from hsi_jax.evaluate.figures.confusion import draw_confusion
-from hsi_jax.evaluate.figures.curves import draw_curves
 from hsi_jax.evaluate.figures.gallery import choose_examples, draw_gallery
 from hsi_jax.evaluate.figures.lettering import captions
-from hsi_jax.evaluate.figures.reliability import draw_reliability
-from hsi_jax.evaluate.figures.shares import draw_shares
+from hsi_jax.evaluate.figures.run_figures import use_figures
 from hsi_jax.evaluate.maps.map import draw_map, rgb_composite
-from hsi_jax.run.summary import Summary
+from hsi_jax.evaluate.run_files import read_run
+from hsi_jax.session import console
 from hsi_jax.session.setup import Setup
 from hsi_jax.train import Assessment
 
 
-def draw_results(setup: Setup, test: Assessment, summary: Summary) -> None:
-    """Draws the confusion, the reliability, the curves and the shares."""
+def draw_figures(setup: Setup) -> None:
+    """Draws the figures of the table from what is in the folder of the run."""
     folder, formats = setup.folder, setup.resolved.figures
-    names = captions(summary.class_names, summary.class_ids)
-    folder.write_figure("confusion", draw_confusion(test.confusion, names), formats)
-    if summary.calibration:
-        folder.write_figure("reliability", draw_reliability(summary.calibration), formats)
-    if summary.steps:
-        curves = draw_curves(folder.read_records(), summary.best_step)
-        folder.write_figure("curves", curves, formats)
-        folder.write_figure("shares", draw_shares(summary), formats)
+    write = partial(folder.write_figure, formats=formats)
+    for problem in use_figures(read_run(folder.path), write):
+        console.say(f"NOTE     {problem}")
 
 
 def draw_scene(
-    setup: Setup, scene: Scene, prediction: np.ndarray, test: Assessment, test_mask: np.ndarray
+    setup: Setup,
+    scene: Scene,
+    prediction: np.ndarray,
+    *,
+    test: Assessment,
+    test_mask: np.ndarray,
 ) -> None:
     """Draws the classes of all pixels, int32 [rows, columns], beside the scene and its labels."""
     rgb = rgb_composite(scene.cube, scene.rgb_bands, scene.nodata) if scene.rgb_bands else None

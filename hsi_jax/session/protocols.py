@@ -1,12 +1,12 @@
 """Protocols by name: a scene and a split of it that papers have in common."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hsi_jax.errors import InputError
+from hsi_jax.registry import Registry
 
 # Options that say which samples there are and which of them train: a protocol has the last word.
 FIXED = (
@@ -66,19 +66,6 @@ class Protocol:
         )
 
 
-def find_protocol(name: str) -> Protocol:
-    """The protocol of that name.
-
-    Raises:
-        InputError: if there is none.
-    """
-    if name not in PROTOCOLS:
-        near = difflib.get_close_matches(name, PROTOCOLS)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {_NAMES}"
-        raise InputError(f"`protocol`={name}: {hint}")
-    return PROTOCOLS[name]
-
-
 def check_protocol(name: str, given: Mapping[str, Any], unset: Mapping[str, Any]) -> None:
     """Checks that the options of a run are those of its protocol.
 
@@ -90,7 +77,7 @@ def check_protocol(name: str, given: Mapping[str, Any], unset: Mapping[str, Any]
     Raises:
         InputError: naming the option that contradicts it, or the folder that it needs.
     """
-    protocol = find_protocol(name)
+    protocol = PROTOCOLS.find(name)
     for option in FIXED:
         value = given[option]
         if option not in protocol.options:
@@ -202,5 +189,6 @@ _ALL = (
         patch_size=3,
     ),
 )
-PROTOCOLS = {protocol.name: protocol for protocol in _ALL}
-_NAMES = ", ".join(PROTOCOLS)
+PROTOCOLS: Registry[Protocol] = Registry(
+    "protocol", {protocol.name: protocol for protocol in _ALL}, Protocol
+)

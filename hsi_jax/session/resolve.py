@@ -1,21 +1,21 @@
 """What a configuration means here: with this environment, these files and these models."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hsi_jax.cluster.devices import emulate_devices, find_devices
 from hsi_jax.cluster.launchers import find_place
+from hsi_jax.data.splits.table import find_split
 from hsi_jax.errors import InputError
-from hsi_jax.hetero import Profile, find_scheme, make_plan, parse_profile
+from hsi_jax.hetero import SCHEMES, Profile, make_plan, parse_profile
 from hsi_jax.models import build_model, check_kind, find_trait, parse_options
 from hsi_jax.options import defaults, values
 from hsi_jax.run.figure_file import parse_figure_formats
 from hsi_jax.run.tensorboard import check_tensorboard
-from hsi_jax.session.data_options import NAMED_SPLITS
 from hsi_jax.session.options import RunOptions
-from hsi_jax.session.protocols import find_protocol
+from hsi_jax.session.protocols import PROTOCOLS
 from hsi_jax.train.augmentation import parse_augmentation
+from hsi_jax.train.tables import LOSSES, OPTIMIZERS, SCHEDULES
 
 EMULATED = "4:2:1:1"  # the profile where none is given, on a CPU
 MEASURED = "measured"
@@ -60,26 +60,29 @@ def resolve(options: RunOptions, in_cluster: bool | None = None) -> Resolved:
     _check_real_devices(options, in_cluster)
     if options.output.tensorboard:
         check_tensorboard()
-    for name in find_protocol(options.split.protocol).files if options.split.protocol else ():
+    for name in PROTOCOLS.find(options.split.protocol).files if options.split.protocol else ():
         options.path_of(name)
-    if options.split.split not in NAMED_SPLITS and not Path(options.path_of("split")).is_file():
-        raise InputError(
-            f"`split`={options.split.split}: give random, disjoint, polygons, or a .npz or .mat "
-            f"file that exists"
-        )
+    if options.split.split != "official":
+        find_split(options.split.split, options.path_of("split"))
     # Made once, for any number of classes, so that a mistake shows at once.
     model_options = parse_options(options.model_name, options.model.model_options)
     build_model(options.model_name, 2, model_options)
+    recipe = options.recipe
+    for table, part in (
+        (LOSSES, recipe.loss),
+        (OPTIMIZERS, recipe.optimizer),
+        (SCHEDULES, recipe.schedule),
+    ):
+        table.find(part)
     check_kind(options.model_name, "image" if options.data.is_image_set else "patch")
     name = options.devices.profile
-    if not find_trait(options.model_name, "by_steps"):
+    if not find_trait(options.model_name, "trained_by_gradient"):
         _check_baseline(options, in_cluster)
         name = name or "1"
     if name is None:
         name = MEASURED if in_cluster else _default_profile()
     profile = None if name == MEASURED else parse_profile(name)
     if profile is not None:
-        recipe = options.recipe
         make_plan(options.devices.scheme, profile, recipe.batch_size, recipe.microbatch_sizes[0])
     augment = parse_augmentation(options.data.augment)
     figures = parse_figure_formats(options.output.figures)
@@ -112,7 +115,7 @@ def _check_real_devices(options: RunOptions, in_cluster: bool) -> None:
         return
     needs = {
         "profile": options.devices.profile == MEASURED,
-        "scheme": find_scheme(options.devices.scheme).retimed,
+        "scheme": SCHEMES.find(options.devices.scheme).retimed,
         "time_devices": options.devices.time_devices,
     }
     for name in (name for name, needed in needs.items() if needed):

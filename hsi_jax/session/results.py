@@ -6,7 +6,7 @@ from hsi_jax.run.records import Evaluation
 from hsi_jax.session.setup import Setup
 from hsi_jax.train import Assessment, TrainState, evaluate
 from hsi_jax.trained import TrainedModel
-from hsi_jax.trained.model_folder import provenance_of
+from hsi_jax.trained.description import provenance_of
 
 
 def evaluate_set(

@@ -8,14 +8,14 @@ import msgspec
 from hsi_jax.cluster.processes import broadcast, rank
 from hsi_jax.command_line import with_flags
 from hsi_jax.errors import InputError
-from hsi_jax.options import values
 from hsi_jax.run import Checkpoint, Checkpoints
 from hsi_jax.run.records import Record, Start, Step
+from hsi_jax.session.fingerprint import fingerprint
 from hsi_jax.session.results import model_of
-from hsi_jax.session.resume_check import check_same_run, fingerprint
+from hsi_jax.session.resume_check import check_same_run
 from hsi_jax.session.setup import Setup
 from hsi_jax.train import Hook, Progress, Rebalancing
-from hsi_jax.trained.model_folder import library_versions
+from hsi_jax.trained.description import library_versions
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Saver(Hook):
         model = model_of(setup, setup.state, 0)
         self._rebalancing, self._checkpoints = rebalancing, checkpoints
         self._facts = {
-            "config": values(setup.options),
+            "config": setup.options.to_json(),
             "data": fingerprint(setup.dataset),
             "versions": _versions(),
             "model": msgspec.to_builtins(model.description),
@@ -63,7 +63,7 @@ def find_checkpoint(setup: Setup, checkpoints: Checkpoints) -> Checkpoint | None
         if rank() == 0:
             _log.warning(
                 with_flags(
-                    "`resume`: there is no sound checkpoint in %s; the run starts at step 0."
+                    "`resume`: there is no sound checkpoint in %s yet; the run starts at step 0."
                 ),
                 checkpoints.path,
             )

@@ -1,18 +1,15 @@
 """Whether a run may go on from the checkpoints of an earlier one: only if it is the same run."""
 
-import hashlib
 import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
-import numpy as np
-
-from hsi_jax.data.scene.stored_cube import row_blocks
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import SCHEMES
 from hsi_jax.options import declared, defaults, values
 from hsi_jax.run import RunFolder
 from hsi_jax.session.options import RunOptions
-from hsi_jax.train import Dataset
 
 
 def resumable_folder(options: RunOptions) -> RunFolder:
@@ -73,32 +70,14 @@ def differing_options(earlier: Mapping[str, object], options: RunOptions) -> lis
     return [
         name
         for name in sorted(before.keys() | now.keys())
-        if name not in free and before[name] != now.get(name, before[name])
+        if name not in free and _same(before[name]) != _same(now.get(name, before[name]))
     ]
+
+
+def _same(value: object) -> object:
+    """A value, or the name alone of a file: where it lies may change, what it holds may not."""
+    return Path(value).name if isinstance(value, str) and os.path.sep in value else value
 
 
 def _with_defaults(earlier: Mapping[str, object]) -> dict[str, object]:
     return defaults(RunOptions) | dict(earlier)
-
-
-def fingerprint(dataset: Dataset) -> str:
-    """A digest of the data and their split, by which a changed file is noticed.
-
-    Of a set of images, which may be large, it looks at the pixels of 64 only.
-    """
-    split = dataset.split
-    if dataset.scene:
-        inputs = dataset.scene.cube
-        blocks = (block for _, block in row_blocks(inputs))
-    else:
-        inputs = dataset.require_images().read(
-            np.linspace(0, len(dataset.labels) - 1, 64).astype(int)
-        )
-        blocks = iter([inputs])
-    digest = hashlib.sha256(f"{inputs.dtype} {inputs.shape}".encode())
-    for block in blocks:
-        digest.update(np.ascontiguousarray(block).data)  # no copy: it may be a large cube
-    for array in (dataset.labels, split.train, split.validation, split.test):
-        digest.update(f"{array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()

@@ -8,9 +8,9 @@ from pathlib import Path
 from hsi_jax.cluster.processes import rank
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.data.splits.split import Split
-from hsi_jax.kernels import keep_compiled, use_kernels
+from hsi_jax.kernels import use_compilation_cache, use_kernels
 from hsi_jax.models import find_trait
-from hsi_jax.options import values, with_values
+from hsi_jax.options import with_values
 from hsi_jax.run import Checkpoint, Checkpoints
 from hsi_jax.run.summary import Summary
 from hsi_jax.session import console
@@ -86,14 +86,14 @@ def run(options: RunOptions, *, scene: Scene | None = None, split: Split | None 
         options = with_values(options, dataset=GIVEN)
     resolved = resolve(options)
     profile = join_devices(resolved)
-    keep_compiled()
+    use_compilation_cache()
     use_kernels(options.devices.kernels)
     for line in describe_choice(resolved):
         console.say(line)
     given = given_dataset(resolved, scene, split)
     with claimed_folder(options) as folder:
         setup = set_up(resolved, profile, folder, given)
-        by_gradient = find_trait(options.model_name, "by_steps")
+        by_gradient = find_trait(options.model_name, "trained_by_gradient")
         return _finish(_train(setup) if by_gradient else _fit_at_once(setup))
 
 
@@ -132,7 +132,7 @@ def _train(setup: Setup) -> _Trained:
 
 def _fit_at_once(setup: Setup) -> _Trained:
     """The training of a classical baseline."""
-    setup.folder.start(values(setup.options))
+    setup.folder.start(setup.options.to_json())
     setup.folder.write_json("profile.json", setup.profile.to_json())
     console.say(console.describe_start(setup))
     setup, fitted, seconds, note = fit_at_once(setup)
@@ -157,7 +157,7 @@ def _finish(trained: _Trained) -> Result:
         train_seconds=trained.seconds,
     )
     model = model_of(setup, fitted.state, fitted.best_step, test)
-    write_results(setup, fitted.state, test, model, summary)
+    write_results(setup, fitted.state, test=test, model=model, summary=summary)
     if setup.folder.events:
         setup.folder.events.close()
     if trained.checkpoints and (fitted.interrupted or failures):
@@ -168,7 +168,7 @@ def _finish(trained: _Trained) -> Result:
 
 def _open_folder(setup: Setup, checkpoints: Checkpoints) -> Checkpoint | None:
     """Begins the run's folder, or continues it; gives the checkpoint to start from."""
-    options = values(setup.options)
+    options = setup.options.to_json()
     if not setup.options.checkpoints.resume:
         checkpoints.clear()
         setup.folder.start(options)

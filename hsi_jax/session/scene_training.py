@@ -1,7 +1,6 @@
 """A classifier in one call: from a scene and a split to a trained model."""
 
 import dataclasses
-import tempfile
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from hsi_jax.session.resolve import resolve
 from hsi_jax.session.results import model_of
 from hsi_jax.session.setup import join_devices, set_up
 from hsi_jax.session.training import train
+from hsi_jax.temporary import temporary_folder
 from hsi_jax.train import Assessment, Fit, Hook, Progress, Recipe
 from hsi_jax.trained import TrainedModel
 
@@ -78,10 +78,10 @@ def train_scene(
     resolved = resolve(asked, in_cluster=False)
     if declared:
         resolved = dataclasses.replace(resolved, profile=profile, profile_name=str(profile.name))
-    with tempfile.TemporaryDirectory(prefix="hsi_jax-", ignore_cleanup_errors=True) as nowhere:
+    with temporary_folder() as nowhere:
         dataset = pixels_of(scene, resolved, split)
         setup = set_up(resolved, join_devices(resolved), RunFolder(nowhere), dataset)
-        if find_trait(model, "by_steps"):
+        if find_trait(model, "trained_by_gradient"):
             fitted = train(
                 setup,
                 Progress.start(setup.state),

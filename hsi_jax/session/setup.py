@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,9 +12,9 @@ from typing import Literal
 import optax
 
 from hsi_jax.cluster.devices import choose_devices, emulate_devices, find_devices
-from hsi_jax.cluster.exchange import devices_of_processes
+from hsi_jax.cluster.exchange import devices_of_processes, num_processes
 from hsi_jax.cluster.launchers import describe_unused_tasks
-from hsi_jax.cluster.processes import check_alike, join_cluster, rank
+from hsi_jax.cluster.processes import check_alike, gather_texts, join_cluster, rank
 from hsi_jax.data import batch_ids
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import Device, Plan, Profile, make_plan
@@ -24,10 +23,12 @@ from hsi_jax.options import values, with_values
 from hsi_jax.run import RunFolder
 from hsi_jax.run.folder import check_place
 from hsi_jax.run.lock import locked, new_folder
+from hsi_jax.session.fingerprint import fingerprints
 from hsi_jax.session.loading import load_dataset
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.resolve import Resolved
 from hsi_jax.session.resume_check import resumable_folder
+from hsi_jax.temporary import temporary_folder
 from hsi_jax.train import (
     Dataset,
     Recipe,
@@ -109,6 +110,8 @@ def set_up(
     recipe = options.recipe.with_microbatch_size(options.recipe.microbatch_sizes[0])
     if dataset is None:
         dataset = load_dataset(resolved, choose_devices(len(profile)))
+    if num_processes() > 1:
+        _check_same_data(dataset)
     num_steps = recipe.num_steps(len(dataset.split.train))
     return Setup(
         resolved=resolved,
@@ -122,6 +125,22 @@ def set_up(
         schedule=recipe.make_schedule(num_steps),
         num_steps=num_steps,
     )
+
+
+def _check_same_data(dataset: Dataset) -> None:
+    """Checks that all processes have read the same data.
+
+    Raises:
+        InputError: in every process, naming those whose data differ, and in what.
+    """
+    for name, digest in fingerprints(dataset).items():
+        found = gather_texts(digest.encode())
+        others = [str(number) for number, text in enumerate(found) if text != found[0]]
+        if others:
+            raise InputError(
+                f"the {name} of process {', '.join(others)} differs from that of process 0; give "
+                f"all processes the same files"
+            )
 
 
 def _plan(options: RunOptions, profile: Profile, recipe: Recipe) -> Plan:
@@ -213,7 +232,7 @@ def claimed_folder(options: RunOptions) -> Iterator[RunFolder]:
         InputError: if another process has it, or it cannot be used.
     """
     if rank() > 0:
-        with tempfile.TemporaryDirectory(prefix="hsi_jax-", ignore_cleanup_errors=True) as nowhere:
+        with temporary_folder() as nowhere:
             yield RunFolder(nowhere)
         return
     if options.checkpoints.resume:

@@ -5,36 +5,38 @@ import math
 import os
 import platform
 import statistics
+from typing import Any
 
 import numpy as np
 
 from hsi_jax.cluster.exchange import devices_of_processes, num_processes, reduction
 from hsi_jax.cluster.processes import gather_texts
 from hsi_jax.command_line import with_flags
-from hsi_jax.data.scene.nodata import format_value
-from hsi_jax.data.splits.disjoint import count_leakage
+from hsi_jax.data.scene.read_options import format_value
+from hsi_jax.data.splits.distance import count_leakage
 from hsi_jax.data.splits.split import class_counts
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.measures.calibration import measure_calibration
 from hsi_jax.hetero import Plan, Profile, make_plan
 from hsi_jax.models import find_trait
-from hsi_jax.run.calibration_summary import Calibration
 from hsi_jax.run.records import training_seconds
-from hsi_jax.run.summary import (
+from hsi_jax.run.summary import Summary
+from hsi_jax.run.summary_parts import (
+    Calibration,
     CubeSummary,
     FeedSummary,
     LabelSummary,
     Leakage,
     ModelledTimes,
     SplitSummary,
-    Summary,
     TimelineStep,
 )
 from hsi_jax.session.as_published import summarise_as_published
+from hsi_jax.session.fingerprint import digest_of_cube
 from hsi_jax.session.setup import Setup
 from hsi_jax.session.summarise_devices import summarise_devices, summarise_straggler
 from hsi_jax.train import Assessment, Dataset, Fit, Rebalancing, Replicas, count_parameters
-from hsi_jax.trained.model_folder import library_versions
+from hsi_jax.trained.description import library_versions
 
 FIRST_STEPS = 20
 
@@ -60,43 +62,16 @@ def summarise(
         failed_checkpoints: why a checkpoint could not be saved, a line each.
         train_seconds: measured, where not step by step.
     """
-    dataset, plan, records = setup.dataset, fitted.plan, setup.folder.read_records()
-    # None where the run was resumed after its last step.
-    step_seconds = statistics.median(fitted.step_seconds) if fitted.step_seconds else None
+    dataset, records = setup.dataset, setup.folder.read_records()
+    digest = digest_of_cube(dataset.scene.cube) if dataset.scene else ""
     return Summary(
-        **test.scores.to_json(),
-        test_loss=test.loss,
-        confusion_matrix=test.confusion.tolist(),
-        class_names=tuple(dataset.class_names),
-        class_ids=tuple(map(int, dataset.class_ids)),
-        final_loss=_known(fitted.losses[-1]) if fitted.losses else None,
-        losses_first_steps=[_known(loss) for loss in fitted.losses[:FIRST_STEPS]],
-        skipped_steps=sum(_known(loss) is None for loss in fitted.losses),
-        steps=len(fitted.losses),
-        interrupted=fitted.interrupted,
-        best_step=fitted.best_step,
+        **_summarise_test(setup, test),
+        **_summarise_course(setup, fitted),
+        **_summarise_plan(setup, fitted.plan, profile),
         dataset=dataset.name,
         note=dataset.note,
         protocol=setup.options.split.protocol,
         split=summarise_split(dataset),
-        model=setup.options.model_name,
-        parameters=count_parameters(fitted.state),
-        input_shape=tuple(dataset.input_shape),
-        scheme=plan.scheme.name,
-        profile=setup.resolved.profile_name,
-        num_devices=len(profile),
-        device_names=profile.names,
-        speeds=profile.speeds,
-        shares=plan.shares,
-        weights=plan.weights,
-        batch_size=plan.batch_size,
-        microbatch_size=plan.microbatch_size,
-        timed_steps=len(fitted.step_seconds),
-        step_time_ms_median=step_seconds and 1e3 * step_seconds,
-        samples_per_second=step_seconds and plan.batch_size / step_seconds,
-        compile_seconds=fitted.compile_seconds,
-        feed=_summarise_feed(setup.replicas, fitted),
-        **vars(model_times(profile, plan)),
         rebalancing=rebalancing.records if rebalancing else [],
         timeline=_describe_timeline(fitted, rebalancing),
         hardware=describe_hardware(setup.replicas),
@@ -106,12 +81,59 @@ def summarise(
         train_seconds=train_seconds or training_seconds(records),
         failed_checkpoints=failed_checkpoints,
         labels=summarise_labels(dataset),
-        cube=summarise_cube(dataset),
+        cube=summarise_cube(dataset, digest),
         remarks=describe_remarks(dataset),
-        calibration=_calibrate(setup, test),
         as_published=summarise_as_published(setup.options, records),
         versions={"python": platform.python_version(), **library_versions()},
     )
+
+
+def _summarise_test(setup: Setup, test: Assessment) -> dict[str, Any]:
+    dataset = setup.dataset
+    return {
+        **test.scores.to_json(),
+        "test_loss": test.loss,
+        "confusion_matrix": test.confusion.tolist(),
+        "class_names": tuple(dataset.class_names),
+        "class_ids": tuple(map(int, dataset.class_ids)),
+        "calibration": _calibrate(setup, test),
+    }
+
+
+def _summarise_course(setup: Setup, fitted: Fit) -> dict[str, Any]:
+    """Losses and times; there are no times where the run was resumed after its last step."""
+    seconds = statistics.median(fitted.step_seconds) if fitted.step_seconds else None
+    return {
+        "final_loss": _known(fitted.losses[-1]) if fitted.losses else None,
+        "losses_first_steps": [_known(loss) for loss in fitted.losses[:FIRST_STEPS]],
+        "skipped_steps": sum(_known(loss) is None for loss in fitted.losses),
+        "steps": len(fitted.losses),
+        "interrupted": fitted.interrupted,
+        "best_step": fitted.best_step,
+        "timed_steps": len(fitted.step_seconds),
+        "step_time_ms_median": seconds and 1e3 * seconds,
+        "samples_per_second": seconds and fitted.plan.batch_size / seconds,
+        "compile_seconds": fitted.compile_seconds,
+        "feed": _summarise_feed(setup.replicas, fitted),
+    }
+
+
+def _summarise_plan(setup: Setup, plan: Plan, profile: Profile) -> dict[str, Any]:
+    return {
+        "model": setup.options.model_name,
+        "parameters": count_parameters(setup.state),
+        "input_shape": tuple(setup.dataset.input_shape),
+        "scheme": plan.scheme.name,
+        "profile": setup.resolved.profile_name,
+        "num_devices": len(profile),
+        "device_names": profile.names,
+        "speeds": profile.speeds,
+        "shares": plan.shares,
+        "weights": plan.weights,
+        "batch_size": plan.batch_size,
+        "microbatch_size": plan.microbatch_size,
+        **vars(model_times(profile, plan)),
+    }
 
 
 def _calibrate(setup: Setup, test: Assessment) -> Calibration | None:
@@ -133,7 +155,7 @@ def summarise_labels(dataset: Dataset) -> LabelSummary | None:
     )
 
 
-def summarise_cube(dataset: Dataset) -> CubeSummary | None:
+def summarise_cube(dataset: Dataset, digest: str = "") -> CubeSummary | None:
     """What of a scene's cube is used; None for images."""
     scene = dataset.scene
     if scene is None:
@@ -147,6 +169,7 @@ def summarise_cube(dataset: Dataset) -> CubeSummary | None:
         file_bands=bands,
         dropped_bands=tuple(sorted(set(range(bands)) - set(kept))),
         band_axis=scene.band_axis,
+        digest=digest,
     )
 
 
@@ -239,11 +262,19 @@ def _measure_leakage(dataset: Dataset) -> Leakage | None:
     if dataset.scene is None:
         return None
     split, patch_size = dataset.split, dataset.input_shape[0]
-    leaking = count_leakage(split, dataset.scene.cube.shape[:2], patch_size)
+    shape = dataset.scene.cube.shape[:2]
+    leaking = count_leakage(split, shape, patch_size)
+    validating = None
+    if len(split.validation):
+        validating = count_leakage(split, shape, patch_size, "validation")
     return Leakage(
         test_pixels_with_training_pixel_in_patch=leaking,
         fraction_of_test_pixels=leaking / len(split.test),
         patch_size=patch_size,
+        validation_pixels_with_training_pixel_in_patch=validating,
+        fraction_of_validation_pixels=(
+            None if validating is None else validating / len(split.validation)
+        ),
     )
 
 

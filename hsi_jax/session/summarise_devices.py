@@ -5,7 +5,7 @@ from hsi_jax.cluster.processes import gather_texts
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.measures.straggler import find_straggler
 from hsi_jax.hetero import Plan, Profile, make_plan
-from hsi_jax.run.device_summary import DeviceSummary, Straggler
+from hsi_jax.run.summary_parts import DeviceSummary, Straggler
 from hsi_jax.session.setup import Setup
 from hsi_jax.train import Fit, Rebalancing
 

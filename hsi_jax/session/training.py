@@ -27,6 +27,8 @@ from hsi_jax.train import (
     fit,
 )
 
+COMPILING, TRAINING = "compiling", "training"
+
 
 class Recorder(Hook):
     """Writes every step to metrics.jsonl at once, and moves the progress bar."""
@@ -57,6 +59,9 @@ class Recorder(Hook):
                 step_seconds=seconds,
             )
         )
+        if self._bar.desc != TRAINING:
+            self._bar.unpause()  # the time of compiling is no time of a step
+            self._bar.set_description_str(TRAINING)
         self._bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
         self._bar.update()
 
@@ -96,11 +101,12 @@ def train(
         validate_every=setup.steps_between_validations,
         save_every=options.checkpoints.checkpoint_every,
         check_every=options.devices.check_every,
+        patience=setup.recipe.patience,
         skip_nonfinite=options.checkpoints.on_nonfinite == "skip",
     )
     hidden = True if quiet or rank() > 0 else None  # None: a bar on a terminal only
     total = setup.num_steps
-    with tqdm(total=total, initial=start.step, unit="step", desc="training", disable=hidden) as bar:
+    with tqdm(total=total, initial=start.step, unit="step", desc=COMPILING, disable=hidden) as bar:
         return fit(
             setup.replicas,
             start,

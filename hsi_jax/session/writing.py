@@ -6,7 +6,7 @@ from tqdm import tqdm
 from hsi_jax.cluster.processes import rank
 from hsi_jax.data.scene.scene import UNLABELLED, Scene
 from hsi_jax.errors import InputError
-from hsi_jax.evaluate.figures.spectra import class_spectra
+from hsi_jax.evaluate.measures.spectra import class_spectra
 from hsi_jax.run import RunFolder
 from hsi_jax.run.summary import Summary
 from hsi_jax.session import console
@@ -16,7 +16,7 @@ from hsi_jax.trained import TrainedModel
 
 
 def write_results(
-    setup: Setup, state: TrainState, test: Assessment, model: TrainedModel, summary: Summary
+    setup: Setup, state: TrainState, *, test: Assessment, model: TrainedModel, summary: Summary
 ) -> None:
     """Writes the summary, the model, all pictures and the map; every process does its part."""
     folder, scene = setup.folder, setup.dataset.scene
@@ -24,17 +24,17 @@ def write_results(
     model.save(folder.model, overwrite=True)
     console.say(console.describe_end(summary))
     drawn = bool(setup.resolved.figures or folder.events)
-    if drawn and rank() == 0:
-        from hsi_jax.session.pictures import draw_results  # here: without pictures nothing needs it
-
-        draw_results(setup, test, summary)
     if scene is not None:
         prediction = _predict_scene(setup, scene, state)
         if rank() == 0:
-            _write_scene(setup, scene, prediction, test, drawn)
+            _write_scene(setup, scene, prediction, test=test, drawn=drawn)
     elif rank() == 0:
         _write_images(setup, test, drawn)
     if rank() == 0:
+        if drawn:
+            from hsi_jax.session.pictures import draw_figures  # here: only pictures need Matplotlib
+
+            draw_figures(setup)
         console.say(f"Results: {folder.path}")
 
 
@@ -59,7 +59,7 @@ def _predict_scene(setup: Setup, scene: Scene, state: TrainState) -> np.ndarray:
 
 
 def _write_scene(
-    setup: Setup, scene: Scene, prediction: np.ndarray, test: Assessment, drawn: bool
+    setup: Setup, scene: Scene, prediction: np.ndarray, *, test: Assessment, drawn: bool
 ) -> None:
     """Saves the classes of all pixels, in the scene's own label ids, and draws them."""
     split = setup.dataset.split
@@ -75,7 +75,7 @@ def _write_scene(
     if drawn and min(prediction.shape) > 1:  # a list of pixels makes no picture
         from hsi_jax.session.pictures import draw_scene
 
-        draw_scene(setup, scene, prediction, test, masks["test"])
+        draw_scene(setup, scene, prediction, test=test, test_mask=masks["test"])
 
 
 def _write_spectra(folder: RunFolder, scene: Scene) -> None:

@@ -59,8 +59,16 @@ def simulate(sweep: Sweep) -> tuple[list[dict], list[dict]]:
         for devices in sweep.device_counts
     ]
     mixtures = [
-        _row(sweep, two_kinds(fastest, *kind), "two kinds", *kind[1:])
-        for kind in itertools.product(sweep.device_counts, sweep.slow_fractions, sweep.ratios)
+        _row(
+            sweep,
+            two_kinds(fastest, count, slow, ratio),
+            "two kinds",
+            slow_fraction=slow,
+            ratio=ratio,
+        )
+        for count, slow, ratio in itertools.product(
+            sweep.device_counts, sweep.slow_fractions, sweep.ratios
+        )
     ]
     return clusters, mixtures
 
@@ -69,6 +77,7 @@ def _row(
     sweep: Sweep,
     profile: Profile,
     machine: str,
+    *,
     slow_fraction: float | None = None,
     ratio: float | None = None,
 ) -> dict:

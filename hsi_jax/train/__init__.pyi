@@ -12,12 +12,6 @@ from .loop import Fit as Fit
 from .loop import Hook as Hook
 from .loop import fit as fit
 from .losses import ClassLoss as ClassLoss
-from .names import AUGMENTATIONS as AUGMENTATIONS
-from .names import LOSSES as LOSSES
-from .names import METHODS as METHODS
-from .names import OPTIMIZERS as OPTIMIZERS
-from .names import SAMPLINGS as SAMPLINGS
-from .names import SCHEDULES as SCHEDULES
 from .optimizer import make_optimizer as make_optimizer
 from .optimizer import make_schedule as make_schedule
 from .progress import Progress as Progress
@@ -35,3 +29,9 @@ from .state import TrainState as TrainState
 from .state import count_parameters as count_parameters
 from .state import create_loss_state as create_loss_state
 from .state import create_state as create_state
+from .tables import AUGMENTATIONS as AUGMENTATIONS
+from .tables import LOSSES as LOSSES
+from .tables import METHODS as METHODS
+from .tables import OPTIMIZERS as OPTIMIZERS
+from .tables import SAMPLINGS as SAMPLINGS
+from .tables import SCHEDULES as SCHEDULES

@@ -14,6 +14,7 @@ import optax
 
 from hsi_jax.errors import InputError
 from hsi_jax.models import build_model, find_trait
+from hsi_jax.registry import Registry
 from hsi_jax.train.dataset import Dataset
 from hsi_jax.train.samples import Patches
 from hsi_jax.train.state import Classification, TrainState
@@ -52,7 +53,7 @@ def fit_baseline(dataset: Dataset, model: str, options: dict[str, Any], seed: in
 
     Args:
         dataset: of a scene.
-        model: whose trait `by_steps` is False.
+        model: whose trait `trained_by_gradient` is False.
         options: of the model.
         seed: of the forest.
 
@@ -64,7 +65,7 @@ def fit_baseline(dataset: Dataset, model: str, options: dict[str, Any], seed: in
             raise InputError(f"`model_options`: {name} is found by the fit; leave it out")
     if dataset.prepare is not None:
         raise InputError(f"`augment` goes with networks, not with `model`={model}")
-    found = _FITS[model](dataset, options, seed)
+    found = FITS.find(model)(dataset, options, seed)
     module = build_model(model, dataset.num_classes, found.options)
     params = jax.tree.map(np.asarray, found.params)
     state = TrainState(
@@ -190,7 +191,7 @@ def _round_down(numbers: np.ndarray) -> np.ndarray:
     return np.where(rounded > numbers, np.nextafter(rounded, np.float32(-np.inf)), rounded)
 
 
-_FITS: dict[str, Callable[[Dataset, dict[str, Any], int], Found]] = {
-    "svm": _fit_svm,
-    "random_forest": _fit_forest,
-}
+# fit(dataset, options, seed) of each model that is not trained by gradient.
+FITS: Registry[Callable[[Dataset, dict[str, Any], int], Found]] = Registry(
+    "model", {"svm": _fit_svm, "random_forest": _fit_forest}
+)

@@ -11,7 +11,7 @@ from hsi_jax.cluster.devices import JaxDevice
 from hsi_jax.data.images.decoded_cache import DecodedCache, image_bytes
 from hsi_jax.data.images.image_set import ImageSet, channel_statistics, name_fill_values
 from hsi_jax.data.preprocess import Preprocessing
-from hsi_jax.data.scene.band_match import value_ranges
+from hsi_jax.data.scene.band_match import some_of, value_ranges
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.data.scene.stored_cube import spectra_at
 from hsi_jax.data.splits.split import Split, class_counts
@@ -44,7 +44,7 @@ class Dataset:
         prepare: from the samples to the model's inputs, or None where they are the inputs.
         scene: whose pixels they are, or None.
         preprocessing: of the scene's spectra, or None.
-        value_ranges: of each band of the scene, the 1st and the 99th percentile of training pixels.
+        value_ranges: of each band of the scene, the 1st and the 99th percentile.
         images: whose images they are, or None.
     """
 
@@ -135,18 +135,15 @@ def scene_dataset(
 def _look_at_spectra(
     scene: Scene, train: np.ndarray, components: int, fit_on_scene: bool
 ) -> tuple[Preprocessing, tuple[tuple[float, float], ...]]:
-    """The scaling of a scene, and the ranges of the values of its training pixels."""
-    spectra, ids = _spectra(scene, train)  # read once, where the scene is on a disk
-    ranges = value_ranges(spectra, ids)
-    if fit_on_scene:
-        with_data = np.ones(scene.cube.shape[:2], bool) if scene.nodata is None else ~scene.nodata
-        spectra, ids = _spectra(scene, np.flatnonzero(with_data))
-    return Preprocessing.fit(spectra, ids, components), ranges
-
-
-def _spectra(scene: Scene, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The spectra of some pixels as a scene of one row, [1, n, bands], and their ids in it."""
-    return spectra_at(scene.cube, pixels)[np.newaxis], np.arange(len(pixels))
+    """The scaling of a scene, fitted on its training pixels, and the ranges of all its values."""
+    with_data = np.ones(scene.cube.shape[:2], bool) if scene.nodata is None else ~scene.nodata
+    pixels = np.flatnonzero(with_data)
+    fitted, looked_at = (pixels if fit_on_scene else train), some_of(pixels)
+    # Read once, where the scene is on a disk.
+    spectra = spectra_at(scene.cube, np.concatenate([fitted, looked_at]))[np.newaxis]
+    ids = np.arange(spectra.shape[1])
+    ranges = value_ranges(spectra, ids[len(fitted) :])
+    return Preprocessing.fit(spectra, ids[: len(fitted)], components), ranges
 
 
 def _check_neighbours(scene: Scene, patch_size: int) -> None:

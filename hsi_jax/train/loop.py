@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from hsi_jax.cluster.exchange import gather, num_processes
 from hsi_jax.data.sampler import batch_ids
 from hsi_jax.hetero import Plan, Work, deal
-from hsi_jax.train.drift import Agreement
+from hsi_jax.train.drift import DriftCheck
 from hsi_jax.train.feed import Feed
 from hsi_jax.train.host_stepper import make_stepper
 from hsi_jax.train.interrupt import interrupts
@@ -41,6 +42,8 @@ class Course:
         save_every: steps between calls of `Hook.on_save`; 0 for the end alone.
         check_every: steps between comparisons of the parameters of all devices, where there are
             several processes; 0 for none but those before each save.
+        patience: validations in a row without a better state after which the training ends early;
+            0 for never.
         skip_nonfinite: leaves out a batch whose loss or gradient is not finite, instead of raising
             an error; the optimiser and its schedule do not see it.
     """
@@ -51,11 +54,18 @@ class Course:
     validate_every: int = 1
     save_every: int = 0
     check_every: int = 100
+    patience: int = 0
     skip_nonfinite: bool = False
 
     @classmethod
     def shuffled(
-        cls, train_ids: np.ndarray, batch_size: int, num_steps: int, *, seed: int = 0, **options
+        cls,
+        train_ids: np.ndarray,
+        batch_size: int,
+        num_steps: int,
+        *,
+        seed: int = 0,
+        **options: Any,
     ) -> "Course":
         """A course in which every sample comes once an epoch.
 
@@ -77,6 +87,11 @@ class Course:
         """Whether the state after so many steps is to be saved."""
         regular = bool(self.save_every) and done % self.save_every == 0
         return regular or done == self.num_steps
+
+    def gives_up(self, done: int, best_step: int) -> bool:
+        """Whether the training ends early after so many steps."""
+        waited = done - best_step
+        return bool(self.patience) and waited >= self.patience * self.validate_every
 
     def checks(self, done: int) -> bool:
         """Whether the devices are compared after so many steps."""
@@ -163,18 +178,21 @@ def fit(
 
     Raises:
         DivergenceError: see `judge_step`.
-        DriftError: if the devices no longer hold the same parameters; what was saved is sound.
+        DriftError: if the devices no longer hold the same state; what was saved is sound.
     """
     progress, stopped_by = start if isinstance(start, Progress) else Progress.start(start), 0
-    if progress.step >= course.num_steps:
+    done = progress.step
+    if done >= course.num_steps or course.gives_up(done, progress.best.step):
         return _ended(progress, plan)
-    training = _Training(replicas, progress, course, plan, hooks, rebalancing)
+    training = _Training(
+        replicas, progress, course, plan=plan, hooks=hooks, rebalancing=rebalancing
+    )
     with interrupts() as signalled, Feed(replicas, training.next_work, course.num_steps) as feed:
         for step in range(progress.step, course.num_steps):
             training.take_step(step, feed)
             stopped_by = _signal_to_all(step, signalled())
-            training.look_back(step + 1, stopped_by)
-            if stopped_by:
+            gave_up = training.look_back(step + 1, stopped_by)
+            if stopped_by or gave_up:
                 break
     return training.result(stopped_by, feed.wait_seconds)
 
@@ -182,7 +200,7 @@ def fit(
 class _Training:
     """A training that is going on: its state on the devices, and what it has left so far."""
 
-    def __init__(self, replicas, progress, course, plan, hooks, rebalancing):
+    def __init__(self, replicas, progress, course, *, plan, hooks, rebalancing):
         self._replicas, self._course, self._hooks = replicas, course, hooks
         self._plan, self._rebalancing, self._best = plan, rebalancing, progress.best
         self._losses, self._seconds = list(progress.losses), []
@@ -191,7 +209,7 @@ class _Training:
         ready = replicas.ready(self.next_work(progress.step))
         self._stepper = make_stepper(replicas, self._live, ready, timed=rebalancing is not None)
         several = num_processes() > 1
-        self._agreement = Agreement(replicas, self._live, progress.step) if several else None
+        self._drift_check = DriftCheck(replicas, self._live, progress.step) if several else None
 
     def next_work(self, step: int) -> Work:
         """The work of a step, by the plan of the moment."""
@@ -225,14 +243,19 @@ class _Training:
             skip=self._course.skip_nonfinite,
         )
 
-    def look_back(self, done: int, stopped_by: int) -> None:
-        """Validates, compares and saves where the course, or a signal, asks for it."""
+    def look_back(self, done: int, stopped_by: int) -> bool:
+        """Validates, compares and saves where the course, or a signal, asks for it.
+
+        Returns:
+            Whether the training ends early, because it no longer becomes better.
+        """
         course, due = self._course, self._course.validates(done)
         if due:
             self._validate(done)
-        saves = course.saves(done) or stopped_by
-        if self._agreement and (saves or course.checks(done)):
-            self._agreement.check(self._live, done)
+        gives_up = due and course.gives_up(done, self._best.step)
+        saves = course.saves(done) or stopped_by or gives_up
+        if self._drift_check and (saves or course.checks(done)):
+            self._drift_check.check(self._live, done)
         if saves and self._hooks:
             progress = Progress(fetch(self._live), tuple(self._losses), self._best, self._plan)
             for hook in self._hooks:
@@ -240,6 +263,7 @@ class _Training:
         # After saving: the rest of the training must not know of it.
         if stopped_by and not due and not (course.validate and stopped_by == signal.SIGTERM):
             self._validate(done)
+        return gives_up
 
     def _validate(self, done: int) -> None:
         state = fetch(self._live)

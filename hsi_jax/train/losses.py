@@ -1,6 +1,10 @@
-"""The losses of classification, each a function of a sample alone, so that every split is exact."""
+"""The losses of classification, each a function of one sample alone, so that every split is exact.
 
-from collections.abc import Sequence
+A loss takes the logits of a sample, float32 [C], its class index, int32 [], and the weight of each
+class that `balancing_weights` gives, float32 [C]; it returns float32 [].
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -8,47 +12,59 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from hsi_jax.train.tables import LOSSES
+
 FOCUS = 2.0  # gamma of Lin et al.
+
+
+def cross_entropy(logits: jax.Array, label: jax.Array, weights: jax.Array) -> jax.Array:
+    """Cross-entropy of the softmax."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits, label)
+
+
+def weighted(logits: jax.Array, label: jax.Array, weights: jax.Array) -> jax.Array:
+    """Cross-entropy times the weight of the class, so that rare classes count as much as others."""
+    return weights[label] * cross_entropy(logits, label, weights)
+
+
+def focal(logits: jax.Array, label: jax.Array, weights: jax.Array) -> jax.Array:
+    """Cross-entropy times (1 - p) ** 2, where p is the probability of the true class.
+
+    Lin, Goyal, Girshick, He and Dollar, "Focal Loss for Dense Object Detection", ICCV 2017,
+    https://doi.org/10.1109/ICCV.2017.324.
+    """
+    loss = cross_entropy(logits, label, weights)
+    return (1 - jnp.exp(-loss)) ** FOCUS * loss
 
 
 @dataclass(frozen=True)
 class ClassLoss:
-    """Cross-entropy, by class or by how hard a sample is.
-
-    "weighted" multiplies the loss of a sample by the weight of its class, so that rare classes
-    count as much as others. "focal" multiplies it by (1 - p) ** 2, where p is the probability of
-    the true class: Lin, Goyal, Girshick, He and Dollar, "Focal Loss for Dense Object Detection",
-    ICCV 2017, https://doi.org/10.1109/ICCV.2017.324.
+    """A loss for the classes of one training.
 
     Attributes:
-        name: of `LOSSES`.
-        weights: of each class, for "weighted".
+        loss: of one sample; see the head of this file.
+        weights: of each class.
     """
 
-    name: str = "cross_entropy"
+    loss: Callable[[jax.Array, jax.Array, jax.Array], jax.Array] = cross_entropy
     weights: tuple[float, ...] = ()
 
     @classmethod
-    def of_training(cls, name: str, counts: Sequence[int] | np.ndarray) -> "ClassLoss":
-        """The loss of that name for so many training samples of each class."""
-        return cls(name, balancing_weights(counts) if name == "weighted" else ())
-
-    def __call__(self, logits: jax.Array, labels: jax.Array) -> jax.Array:
-        """The loss of each sample.
+    def of_training(cls, name: str | Callable, counts: Sequence[int] | np.ndarray) -> "ClassLoss":
+        """The loss of a name, by the number of training samples of each class.
 
         Args:
-            logits: float32 [m, C].
-            labels: class indexes, int32 [m].
+            name: of `LOSSES`, package.module:name, or a loss itself.
+            counts: training samples of each class.
 
-        Returns:
-            float32 [m].
+        Raises:
+            InputError: for an unknown name.
         """
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-        if self.name == "weighted":
-            return jnp.float32(self.weights)[labels] * losses
-        if self.name == "focal":
-            return (1 - jnp.exp(-losses)) ** FOCUS * losses
-        return losses
+        return cls(LOSSES.find(name), balancing_weights(counts))
+
+    def __call__(self, logits: jax.Array, labels: jax.Array) -> jax.Array:
+        """The loss of each sample, float32 [m], of logits [m, C] and class indexes, int32 [m]."""
+        return jax.vmap(self.loss, (0, 0, None))(logits, labels, jnp.float32(self.weights))
 
 
 def balancing_weights(counts: Sequence[int] | np.ndarray) -> tuple[float, ...]:

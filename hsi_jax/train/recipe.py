@@ -11,7 +11,7 @@ from hsi_jax.data.balanced_sampler import BalancedSampler
 from hsi_jax.data.sampler import batch_ids, steps_for_epochs
 from hsi_jax.errors import InputError
 from hsi_jax.options import check_options, option
-from hsi_jax.train.names import LOSSES, OPTIMIZERS, SAMPLINGS, SCHEDULES
+from hsi_jax.train.tables import LOSSES, OPTIMIZERS, SAMPLINGS, SCHEDULES
 
 if TYPE_CHECKING:  # the defaults are told without waiting for Optax and JAX
     import optax
@@ -80,6 +80,11 @@ class Recipe:
         "weight decay, of kernels only",
         at_least=0,
     )
+    clip_norm: float = option(
+        0.0,
+        "longest gradient, over all parameters; longer ones are shortened; 0 for any length",
+        at_least=0,
+    )
     loss: str = option(
         "cross_entropy",
         "loss of a sample; weighted: all classes count alike; focal: hard samples count more",
@@ -89,6 +94,11 @@ class Recipe:
         "shuffled",
         "shuffled: every sample once an epoch; balanced: every class equally often",
         choices=SAMPLINGS,
+    )
+    patience: int = option(
+        0,
+        "validations in a row without a better state after which training stops early; 0 for never",
+        at_least=0,
     )
     seed: int = option(
         0,
@@ -139,10 +149,15 @@ class Recipe:
 
     def make_optimizer(self, num_steps: int) -> "optax.GradientTransformation":
         """The optimiser for so many steps."""
+        import optax
+
         from hsi_jax.train.optimizer import make_optimizer
 
         schedule = self.make_schedule(num_steps)
-        return make_optimizer(self.optimizer, schedule, self.momentum, self.weight_decay)
+        made = make_optimizer(self.optimizer, schedule, self.momentum, self.weight_decay)
+        if not self.clip_norm:
+            return made
+        return optax.chain(optax.clip_by_global_norm(self.clip_norm), made)
 
     def steps_between_validations(self, samples: int) -> int:
         """An epoch of so many samples, or more where there would be too many validations."""

@@ -24,6 +24,7 @@ class Task(Protocol):
         params: Any,
         batch_stats: Any,
         batch: Any,
+        *,
         mask: jax.Array,
         key: jax.Array,
         sample_keys: jax.Array,
@@ -64,7 +65,9 @@ class Classification:
     prepare: Prepare | None = None
     loss: ClassLoss = ClassLoss()  # noqa: RUF009, it is frozen
 
-    def losses(self, params, batch_stats, batch, mask, key, sample_keys) -> tuple[jax.Array, Any]:
+    def losses(
+        self, params, batch_stats, batch, *, mask, key, sample_keys
+    ) -> tuple[jax.Array, Any]:
         """See `Task.losses`."""
         inputs, labels = batch
         logits, updates = self.module.apply(
@@ -97,7 +100,9 @@ class SampleLoss:
 
     loss: Callable[[Any, Any, jax.Array], jax.Array]
 
-    def losses(self, params, batch_stats, batch, mask, key, sample_keys) -> tuple[jax.Array, Any]:
+    def losses(
+        self, params, batch_stats, batch, *, mask, key, sample_keys
+    ) -> tuple[jax.Array, Any]:
         """See `Task.losses`; there are no statistics."""
         return self.loss(params, batch, key), batch_stats
 
@@ -161,7 +166,7 @@ def create_state(
     variables = jax.jit(module.init)(jax.random.key(seed), jnp.zeros((1, *input_shape)))
     statistics = variables.get("batch_stats", {})
     task = Classification(module, prepare, loss)
-    return _first_state(variables["params"], statistics, optimizer, seed, task)
+    return _first_state(variables["params"], statistics, optimizer=optimizer, seed=seed, task=task)
 
 
 def create_loss_state(
@@ -179,10 +184,10 @@ def create_loss_state(
         optimizer: any Optax optimiser.
         seed: 0 <= seed < 2**32.
     """
-    return _first_state(params, {}, optimizer, seed, SampleLoss(loss))
+    return _first_state(params, {}, optimizer=optimizer, seed=seed, task=SampleLoss(loss))
 
 
-def _first_state(params, batch_stats, optimizer, seed, task) -> TrainState:
+def _first_state(params, batch_stats, *, optimizer, seed, task) -> TrainState:
     return TrainState(
         step=jnp.int32(0),
         params=params,

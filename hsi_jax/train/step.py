@@ -118,7 +118,7 @@ def contribution(state: TrainState, samples: SampleSource, work: Work) -> Callab
 
         def weighted_loss(params):
             losses, stats = state.task.losses(
-                params, state.batch_stats, batch, mask, key, sample_keys
+                params, state.batch_stats, batch, mask=mask, key=key, sample_keys=sample_keys
             )
             return work.sample_weight * jnp.sum(mask * losses), stats
 

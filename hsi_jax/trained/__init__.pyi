@@ -1,5 +1,5 @@
-from .model_folder import Description as Description
-from .model_folder import Provenance as Provenance
+from .description import Description as Description
+from .description import Provenance as Provenance
 from .scene_map import TileLogits as TileLogits
 from .scene_map import predict_tiles as predict_tiles
 from .scene_tiles import SceneSource as SceneSource

@@ -8,13 +8,18 @@ import numpy as np
 
 from hsi_jax.data.images.image_set import ImageSet
 from hsi_jax.data.preprocess import Preprocessing
-from hsi_jax.data.scene.band_match import doubt_on_values, match_bands, value_ranges
+from hsi_jax.data.scene.band_match import Bands
 from hsi_jax.data.scene.scene import UNLABELLED, Scene
 from hsi_jax.data.scene.stored_cube import StoredCube
 from hsi_jax.errors import InputError, InputWarning
 from hsi_jax.train.samples import Patches, Samples
-from hsi_jax.trained.model_folder import Description
-from hsi_jax.trained.scene_reading import cube_as_trained, scene_as_trained
+from hsi_jax.trained.description import Description
+from hsi_jax.trained.scene_reading import (
+    bands_as_trained,
+    cube_as_trained,
+    scene_as_trained,
+    warn_of_scene,
+)
 
 Data = Scene | ImageSet | np.ndarray
 
@@ -45,15 +50,15 @@ def inputs_of(description: Description, preprocessing: Preprocessing | None, dat
     Args:
         description: of the model.
         preprocessing: of the model, or None if it takes images.
-        data: a scene or its cube, numbers [rows, columns, bands]; an image set, or numbers
-            [n, rows, columns, channels].
+        data: a scene or its cube, numbers [rows, columns, bands], of which what a masked array
+            hides is no data; an image set, or numbers [n, rows, columns, channels].
 
     Raises:
-        InputError: if the data have other bands, or another size, than the model takes. Bands are
-            matched by wavelength where both have them.
+        InputError: if the data have other bands, or another size, than the model takes; see
+            `bands_as_trained`.
 
     Warns:
-        InputWarning: if the values seem to be in another unit than those of training, if the images
+        InputWarning: if values look like no data or are unlike those of training, if the images
             have another dtype, or if something is taken from the model; see `scene_as_trained`.
     """
     if preprocessing is None:
@@ -61,72 +66,28 @@ def inputs_of(description: Description, preprocessing: Preprocessing | None, dat
     if isinstance(data, ImageSet):
         raise InputError("the model was trained on the pixels of a scene; give a scene")
     if isinstance(data, Scene):
-        scene = scene_as_trained(description, data)
+        cube, nodata = _of_scene(description, scene_as_trained(description, data))
     else:
-        scene = cube_as_trained(description, data)
+        cube, nodata = cube_as_trained(description, data)
     patches = Patches.of_scene(
-        _bands_of(description, scene),
-        None,
-        description.input_shape[0],
-        nodata=scene.nodata,
-        preprocessing=preprocessing,
+        cube, None, description.input_shape[0], nodata=nodata, preprocessing=preprocessing
     )
-    return Inputs(patches, scene.cube.shape[:2], scene.nodata)
+    return Inputs(patches, cube.shape[:2], nodata)
 
 
-def _bands_of(description: Description, scene: Scene) -> np.ndarray | StoredCube:
-    """The cube with the bands of the model; warns if its values seem to be in another unit."""
-    source, cube = f"scene {scene.name}", scene.cube
-    if _has_whole_file(description, scene):
-        cube = cube[..., list(description.kept_bands or ())]
-    else:
-        _check_bands(description, scene)
-        bands = match_bands(
-            description.wavelengths,
-            description.num_bands,
-            scene.wavelengths,
-            cube.shape[-1],
-            source=source,
-        )
-        if bands is not None:
-            cube = cube[..., bands]
-    if description.value_ranges:
-        missing = np.zeros(cube.shape[:2], bool) if scene.nodata is None else scene.nodata
-        found = value_ranges(cube, np.flatnonzero(~missing))
-        doubt = doubt_on_values(description.value_ranges, found, source)
-        if doubt:
-            warnings.warn(doubt, InputWarning, stacklevel=4)  # the caller of `predict`
-    return cube
-
-
-def _has_whole_file(description: Description, scene: Scene) -> bool:
-    """Whether the scene has all bands of such a file as the model took some bands of."""
-    bands = scene.cube.shape[-1]
-    return bool(description.kept_bands) and (
-        scene.kept_bands is None and bands == description.file_bands != description.num_bands
+def _of_scene(
+    description: Description, scene: Scene
+) -> tuple[np.ndarray | StoredCube, np.ndarray | None]:
+    """The cube of a scene with the bands of the model, and its pixels without data."""
+    bands = bands_as_trained(
+        description,
+        Bands(scene.shape[2], scene.wavelengths, scene.band_names),
+        f"scene {scene.name}",
+        kept_bands=scene.kept_bands,
+        shape=scene.shape,
     )
-
-
-def _check_bands(description: Description, scene: Scene) -> None:
-    """Checks that a scene has the bands of the model, as far as their number tells."""
-    if scene.kept_bands not in (None, description.kept_bands):
-        raise InputError(
-            f"scene {scene.name} has other bands of its file than the model takes; read it without "
-            f"`drop_bands`"
-        )
-    *others, bands = scene.cube.shape
-    known = description.wavelengths is not None and scene.wavelengths is not None
-    if known or bands == description.num_bands:  # by wavelength, any number may do
-        return
-    of_file = f" of {description.file_bands}" if description.kept_bands else ""
-    needed = f"scene {scene.name} has {bands} bands, but the model takes {description.num_bands}"
-    for axis, size in enumerate(others):
-        if size in (description.num_bands, description.file_bands):
-            raise InputError(
-                f"{needed}{of_file}; its axis {axis} has {size}: if those are the bands, read it "
-                f"with `band_axis`={axis}"
-            )
-    raise InputError(f"{needed}{of_file}; give a scene with the same bands")
+    warn_of_scene(description, scene, bands)
+    return (scene.cube if bands is None else scene.cube[..., bands]), scene.nodata
 
 
 def _image_inputs(description: Description, data: Data) -> Inputs:
@@ -150,10 +111,60 @@ def _image_inputs(description: Description, data: Data) -> Inputs:
     return Inputs(Samples((images, np.full(len(images), UNLABELLED, np.int32))), (len(images),))
 
 
+def labelled_inputs(
+    description: Description,
+    preprocessing: Preprocessing | None,
+    data: Scene | ImageSet,
+    ids: np.ndarray | None,
+) -> tuple[Patches | Samples, np.ndarray, np.ndarray]:
+    """The samples, all labels as class indexes of the model, and which samples to evaluate.
+
+    Args:
+        description: of the model.
+        preprocessing: of the model, or None if it takes images.
+        data: a scene or an image set.
+        ids: of the samples to evaluate, or None: all that are labelled.
+
+    Raises:
+        InputError: as `labels_of` and `inputs_of`, or if there is nothing to evaluate.
+    """
+    labels = labels_of(description, data)
+    if isinstance(data, ImageSet):
+        ids = _check_ids(labels, ids)  # only these images are read
+        labels, images = labels[ids], data.read(ids)
+        inputs_of(description, preprocessing, images)  # checks them
+        return Samples((images, labels)), labels, np.arange(len(ids), dtype=np.int32)
+    inputs = inputs_of(description, preprocessing, data)
+    if inputs.nodata is not None:
+        labels = np.where(inputs.nodata.ravel(), UNLABELLED, labels)
+    ids = _check_ids(labels, ids)
+    return inputs.samples.replace(labels=labels), labels, ids
+
+
+def _check_ids(labels: np.ndarray, ids: np.ndarray | None) -> np.ndarray:
+    """The samples to evaluate, int32."""
+    if ids is None:
+        ids = np.flatnonzero(labels != UNLABELLED)
+    ids = np.asarray(ids)
+    if not ids.size:
+        raise InputError("`ids` names no sample; give some that are labelled")
+    if ids.ndim != 1 or ids.dtype.kind not in "iu":
+        raise InputError(f"`ids` has shape {ids.shape} and dtype {ids.dtype}; give a list of ids")
+    if ids.min() < 0 or ids.max() >= len(labels):
+        raise InputError(
+            f"`ids` reaches from {ids.min()} to {ids.max()}, but the samples are 0 to "
+            f"{len(labels) - 1}"
+        )
+    if without := np.count_nonzero(labels[ids] == UNLABELLED):
+        raise InputError(f"{without} samples of `ids` have no label or no data; leave them out")
+    return ids.astype(np.int32)
+
+
 def labels_of(description: Description, data: Scene | ImageSet) -> np.ndarray:
     """The labels of data as class indexes of a model, int32 [all samples]; -1 is unlabelled.
 
-    Classes of a scene are matched by their ids.
+    Classes of a scene are matched by name where the scene and the model name them, else by their
+    ids.
 
     Raises:
         InputError: if there are no labels, or a class that the model does not know.
@@ -166,12 +177,25 @@ def labels_of(description: Description, data: Scene | ImageSet) -> np.ndarray:
             )
         return data.labels.astype(np.int32)
     labels = data.require_labels()
-    index = {class_id: number for number, class_id in enumerate(description.class_ids)}
-    unknown = [str(class_id) for class_id in data.class_ids if class_id not in index]
+    known = _keys(description.class_ids, description.class_names)
+    given = _keys(data.class_ids, data.class_names)
+    if known is None or given is None:
+        known, given = [*description.class_ids], [*data.class_ids]
+    index = {key: number for number, key in enumerate(known)}
+    classes = zip(given, data.class_ids, data.class_names, strict=True)
+    unknown = [f"{name} (id {number})" for key, number, name in classes if key not in index]
     if unknown:
+        own = zip(description.class_names, description.class_ids, strict=True)
         raise InputError(
-            f"scene {data.name} has classes with the ids {', '.join(unknown)}, which the model "
-            f"does not know; it knows {', '.join(map(str, description.class_ids))}"
+            f"scene {data.name} has the classes {', '.join(unknown)}, which the model does not "
+            f"know; it knows {', '.join(f'{name} (id {number})' for name, number in own)}"
         )
-    table = [*(index[class_id] for class_id in data.class_ids), UNLABELLED]
+    table = [*(index[key] for key in given), UNLABELLED]
     return np.array(table, np.int32)[labels.ravel()]  # -1 takes the last one
+
+
+def _keys(class_ids: tuple[int, ...], class_names: tuple[str, ...]) -> list[str] | None:
+    """The names that tell classes apart; None if they only repeat the ids, or are not unique."""
+    names = [" ".join(name.casefold().split()) for name in class_names]
+    made_up = [f"class {number}" for number in class_ids]
+    return None if names == made_up or len({*names}) < len(names) else names

@@ -1,27 +1,24 @@
 """The map of a scene of any size: tiles are read, predicted and given back one by one."""
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import jax
 import numpy as np
 
-from hsi_jax.cluster.devices import emulate_devices
-from hsi_jax.data.scene.band_match import doubt_on_values, match_bands, value_ranges
-from hsi_jax.errors import InputError, InputWarning
-from hsi_jax.hetero import Device, Profile, deal, make_plan
+from hsi_jax.data.scene.band_match import Bands
+from hsi_jax.errors import InputError
+from hsi_jax.hetero import Profile
 from hsi_jax.models import find_trait
 from hsi_jax.train.evaluation import SAMPLES_PER_CALL, OnProgress
-from hsi_jax.train.names import METHODS
-from hsi_jax.train.replicas import Replicas, fetch
 from hsi_jax.train.samples import Patches
-from hsi_jax.train.step import logits_step
+from hsi_jax.train.tables import METHODS
 from hsi_jax.trained import one_pass
 from hsi_jax.trained.one_pass import Blocks, OnePass
+from hsi_jax.trained.prediction_devices import PredictionDevices
+from hsi_jax.trained.scene_reading import bands_as_trained, reader_as_trained
 from hsi_jax.trained.scene_tiles import SIDE as TILE_SIDE
-from hsi_jax.trained.scene_tiles import CubeSource, Tile, cut_tiles, read_tile, sample_pixels
+from hsi_jax.trained.scene_tiles import CubeSource, Tile, cut_tiles, read_tile
 from hsi_jax.trained.trained_model import TrainedModel
 
 
@@ -53,7 +50,7 @@ def choose_method(model: TrainedModel, method: str) -> str:
     if method not in METHODS:
         raise InputError(f"`method`={method}: choose one of {', '.join(METHODS)}")
     name = model.description.architecture
-    able = find_trait(name, "one_pass")
+    able = find_trait(model.network, "one_pass")
     if method == "one_pass" and not able:
         raise InputError(
             f"`method`=one_pass: {name} has no form for whole tiles; give `method`=patches"
@@ -92,29 +89,36 @@ def predict_tiles(
             patch, or as `choose_method`.
 
     Warns:
-        InputWarning: if the values seem to be in another unit than those of training.
+        InputWarning: as `hsi_jax.trained.scene_reading.reader_as_trained`.
     """
     bands = find_bands(model, source, name)
-    _warn_of_values(model, source, bands, name)
+    reader = reader_as_trained(model.description, source, bands, name)
     tiles = cut_tiles(source.shape[:2], tile_side)[start:]
     side = one_pass.SIDE if choose_method(model, method) == "one_pass" else 1
+    # Every tile is read with the shape of the largest, in whole blocks, and so compiled for once.
     shape = tuple(-(-min(tile_side, size) // side) * side for size in source.shape[:2])
-    machine = _Machine(model, side, profile or _even_profile())
-    border = model.description.input_shape[0] // 2
+    patch_size = model.description.input_shape[0]
+    border = patch_size // 2
+    task = None if side == 1 else OnePass(model.module(), patch_size)
+    devices = PredictionDevices(
+        model.prediction_state(task),
+        model.description.microbatch_size if side == 1 else 1,
+        profile,
+    )
     assert model.preprocessing is not None  # as every model of patches has
     transform = model.preprocessing.transform
 
     def read(tile: Tile) -> tuple[np.ndarray, np.ndarray]:
-        cube, missing, nodata = read_tile(source, tile, border, (shape[0], shape[1]), bands)
+        cube, missing, nodata = read_tile(reader, tile, border, (shape[0], shape[1]))
         scaled = transform(cube)
         scaled[missing] = 0  # as `Patches.of_scene` does
         return scaled, nodata
 
-    return _predict(tiles, read, machine, on_progress)
+    return _predict(tiles, read, _TileNetwork(devices, patch_size, side), on_progress)
 
 
 def find_bands(model: TrainedModel, source: CubeSource, name: str) -> np.ndarray | None:
-    """The bands of a scene that a model takes, matched by wavelength where both have them.
+    """The bands of a scene that a model takes; see `hsi_jax.trained.scene_reading`.
 
     Args:
         model: of patches.
@@ -137,27 +141,58 @@ def find_bands(model: TrainedModel, source: CubeSource, name: str) -> np.ndarray
             f"the model takes patches of {size} x {size} pixels, but {name} has {rows} x "
             f"{columns}; give a larger scene"
         )
-    if description.kept_bands and num_bands == description.file_bands != description.num_bands:
-        return np.array(description.kept_bands)  # the whole file, of which the model takes a part
-    return match_bands(
-        description.wavelengths, description.num_bands, source.wavelengths, num_bands, source=name
-    )
+    known = Bands(num_bands, source.wavelengths, getattr(source, "band_names", None))
+    return bands_as_trained(description, known, name)
 
 
-def _warn_of_values(model: TrainedModel, source: CubeSource, bands: np.ndarray | None, name: str):
-    trained = model.description.value_ranges
-    pixels = sample_pixels(source, bands) if trained else np.zeros((0, 1))
-    if not len(pixels):
-        return
-    found = value_ranges(pixels.reshape(1, *pixels.shape), np.arange(len(pixels)))
-    if doubt := doubt_on_values(trained, found, name):
-        warnings.warn(doubt, InputWarning, stacklevel=3)  # the caller of `predict_tiles`
+@dataclass(frozen=True)
+class _TileNetwork:
+    """Runs a model over the pixels of tiles.
+
+    Attributes:
+        devices: that share the pixels.
+        patch_size: p.
+        side: of the blocks that the network runs over in one pass; 1 for patch by patch.
+    """
+
+    devices: PredictionDevices
+    patch_size: int
+    side: int
+
+    def logits(self, cube: np.ndarray, shape: tuple[int, int], on_progress) -> np.ndarray:
+        """The logits of a tile's pixels, float32 [rows, columns, C].
+
+        Args:
+            cube: the tile with its border, as the network takes it, [a + p - 1, b + p - 1, bands]
+                with multiples a >= rows and b >= columns of the side.
+            shape: rows and columns of the tile that are wanted; the rest only fills blocks.
+            on_progress: told the number of pixels after each call.
+        """
+        side = self.side
+        down, across = ((size - self.patch_size + 1) // side for size in cube.shape[:2])
+        down_wanted, across_wanted = (-(-size // side) for size in shape)  # rounded up
+        # Blocks are numbered row by row of the whole cube, of which fewer may be wanted.
+        ids = np.arange(down_wanted)[:, None] * across + np.arange(across_wanted)
+        if side > 1:
+            samples, room = Blocks(cube, across, side, self.patch_size), max(1, down * across)
+        else:
+            labels = np.zeros(cube.shape[0] * across, np.int32)  # that nobody reads
+            samples = Patches(cube, labels, across, self.patch_size)
+            room = SAMPLES_PER_CALL // self.devices.microbatch_size + 1
+        parts = []
+        for out in self.devices.logits(samples, ids.ravel().astype(np.int32), room):
+            parts.append(out)
+            on_progress(len(out) if side == 1 else shape[0] * shape[1])
+        # [blocks, side, side, C] -> [down, across, side, side, C] -> [rows, columns, C]
+        logits = np.concatenate(parts).reshape(down_wanted, across_wanted, side, side, -1)
+        logits = logits.swapaxes(1, 2).reshape(down_wanted * side, across_wanted * side, -1)
+        return logits[: shape[0], : shape[1]]
 
 
 def _predict(
     tiles: Sequence[Tile],
     read: Callable[[Tile], tuple[np.ndarray, np.ndarray]],
-    machine: "_Machine",
+    network: _TileNetwork,
     on_progress: OnProgress,
 ) -> Iterator[TileLogits]:
     with ThreadPoolExecutor(1, thread_name_prefix="tiles") as reader:
@@ -167,66 +202,4 @@ def _predict(
             cube, nodata = coming.result()
             if number + 1 < len(tiles):
                 coming = reader.submit(read, tiles[number + 1])
-            yield TileLogits(tile, machine.logits(cube, tile.shape, on_progress), nodata)
-
-
-def _even_profile() -> Profile:
-    emulate_devices(1)
-    count = 1 if jax.default_backend() == "cpu" else jax.local_device_count()
-    return Profile(tuple(Device(f"device {number}", 1.0) for number in range(count)))
-
-
-class _Machine:
-    """Devices that share the pixels of each tile; the model is sent to them once."""
-
-    def __init__(self, model: TrainedModel, side: int, profile: Profile):
-        """With blocks of `side` pixels; a block of 1 is a patch."""
-        emulate_devices(len(profile))
-        description = model.description
-        self._side, self._patch_size = side, description.input_shape[0]
-        self._profile = profile.uncapped  # a share is worked through in microbatches
-        self._microbatch = description.microbatch_size if side == 1 else 1
-        task = None if side == 1 else OnePass(model.module(), self._patch_size)
-        self._state = model.prediction_state(task)
-        self._live = None
-
-    def logits(self, cube: np.ndarray, shape: tuple[int, int], on_progress) -> np.ndarray:
-        """The logits of a tile's pixels, float32 [rows, columns, C].
-
-        Args:
-            cube: the tile with its border, as the network takes it.
-            shape: rows and columns of the tile that are wanted.
-            on_progress: told the number of pixels after each call.
-        """
-        side = self._side
-        across = (cube.shape[1] - self._patch_size + 1) // side
-        replicas = Replicas(len(self._profile), self._samples(cube, across))
-        if self._live is None:
-            self._live = replicas.replicate(self._state)
-        down_wanted, across_wanted = (-(-size // side) for size in shape)
-        ids = np.arange(down_wanted)[:, None] * across + np.arange(across_wanted)
-        parts = []
-        for out in self._run(replicas, ids.ravel().astype(np.int32), cube):
-            parts.append(out)
-            on_progress(len(out) if side == 1 else shape[0] * shape[1])
-        logits = np.concatenate(parts).reshape(down_wanted, across_wanted, side, side, -1)
-        logits = logits.swapaxes(1, 2).reshape(down_wanted * side, across_wanted * side, -1)
-        return logits[: shape[0], : shape[1]]
-
-    def _run(self, replicas: Replicas, ids: np.ndarray, cube: np.ndarray) -> Iterator[np.ndarray]:
-        """The logits of samples, call by call of the devices: many patches, or all blocks."""
-        size = self._microbatch
-        room = SAMPLES_PER_CALL // size + 1
-        if self._side > 1:
-            room = max(1, (cube.shape[0] // self._side) * (cube.shape[1] // self._side))
-        call = replicas.parallel(logits_step)
-        for start in range(0, len(ids), room * size):
-            part = ids[start : start + room * size]
-            plan = make_plan("balanced", self._profile, len(part), size)
-            out = fetch(call(self._live, *replicas.ready(deal(part, plan, room))))
-            yield out.reshape(-1, *out.shape[2:])[: len(part)]
-
-    def _samples(self, cube: np.ndarray, across: int) -> Patches | Blocks:
-        if self._side > 1:
-            return Blocks(cube, across, self._side, self._patch_size)
-        return Patches(cube, np.zeros(cube.shape[0] * across, np.int32), across, self._patch_size)
+            yield TileLogits(tile, network.logits(cube, tile.shape, on_progress), nodata)

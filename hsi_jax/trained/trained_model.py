@@ -11,16 +11,13 @@ import msgspec
 import numpy as np
 import optax
 from flax import linen as nn
-from flax import traverse_util
 
-from hsi_jax.cluster.devices import emulate_devices
 from hsi_jax.data.images.image_set import ImageSet
 from hsi_jax.data.preprocess import Preprocessing
 from hsi_jax.data.scene.scene import UNLABELLED, Scene
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.figures.palette import hex_colours
-from hsi_jax.hetero import Device, Profile, make_plan
-from hsi_jax.models import build_model, options_to_text, parse_options
+from hsi_jax.models import MODELS, Model, find_model, name_model, options_to_text
 from hsi_jax.run.checkpoint import Checkpoint, Checkpoints
 from hsi_jax.train.augmentation import Preparation
 from hsi_jax.train.dataset import Dataset
@@ -31,41 +28,57 @@ from hsi_jax.train.evaluation import (
     predict,
     predict_probabilities,
 )
-from hsi_jax.train.replicas import Replicas
 from hsi_jax.train.samples import Patches, Samples
 from hsi_jax.train.state import Classification, Task, TrainState
-from hsi_jax.trained.model_folder import (
-    DESCRIPTION,
-    Description,
-    Provenance,
-    read_description,
-    read_model,
-    write_model,
+from hsi_jax.trained.description import Description, Provenance, read_description
+from hsi_jax.trained.model_folder import DESCRIPTION, WEIGHTS, read_folder, write_model
+from hsi_jax.trained.model_inputs import Data, inputs_of, labelled_inputs
+from hsi_jax.trained.network import (
+    Layout,
+    build_network,
+    check_arrays,
+    check_values,
+    choose_network,
+    flatten,
+    unflatten,
 )
-from hsi_jax.trained.model_inputs import Data, inputs_of, labels_of
+from hsi_jax.trained.prediction_devices import PredictionDevices
+from hsi_jax.trained.weights_file import read_arrays, read_layouts
 
 # One for all states: JAX compares it when it looks for what it has compiled.
 NO_OPTIMIZER = optax.identity()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrainedModel:
     """What a training has learnt, and all that is needed to use it.
 
-    Loading executes nothing from the folder, except that a model of your own is made by its factory
-    `package.module:factory`: load such a model from people you trust.
+    A file runs no code: it names one of the networks of `hsi_jax.models.MODELS`. A network of your
+    own loads where you give its factory.
 
     Attributes:
         description: all of it but arrays.
         preprocessing: of a scene's spectra, or None for a model of whole images.
         params: tree of float32 arrays.
         batch_stats: running statistics; an empty dict without any.
+        factory: what makes the network, if it is not one of `hsi_jax.models.MODELS`.
     """
 
     description: Description
     preprocessing: Preprocessing | None
     params: Any
     batch_stats: Any
+    factory: Model | None = None
+
+    def __repr__(self) -> str:
+        known = self.description
+        rows, columns, channels = known.input_shape
+        numbers = sum(leaf.size for leaf in jax.tree.leaves(self.params))
+        data = known.provenance.dataset or "unknown data"
+        return (
+            f"TrainedModel({known.architecture}, {numbers:,} parameters: {rows} x {columns} x "
+            f"{channels} to {self.num_classes} classes, trained on {data})"
+        )
 
     @classmethod
     def of_training(
@@ -73,7 +86,7 @@ class TrainedModel:
         dataset: Dataset,
         state: TrainState,
         *,
-        architecture: str,
+        architecture: Model,
         options: Mapping[str, Any],
         microbatch_size: int,
         provenance: Provenance,
@@ -83,83 +96,80 @@ class TrainedModel:
         Args:
             dataset: that it learnt from.
             state: not replicated.
-            architecture: name of the network.
+            architecture: name of the network, or what makes it; see `hsi_jax.models.find_model`.
             options: of the network.
             microbatch_size: samples that are predicted together.
             provenance: where the model comes from.
         """
-        scene, prepare = dataset.scene, dataset.prepare
-        common = {
-            "architecture": architecture,
-            "options": options_to_text(options),
-            "class_names": tuple(dataset.class_names),
-            "class_ids": tuple(int(class_id) for class_id in dataset.class_ids),
-            "colours": hex_colours(dataset.num_classes),
-            "input_shape": dataset.input_shape,
-            "microbatch_size": microbatch_size,
-            "provenance": provenance,
-        }
-        if scene is None:
-            assert prepare is not None  # images are always normalised
-            own: dict[str, Any] = {"mean": prepare.mean, "deviation": prepare.deviation}
-            if dataset.images is not None:
-                own["image_dtype"] = dataset.images.dtype.name
-            description = Description(
-                kind="image", num_bands=dataset.input_shape[-1], **own, **common
-            )
-        else:
-            known = scene.wavelengths
-            description = Description(
-                kind="patch",
-                num_bands=scene.cube.shape[-1],
-                unlabelled_id=scene.unlabelled_ids[0],
-                wavelengths=None if known is None else tuple(known.tolist()),
-                value_ranges=dataset.value_ranges,
-                file_bands=scene.file_bands,
-                kept_bands=scene.kept_bands,
-                band_axis=scene.band_axis,
-                nodata_values=tuple(None if v != v else v for v in scene.nodata_values),
-                **common,
-            )
-        return cls(description, dataset.preprocessing, state.params, state.batch_stats)
+        description = Description(
+            architecture=name_model(architecture),
+            options=options_to_text(options),
+            class_names=tuple(dataset.class_names),
+            class_ids=tuple(int(class_id) for class_id in dataset.class_ids),
+            colours=hex_colours(dataset.num_classes),
+            input_shape=dataset.input_shape,
+            microbatch_size=microbatch_size,
+            provenance=provenance,
+            **(_of_images(dataset) if dataset.scene is None else _of_scene(dataset.scene)),
+            value_ranges=dataset.value_ranges,
+        )
+        own = None if architecture in MODELS else find_model(architecture)
+        return cls(description, dataset.preprocessing, state.params, state.batch_stats, own)
 
     @classmethod
-    def of_checkpoint(cls, checkpoint: Checkpoint) -> "TrainedModel":
+    def of_checkpoint(
+        cls, checkpoint: Checkpoint, *, factory: Model | None = None
+    ) -> "TrainedModel":
         """The model of the best state in a checkpoint that a run has written.
 
+        Args:
+            checkpoint: of a run.
+            factory: as of `load`.
+
         Raises:
-            InputError: if the checkpoint does not describe its model.
+            InputError: if the checkpoint does not describe its model, or as `load`.
         """
+        source = "the checkpoint"
         facts, tree = checkpoint.facts, checkpoint.tree
         if "model" not in facts:
             raise InputError(
                 "the checkpoint does not describe its model; it was written by an earlier version, "
                 "or without the facts of a run"
             )
-        description = read_description(facts["model"], "the checkpoint")
-        provenance = msgspec.structs.replace(description.provenance, steps=facts["best_step"])
-        description = msgspec.structs.replace(description, provenance=provenance)
-        state = tree["best" if "best" in tree else "state"]
-        trees = {"params": state["params"], "batch_stats": state.get("batch_stats", {})}
-        return cls._of_trees(description, trees | tree.get("model", {}), "the checkpoint")
+        description = read_description(facts["model"], source)
+        steps = {"steps": facts.get("best_step")}
+        provenance = msgspec.to_builtins(description.provenance) | steps
+        description = read_description(
+            msgspec.to_builtins(description) | {"provenance": provenance}, source
+        )
+        state = tree.get("best", tree.get("state", {}))
+        trees = {name: state.get(name, {}) for name in ("params", "batch_stats")}
+        arrays = flatten(trees | tree.get("model", {}))
+        layouts = {name: Layout(array.shape, array.dtype) for name, array in arrays.items()}
+        check_arrays(description, choose_network(description, factory, source), layouts, source)
+        return cls._of_arrays(description, arrays, factory, source)
 
     @classmethod
-    def of_run(cls, folder: str | Path) -> "TrainedModel":
+    def of_run(cls, folder: str | Path, *, factory: Model | None = None) -> "TrainedModel":
         """The model of a run's folder: the final one, or else that of its newest sound checkpoint.
 
+        Args:
+            folder: of the run.
+            factory: as of `load`.
+
         Raises:
-            InputError: if it has neither.
+            InputError: if it has neither, or as `load`.
         """
         folder = Path(folder)
         if (folder / "model" / DESCRIPTION).exists():
-            return cls.load(folder / "model")
+            return cls.load(folder / "model", factory=factory)
         checkpoint = Checkpoints(folder / "checkpoints").newest(repair=False)  # it may be running
         if checkpoint is None:
             raise InputError(
                 f"{folder} holds neither a trained model (model/{DESCRIPTION}) nor a sound "
                 f"checkpoint; check the folder"
             )
-        return cls.of_checkpoint(checkpoint)
+        return cls.of_checkpoint(checkpoint, factory=factory)
 
     def save(self, folder: str | Path, overwrite: bool = False) -> None:
         """Writes the model to a new folder, whole or not at all; see `write_model`.
@@ -173,46 +183,46 @@ class TrainedModel:
             StorageError: if the folder cannot be written.
         """
         trees = {"params": self.params, "batch_stats": self.batch_stats, **self.arrays_beside()}
-        write_model(Path(folder), self.description, _flat(trees), overwrite)
+        write_model(Path(folder), self.description, flatten(trees), overwrite)
 
     @classmethod
-    def load(cls, folder: str | Path) -> "TrainedModel":
-        """Reads a saved model.
+    def load(cls, folder: str | Path, *, factory: Model | None = None) -> "TrainedModel":
+        """Reads a saved model. No more memory is taken than its network needs.
+
+        Args:
+            folder: of the model.
+            factory: what makes a network of your own: a class or function of num_classes and the
+                model's options, package.module:factory, or the network itself. A model of
+                `hsi_jax.models.MODELS` needs none.
 
         Raises:
-            InputError: if the folder holds no model, a damaged one, one of another format, or one
-                whose weights do not fit its architecture.
+            InputError: if the folder holds no model, a damaged one, one of another format, one
+                whose weights do not fit its architecture, or a network that you must name.
         """
-        description, arrays = read_model(Path(folder))
-        return cls._of_trees(
-            description, traverse_util.unflatten_dict(arrays, sep="/"), str(folder)
-        )
+        folder, source = Path(folder), str(folder)
+        description = read_folder(folder)
+        network = choose_network(description, factory, source)
+        layouts = read_layouts(folder / WEIGHTS)
+        check_arrays(description, network, layouts, source)
+        arrays = read_arrays(folder / WEIGHTS, layouts)
+        return cls._of_arrays(description, arrays, factory, source)
 
     @classmethod
-    def _of_trees(cls, description: Description, trees: Mapping, source: str) -> "TrainedModel":
+    def _of_arrays(
+        cls,
+        description: Description,
+        arrays: Mapping[str, np.ndarray],
+        factory: Model | None,
+        source: str,
+    ) -> "TrainedModel":
+        """The model of arrays whose layouts fit."""
+        check_values(arrays, source)
+        trees = unflatten(arrays)
         preprocessing = None
         if description.kind == "patch":
-            preprocessing = Preprocessing.from_arrays(trees.get("preprocessing", {}))
-        model = cls(
-            description, preprocessing, trees.get("params", {}), trees.get("batch_stats", {})
-        )
-        model._check_weights(source)
-        return model
-
-    def _check_weights(self, source: str) -> None:
-        """Checks that the weights are those of the architecture."""
-        module, shape = self.module(), (1, *self.description.input_shape)
-        # Nothing is computed, so JAX need not start its devices yet.
-        made = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros(shape)))
-        expected = _flat({"params": {}, "batch_stats": {}, **made})
-        found = _flat({"params": self.params, "batch_stats": self.batch_stats})
-        for name in sorted(expected.keys() | found.keys()):
-            wanted, given = _shape(expected.get(name)), _shape(found.get(name))
-            if wanted != given:
-                raise InputError(
-                    f"the weights of {source} do not fit {self.description.architecture}: {name} "
-                    f"is {given}, but the architecture has {wanted}"
-                )
+            preprocessing = Preprocessing.from_arrays(trees["preprocessing"])
+        params, statistics = trees.get("params", {}), trees.get("batch_stats", {})
+        return cls(description, preprocessing, params, statistics, factory)
 
     @property
     def num_classes(self) -> int:
@@ -225,14 +235,22 @@ class TrainedModel:
             {} if self.preprocessing is None else {"preprocessing": self.preprocessing.to_arrays()}
         )
 
+    @property
+    def network(self) -> Model:
+        """What makes the network: a name of `hsi_jax.models.MODELS`, or the factory.
+
+        Raises:
+            InputError: if it is neither.
+        """
+        return choose_network(self.description, self.factory, "the model")
+
     def module(self) -> nn.Module:
         """The network.
 
         Raises:
-            InputError: if it is one of your own that cannot be imported or made.
+            InputError: if it is one of your own that cannot be made.
         """
-        name = self.description.architecture
-        return build_model(name, self.num_classes, parse_options(name, self.description.options))
+        return build_network(self.network, self.description)
 
     def prediction_state(self, task: Task | None = None) -> TrainState:
         """The state that predicts, not replicated; by default a classifier of samples."""
@@ -274,8 +292,8 @@ class TrainedModel:
             InputError: if the data have other bands, or another size, than the model takes.
         """
         inputs = inputs_of(self.description, self.preprocessing, data)
-        machine = _Machine(self, inputs.samples, devices)
-        classes, _ = predict(*machine.on(inputs.ids), **machine.division, on_progress=on_progress)
+        given = self._on_devices(inputs.samples, devices)
+        classes, _ = predict(ids=inputs.ids, on_progress=on_progress, **given)
         classes = classes.reshape(inputs.shape)
         return classes if inputs.nodata is None else np.where(inputs.nodata, UNLABELLED, classes)
 
@@ -292,10 +310,8 @@ class TrainedModel:
             float32 [rows, columns, C] with NaN where the scene has no data, or [n, C].
         """
         inputs = inputs_of(self.description, self.preprocessing, data)
-        machine = _Machine(self, inputs.samples, devices)
-        rows = predict_probabilities(
-            *machine.on(inputs.ids), **machine.division, on_progress=on_progress
-        )
+        given = self._on_devices(inputs.samples, devices)
+        rows = predict_probabilities(ids=inputs.ids, on_progress=on_progress, **given)
         probabilities = rows.reshape(*inputs.shape, -1)
         if inputs.nodata is not None:
             probabilities[inputs.nodata] = np.nan
@@ -304,7 +320,7 @@ class TrainedModel:
     def evaluate(
         self, data: Scene | ImageSet, ids: np.ndarray | None = None, *, devices: int | None = None
     ) -> Assessment:
-        """Compares predictions with labels; classes of a scene are matched by their ids.
+        """Compares predictions with labels; see `labels_of` for how classes are matched.
 
         Args:
             data: a scene with labels, or an image set.
@@ -313,20 +329,16 @@ class TrainedModel:
             devices: as for `predict`.
 
         Raises:
-            InputError: if there are no labels, or a class that the model does not know; or as
-                `predict`.
+            InputError: if there are no labels, a class that the model does not know, or no
+                samples; or as `predict`.
         """
-        labels = labels_of(self.description, data)
-        ids = np.asarray(np.flatnonzero(labels != UNLABELLED) if ids is None else ids, np.int32)
-        if isinstance(data, ImageSet):  # only these images are read
-            labels, images = labels[ids], data.read(ids)
-            inputs_of(self.description, self.preprocessing, images)  # checks them
-            samples, ids = Samples((images, labels)), np.arange(len(ids), dtype=np.int32)
-        else:
-            inputs = inputs_of(self.description, self.preprocessing, data)
-            samples = inputs.samples.replace(labels=labels)
-        machine = _Machine(self, samples, devices)
-        return evaluate(*machine.on(ids), labels, num_classes=self.num_classes, **machine.division)
+        samples, labels, ids = labelled_inputs(self.description, self.preprocessing, data, ids)
+        given = self._on_devices(samples, devices)
+        return evaluate(ids=ids, labels=labels, num_classes=self.num_classes, **given)
+
+    def _on_devices(self, samples: Patches | Samples, devices: int | None) -> dict[str, Any]:
+        size = self.description.microbatch_size
+        return PredictionDevices(self.prediction_state(), size, devices).arguments(samples)
 
     def label_ids(self, classes: np.ndarray) -> np.ndarray:
         """Turns class indexes into the ids of label files (-1 becomes the unlabelled id).
@@ -341,29 +353,30 @@ class TrainedModel:
         return ids[np.asarray(classes)]  # -1 takes the last one
 
 
-class _Machine:
-    """Devices that share the prediction of some samples by a model evenly."""
-
-    def __init__(self, model: TrainedModel, samples: Patches | Samples, devices: int | None):
-        description = model.description
-        if devices is None:
-            emulate_devices(1)
-            devices = 1 if jax.default_backend() == "cpu" else jax.local_device_count()
-        self._state = model.prediction_state()
-        self._replicas = Replicas(devices, samples)
-        profile = Profile(tuple(Device(f"device {number}", 1.0) for number in range(devices)))
-        size = description.microbatch_size
-        plan = make_plan("balanced", profile, devices * size, size)
-        self.division = {"profile": profile, "plan": plan}
-
-    def on(self, ids: np.ndarray) -> tuple[Replicas, TrainState, np.ndarray]:
-        """The first arguments of a prediction of these samples."""
-        return self._replicas, self._state, ids
+def _of_scene(scene: Scene) -> dict[str, Any]:
+    """The part of a description that a scene decides."""
+    known = scene.wavelengths
+    return {
+        "kind": "patch",
+        "num_bands": scene.cube.shape[-1],
+        "unlabelled_id": scene.unlabelled_ids[0],
+        "wavelengths": None if known is None else tuple(known.tolist()),
+        "band_names": scene.band_names or (),
+        "file_bands": scene.file_bands,
+        "kept_bands": scene.kept_bands,
+        "band_axis": scene.band_axis,
+        "nodata_values": tuple(None if v != v else v for v in scene.nodata_values),
+    }
 
 
-def _flat(trees: Mapping) -> dict[str, Any]:
-    return traverse_util.flatten_dict(dict(trees), sep="/")
-
-
-def _shape(array: Any) -> str:
-    return "missing" if array is None else f"an array {list(array.shape)}"
+def _of_images(dataset: Dataset) -> dict[str, Any]:
+    """The part of a description that a set of images decides."""
+    prepare, images = dataset.prepare, dataset.images
+    assert prepare is not None  # images are always normalised
+    return {
+        "kind": "image",
+        "num_bands": dataset.input_shape[-1],
+        "mean": prepare.mean,
+        "deviation": prepare.deviation,
+        "image_dtype": "" if images is None else images.dtype.name,
+    }

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from hsi_jax.cluster import launchers
-from hsi_jax.cluster.address import check_address
-from hsi_jax.cluster.launchers import describe_unused_tasks, find_place, first_node
-from hsi_jax.cluster.processes import _own_devices
+from hsi_jax.cluster.launchers import (
+    describe_unused_tasks,
+    find_place,
+    first_node,
+    local_device_ids,
+)
 from hsi_jax.errors import InputError
-from hsi_jax.launch.workers import free_port
 
 ROOT = Path(__file__).parents[2]
 OPEN_MPI_5 = {
@@ -168,9 +170,9 @@ def test_a_process_takes_the_accelerator_that_is_its_own(visible, device, monkey
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert _own_devices(find_place(SLURM), 1) == [device]
+    assert local_device_ids(find_place(SLURM), 1) == [device]
     without = find_place({k: SLURM[k] for k in SLURM if k != "SLURM_LOCALID"})
-    assert _own_devices(without, 1) is None
+    assert local_device_ids(without, 1) is None
 
 
 @pytest.mark.parametrize(
@@ -181,24 +183,7 @@ def test_a_process_takes_several_accelerators(visible, devices, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert _own_devices(find_place(SLURM), 2) == devices
-
-
-def check(address, serves):
-    return check_address(address, "SOURCE", serves=serves, patience=0.3, remedy="REMEDY")
-
-
-def test_addresses():
-    port = free_port()
-    assert check(f"127.0.0.1:{port}", True) == "127.0.0.1"
-    assert check(f"localhost:{port}", True) == "localhost"
-    with pytest.raises(InputError, match=r"nowhere\.invalid cannot be resolved.*REMEDY"):
-        check("nowhere.invalid:99", False)
-    with pytest.raises(InputError, match=r"not on the machine 192\.0\.2\.1.*REMEDY"):
-        check(f"192.0.2.1:{port}", True)  # an address that is nobody's
-    for wrong in ("host", "host:0", "host:70000", "fe80::1:99", "[::1]"):
-        with pytest.raises(InputError, match="give HOST:PORT"):
-            check(wrong, True)
+    assert local_device_ids(find_place(SLURM), 2) == devices
 
 
 # Each process finds the other by what its launcher has told it; what starts them is this test.

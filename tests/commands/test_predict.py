@@ -14,7 +14,7 @@ import pytest
 
 from hsi_jax.commands.predict import PredictOptions, main, predict
 from hsi_jax.data import Scene, random_split
-from hsi_jax.errors import InputError
+from hsi_jax.errors import InputError, InputWarning
 from hsi_jax.options import values
 from hsi_jax.run.tile_store import TileStore
 from hsi_jax.session import map_writing, train_scene
@@ -114,7 +114,8 @@ def test_position_and_missing_pixels_are_kept(folder, scene, tmp_path):
         "confidence": str(tmp_path / "c.tif"),
         "confidence_kind": "entropy",
     }
-    predict(options_of(folder, tmp_path, "map.tif", cube=str(tmp_path / "scene.tif"), **extra))
+    with pytest.warns(InputWarning, match="not finite"):
+        predict(options_of(folder, tmp_path, "map.tif", cube=str(tmp_path / "scene.tif"), **extra))
     missing = (bands[0] == -1) | np.isnan(bands).any(0)
     model = TrainedModel.load(folder / "model")
     cube = np.where(missing[..., None], 0, np.moveaxis(bands, 0, -1))

@@ -7,7 +7,7 @@ import pytest
 
 from hsi_jax.commands import report as command
 from hsi_jax.commands.report import main, repeat_commands
-from hsi_jax.evaluate.report.reading import read_run
+from hsi_jax.evaluate.run_files import read_run
 from hsi_jax.options import values
 from hsi_jax.run import RunFolder
 from hsi_jax.session.flags import parse_run

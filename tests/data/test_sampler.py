@@ -116,3 +116,10 @@ def test_impossible_sizes_are_refused():
         batch_ids(np.arange(3), 0, 0, 0)
     with pytest.raises(InputError, match="batch_size"):
         steps_for_epochs(3, 0, 1)
+
+
+@pytest.mark.parametrize("name", ["seed", "step"])
+def test_negative_numbers_are_named(name):
+    given = {"seed": 0, "step": 0} | {name: -1}
+    with pytest.raises(InputError, match=f"`{name}`=-1"):
+        batch_ids(np.arange(9), 4, **given)

@@ -6,7 +6,8 @@ import matplotlib.image
 import pytest
 from matplotlib.text import Text
 
-from hsi_jax.run.summary import FeedSummary, SplitSummary, Summary, TimelineStep
+from hsi_jax.run.summary import Summary
+from hsi_jax.run.summary_parts import FeedSummary, SplitSummary, TimelineStep
 
 SUMMARY = Summary(
     overall_accuracy=0.9,

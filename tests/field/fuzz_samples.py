@@ -37,14 +37,14 @@ def read_raster_sample(path: Path) -> np.ndarray:
 
 
 def _read_texts(path: Path) -> np.ndarray:
-    """A line for each argument of `Reading.parse`, then the paths of an array."""
-    from hsi_jax.data import Reading, Scene
+    """A line for each argument of `ReadOptions.parse`, then the paths of an array."""
+    from hsi_jax.data import ReadOptions, Scene
     from hsi_jax.errors import InputError
 
     names = ("unlabelled", "nodata", "drop_bands", "band_axis")
     try:
         lines = path.read_text("utf-8", "replace").splitlines()
-        reading = Reading.parse(**dict(zip(names, lines, strict=False)))
+        reading = ReadOptions.parse(**dict(zip(names, lines, strict=False)))
         cube = np.arange(7 * 6 * 5, dtype=np.float32).reshape(7, 6, 5)
         labels = np.arange(7 * 6).reshape(7, 6) % 3
         return Scene.from_arrays("it", cube, labels, reading=reading).cube

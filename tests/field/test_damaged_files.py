@@ -16,7 +16,7 @@ import psutil
 import pytest
 import scipy.io
 
-from hsi_jax.data import Reading, Scene, file_split, read_array
+from hsi_jax.data import ReadOptions, Scene, file_split, read_array
 from hsi_jax.errors import InputError
 from tests.field import fuzz
 
@@ -241,7 +241,7 @@ def test_label_ids_beyond_32_bits_are_refused(labels):
 
 def test_the_largest_label_ids_are_kept():
     labels = np.array([[0, 2**31 - 1], [-(2**31), 5]], np.int64)
-    reading = Reading(unlabelled=(0,))
+    reading = ReadOptions(unlabelled=(0,))
     scene = Scene.from_arrays(
         "odd", np.random.default_rng(0).random((2, 2, 3)), labels, reading=reading
     )

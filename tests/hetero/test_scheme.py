@@ -10,7 +10,6 @@ from hsi_jax.hetero import (
     deal,
     even_partition,
     exact_sum,
-    find_scheme,
     make_plan,
     parse_profile,
 )
@@ -31,13 +30,13 @@ def test_the_schemes_and_their_order():
 
 def test_a_scheme_is_found_by_its_name():
     for name, scheme in SCHEMES.items():
-        assert find_scheme(name) is scheme
+        assert SCHEMES.find(name) is scheme
         plan = make_plan(name, PROFILE, BATCH_SIZE, MICROBATCH_SIZE)
         same = make_plan(scheme, PROFILE, BATCH_SIZE, MICROBATCH_SIZE)
         assert plan.scheme is same.scheme is scheme
         assert (plan.shares, plan.weights) == (same.shares, same.weights)
     with pytest.raises(InputError, match="`scheme`=fair"):
-        find_scheme("fair")
+        SCHEMES.find("fair")
 
 
 @pytest.fixture
@@ -48,7 +47,8 @@ def squares(monkeypatch):
         return np.square(profile.speeds) * (counts > 0)
 
     scheme = Scheme("squares", "equal shares, weights by squared speed", even_partition, weigh)
-    monkeypatch.setitem(SCHEMES, "squares", scheme)
+    monkeypatch.setattr(SCHEMES, "_targets", dict(SCHEMES))
+    SCHEMES.register("squares", scheme)
     return scheme
 
 

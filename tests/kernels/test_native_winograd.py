@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jax import lax
 
-from hsi_jax.kernels import building as native
+from hsi_jax.kernels import native_library as native
 from hsi_jax.kernels import native_winograd
 from hsi_jax.kernels.convolution import convolve
 
@@ -157,9 +157,9 @@ PROGRAM = """
 import hashlib, os, sys
 from pathlib import Path
 import numpy as np
-from hsi_jax.cluster import native
-from hsi_jax.models import native_winograd
-from tests.models import test_native_winograd as test
+from hsi_jax.kernels import native_library as native
+from hsi_jax.kernels import native_winograd
+from tests.kernels import test_native_winograd as test
 
 library = Path(sys.argv[1])
 if not library.exists():

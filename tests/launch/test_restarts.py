@@ -1,7 +1,7 @@
 import pytest
 
 from hsi_jax.hetero.profile import parse_profile
-from hsi_jax.launch.restarts import Restarts, Team, keep_running
+from hsi_jax.launch.restarts import Restarts, WorkerGroup, keep_running
 from hsi_jax.launch.slowdown import Slowdown
 from hsi_jax.launch.workers import WorkerError
 
@@ -14,17 +14,17 @@ def run_with(tmp_path):
     def go(failures, profile="4:2:1", begins=True, max_restarts=0, elastic=False):
         teams = []
 
-        def start(team, number):
+        def start(group, number):
             assert number == len(teams)
-            teams.append(team)
+            teams.append(group)
             if begins:
                 (tmp_path / "config.json").write_text(str(number))
             if number < len(failures):
                 rank, exit_code = failures[number]
                 raise WorkerError(rank, exit_code, tmp_path / "log")
 
-        team = Team(parse_profile(profile), (Slowdown(2, 3.0, 5),))
-        keep_running(start, team, tmp_path, Restarts(max_restarts, elastic, pause=0.0))
+        group = WorkerGroup(parse_profile(profile), (Slowdown(2, 3.0, 5),))
+        keep_running(start, group, tmp_path, Restarts(max_restarts, elastic, pause=0.0))
         return teams
 
     return go
@@ -34,14 +34,14 @@ RESUME = {"overwrite": "false", "resume": "true"}
 
 
 def test_a_good_run_is_started_once(run_with):
-    (team,) = run_with([], max_restarts=3)
-    assert team.options == {}
+    (group,) = run_with([], max_restarts=3)
+    assert group.options == {}
 
 
 def test_all_start_again_from_the_checkpoint(run_with, capsys):
     teams = run_with([(1, -9), (0, 1)], max_restarts=3)
-    assert [len(team.profile) for team in teams] == [3, 3, 3]
-    assert [team.options for team in teams] == [{}, RESUME, RESUME]
+    assert [len(group.profile) for group in teams] == [3, 3, 3]
+    assert [group.options for group in teams] == [{}, RESUME, RESUME]
     err = capsys.readouterr().err
     assert "Lost: rank 1 was killed by SIGKILL\nRestart 1 of 3 in 0 s, with 3 processes" in err
 
@@ -49,14 +49,14 @@ def test_all_start_again_from_the_checkpoint(run_with, capsys):
 def test_until_the_run_has_begun_its_own_options_hold(run_with, tmp_path):
     (tmp_path / "config.json").write_text("of an earlier run, to be overwritten")
     teams = run_with([(0, -9)], max_restarts=1, begins=False)
-    assert [team.options for team in teams] == [{}, {}]
+    assert [group.options for group in teams] == [{}, {}]
 
 
 def test_the_elastic_go_on_without_the_dead(run_with):
     teams = run_with([(1, -9), (0, -11), (0, -9), (1, -9)], max_restarts=4, elastic=True)
-    assert [team.profile.speeds for team in teams] == [(4, 2, 1), (4, 1), (1,), (1,), (1,)]
-    assert [team.idle_process for team in teams] == [False, False, True, True, True]
-    assert [[s.rank for s in team.slowdowns] for team in teams] == [[2], [1], [0], [0], [0]]
+    assert [group.profile.speeds for group in teams] == [(4, 2, 1), (4, 1), (1,), (1,), (1,)]
+    assert [group.idle_process for group in teams] == [False, False, True, True, True]
+    assert [[s.rank for s in group.slowdowns] for group in teams] == [[2], [1], [0], [0], [0]]
     assert teams[1].options == {"profile": "measured", **RESUME}
     assert teams[2].options == {"profile": "1:0", "devices_per_process": "1", **RESUME}
 
@@ -81,9 +81,9 @@ def test_the_pause_grows_up_to_a_minute(tmp_path, monkeypatch):
     monkeypatch.setattr("time.sleep", pauses.append)
     (tmp_path / "log").touch()
 
-    def start(team, number):
+    def start(group, number):
         raise WorkerError(0, -9, tmp_path / "log")
 
     with pytest.raises(WorkerError):
-        keep_running(start, Team(parse_profile("1")), tmp_path, Restarts(8))
+        keep_running(start, WorkerGroup(parse_profile("1")), tmp_path, Restarts(8))
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]

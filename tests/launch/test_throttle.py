@@ -1,6 +1,6 @@
 """The throttle on real processes. How exact it is, `benchmarks.throttle` measures.
 
-What a brake does in which time is tested in test_brake.py, where no program can disturb it.
+What a limit does in which time is tested in test_cpu_limit.py, where no program can disturb it.
 """
 
 import math

@@ -316,3 +316,30 @@ def test_the_death_of_the_launcher_leaves_no_orphan(tmp_path, number):
 def test_the_port_is_free():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", free_port()))
+
+
+@pytest.mark.parametrize("stopped", [0, 1, 2])
+def test_a_suspended_worker_is_named_not_those_that_fail_for_want_of_it(
+    worker, monkeypatch, tmp_path, stopped
+):
+    monkeypatch.setattr(workers, "STUCK_SECONDS", 0.5)
+    end = tmp_path / "end"
+    program = f"""
+import os, sys, time
+print("ready", flush=True)
+while not os.path.exists({str(end)!r}): time.sleep(0.02)
+sys.exit(1)
+"""
+    with Workers([worker(program) for _ in range(3)]) as three:
+        for rank in range(3):
+            wait_for(tmp_path / f"rank{rank}.log")
+        three.processes[stopped].suspend()
+        since = time.monotonic()
+
+        def watch():
+            if time.monotonic() - since > 1:
+                end.touch()
+
+        with pytest.raises(WorkerError, match="suspended") as raised:
+            three.wait(watch)
+    assert raised.value.rank == stopped

@@ -247,3 +247,29 @@ def test_a_run_that_is_going_on_is_only_read(checkpoints, state):
     assert checkpoints.newest().step == 2
     assert not partial.exists()
     assert (checkpoints.path / "00000004.damaged").is_dir()
+
+
+def test_the_sealed_step_counts_not_the_name(checkpoints, state, caplog):
+    save(checkpoints, state, 1, 2)
+    (checkpoints.path / "00000001").rename(checkpoints.path / "00000009")
+    assert checkpoints.newest().step == 2
+    assert "holds step 1" in caplog.text
+
+
+def test_a_checkpoint_that_is_a_link_is_none(checkpoints, state, tmp_path):
+    save(checkpoints, state, 1)
+    elsewhere = (checkpoints.path / "00000001").rename(tmp_path / "elsewhere")
+    (checkpoints.path / "00000001").symlink_to(elsewhere)
+    assert checkpoints.newest() is None
+    checkpoints.clear()
+    assert elsewhere.is_dir()
+
+
+def test_a_manifest_that_does_not_list_the_facts_is_damage(checkpoints, state, caplog):
+    save(checkpoints, state, 1)
+    manifest = checkpoints.path / "00000001" / NAME
+    listed = json.loads(manifest.read_text())
+    del listed["sha256"]["facts.json"]
+    manifest.write_text(json.dumps(listed))
+    assert checkpoints.newest() is None
+    assert "facts.json" in caplog.text

@@ -1,4 +1,5 @@
 import json
+import os
 import resource
 
 import numpy as np
@@ -109,3 +110,38 @@ def test_lines_that_find_no_room_are_written_later(tmp_path, caplog):
     assert "training goes on: [Errno 27] File too large" in caplog.text
     folder.append_record(record(3))
     assert folder.read_records() == [record(step) for step in range(4)]
+
+
+def test_a_configuration_that_is_no_object_is_refused(tmp_path):
+    RunFolder(tmp_path).start({})
+    (tmp_path / "config.json").write_text("[1]")
+    with pytest.raises(InputError, match=r"config\.json"):
+        RunFolder.of_run(tmp_path).read_config()
+
+
+@pytest.mark.parametrize("loss", ["1e999", "1e300", "1" + "0" * 400])
+def test_a_loss_that_no_training_has_is_no_record(tmp_path, loss):
+    folder = RunFolder(tmp_path)
+    folder.start({})
+    folder.append_record(record(0))
+    line = (tmp_path / "metrics.jsonl").read_text()
+    (tmp_path / "metrics.jsonl").write_text(line + line.replace("0.5,", f"{loss},", 1))
+    assert folder.read_records() == [record(0)]
+    folder.go_on({}, keep=lambda record: True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of Unix")
+def test_pipes_and_links_in_a_folder_are_neither_read_nor_written(tmp_path):
+    run, other = tmp_path / "run", tmp_path / "other"
+    folder = RunFolder(run)
+    folder.start({})
+    other.write_text("mine")
+    (run / "metrics.jsonl").unlink()
+    os.mkfifo(run / "metrics.jsonl")
+    (run / ".metrics.jsonl.partial").symlink_to(other)
+    os.mkfifo(run / ".config.json.partial")
+    assert folder.read_records() == []
+    folder.go_on({"a": 1}, keep=lambda record: True)
+    assert folder.read_config() == {"a": 1}
+    assert (run / "metrics.jsonl").is_file()
+    assert other.read_text() == "mine"

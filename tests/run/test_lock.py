@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hsi_jax.errors import InputError
+from hsi_jax.errors import InputError, StorageError
 from hsi_jax.run import RunFolder
 from hsi_jax.run.lock import locked, new_folder
 
@@ -96,3 +96,13 @@ def test_a_file_in_the_way_is_told(tmp_path):
     (tmp_path / "runs").touch()
     with pytest.raises(InputError, match="cannot be made"):
         new_folder(tmp_path / "runs" / "now")
+
+
+def test_a_lock_that_is_a_link_empties_no_other_file(tmp_path):
+    run, other = tmp_path / "run", tmp_path / "other"
+    run.mkdir()
+    other.write_text("mine")
+    (run / ".lock").symlink_to(other)
+    with pytest.raises(StorageError), locked(run):
+        pass
+    assert other.read_text() == "mine"

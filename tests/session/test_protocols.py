@@ -5,7 +5,7 @@ import pytest
 
 from hsi_jax.commands import datasets
 from hsi_jax.commands.run import run_help
-from hsi_jax.data.splits.disjoint import count_leakage
+from hsi_jax.data.splits.distance import count_leakage
 from hsi_jax.data.splits.split import class_counts
 from hsi_jax.errors import InputError
 from hsi_jax.options import values, with_values

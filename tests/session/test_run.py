@@ -17,7 +17,8 @@ from hsi_jax.hetero import make_plan, parse_profile
 from hsi_jax.run import RunFolder
 from hsi_jax.run.folder import RESULTS
 from hsi_jax.run.records import Step
-from hsi_jax.run.summary import Leakage, read_summary
+from hsi_jax.run.summary import read_summary
+from hsi_jax.run.summary_parts import Leakage
 from hsi_jax.session import setup
 from hsi_jax.session.loading import open_scene
 from hsi_jax.session.options import RunOptions

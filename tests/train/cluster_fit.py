@@ -103,8 +103,8 @@ def train(asked, cube, labels, scheme, save):
     }
 
 
-def corrupt(at_step: int) -> None:
-    """Makes both steppers flip one bit of a parameter after so many steps."""
+def corrupt(part: str, at_step: int) -> None:
+    """Makes both steppers flip one bit of a part of the state, on one device, after a step."""
 
     def wrap(kind):
         taken = kind.step
@@ -113,7 +113,7 @@ def corrupt(at_step: int) -> None:
             live, loss = taken(self, live, ready)
             self.taken = getattr(self, "taken", 0) + 1
             if self.taken == at_step:
-                leaves, tree = jax.tree.flatten(live.params)
+                leaves, tree = jax.tree.flatten(getattr(live, part))
                 leaf = leaves[0]
                 shards = [np.array(shard.data) for shard in leaf.addressable_shards]
                 shards[0].view(np.int32).flat[1] ^= 1
@@ -124,7 +124,7 @@ def corrupt(at_step: int) -> None:
                 leaves[0] = jax.make_array_from_single_device_arrays(
                     leaf.shape, leaf.sharding, parts
                 )
-                live = live.replace(params=jax.tree.unflatten(tree, leaves))
+                live = live.replace(**{part: jax.tree.unflatten(tree, leaves)})
             return live, loss
 
         kind.step = step
@@ -148,7 +148,7 @@ def main(asked) -> dict:
     labels = np.random.default_rng(2).integers(0, CLASSES, (ROWS, COLUMNS)).astype(np.int32)
     told = {"rank": rank(), "reduction": reduction(), "devices": devices_of_processes()}
     if asked.get("corrupt") == asked["rank"]:
-        corrupt(asked["corrupt_at"])
+        corrupt(asked["part"], asked["corrupt_at"])
     saved = []
     try:
         for scheme in asked["schemes"]:

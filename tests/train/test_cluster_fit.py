@@ -81,13 +81,23 @@ def test_unlike_platforms_with_unlike_numbers_of_devices(train_together, alone):
     assert_like(found, alone, asked["schemes"])
 
 
-@pytest.mark.parametrize(("reduce", "corrupt_at"), [("device", 5), ("host", 6)])
-def test_a_replica_that_has_drifted_ends_all_and_is_not_saved(train_together, reduce, corrupt_at):
-    # Process 1 flips a bit. Step 6 is compared, because it would be saved; what process 0 sends
-    # before would put a bit of step 5 right.
-    asked = {"profile": "2:1", "schemes": ["balanced"], "corrupt": 1, "corrupt_at": corrupt_at}
+@pytest.mark.parametrize(
+    ("reduce", "rank", "part", "corrupt_at"),
+    [
+        ("device", 1, "opt_state", 6),
+        ("host", 1, "params", 6),
+        ("host", 0, "opt_state", 6),
+    ],
+)
+def test_a_replica_that_has_drifted_ends_all_and_is_not_saved(
+    train_together, reduce, rank, part, corrupt_at
+):
+    # One process flips a bit. Step 6 is compared, because it would be saved; with a host's sums,
+    # what process 0 sends would put a parameter of step 5 right.
+    flip = {"corrupt": rank, "part": part, "corrupt_at": corrupt_at}
+    asked = {"profile": "2:1", "schemes": ["balanced"]} | flip
     for each in train_together(1, 1, reduce=reduce, check_every=100, save_every=3, **asked):
         assert each["saved"] == [3]
-        assert "process 1" in each["drift"]
+        assert f"process {rank}" in each["drift"]
         assert "after step 6" in each["drift"]
         assert "after step 3" in each["drift"]

@@ -5,7 +5,7 @@ import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
 from hsi_jax.train.losses import ClassLoss, balancing_weights
-from hsi_jax.train.names import LOSSES
+from hsi_jax.train.tables import LOSSES
 
 LOGITS = np.array([[2.0, 0.5, -1.0], [0.1, 0.2, 0.3], [-3.0, 4.0, 0.0]], np.float32)
 LABELS = np.array([0, 2, 0], np.int32)
@@ -26,7 +26,7 @@ def test_the_losses_are_their_formulas():
     }
     assert set(expected) == set(LOSSES)
     for name, values in expected.items():
-        losses = ClassLoss(name, weights)(jnp.asarray(LOGITS), jnp.asarray(LABELS))
+        losses = ClassLoss(LOSSES[name], weights)(jnp.asarray(LOGITS), jnp.asarray(LABELS))
         np.testing.assert_allclose(losses, values, rtol=1e-5)
 
 

@@ -85,3 +85,12 @@ def test_a_model_of_before_has_none_and_works(model, scene):
         warnings.simplefilter("error")
         np.testing.assert_array_equal(old.predict(scene), model.predict(scene))
         old.predict(scene.cube * 10_000)
+
+
+@pytest.mark.parametrize("ids", [[], [-1], [168], [0.5]])
+def test_pixels_that_cannot_be_evaluated_are_named(model, scene, ids):
+    with pytest.raises(InputError, match="`ids`"):
+        model.evaluate(scene, np.array(ids))
+    unlabelled = replace(scene, labels=np.full(scene.labels.shape, -1, np.int32))
+    with pytest.raises(InputError, match="`ids`"):
+        model.evaluate(unlabelled)

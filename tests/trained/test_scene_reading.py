@@ -7,11 +7,19 @@ import msgspec
 import numpy as np
 import pytest
 
-from hsi_jax.data import Raster, Reading, Scene
+from hsi_jax.data import Raster, ReadOptions, Scene
+from hsi_jax.data.scene.band_match import Bands
 from hsi_jax.errors import InputError, InputWarning
-from hsi_jax.trained.model_folder import Description
-from hsi_jax.trained.model_inputs import inputs_of
-from hsi_jax.trained.scene_reading import cube_as_trained, scene_as_trained, source_as_trained
+from hsi_jax.trained.description import Description
+from hsi_jax.trained.model_inputs import inputs_of, labels_of
+from hsi_jax.trained.scene_reading import (
+    bands_as_trained,
+    cube_as_trained,
+    reader_as_trained,
+    scene_as_trained,
+    source_as_trained,
+)
+from hsi_jax.trained.scene_tiles import cut_tiles, read_tile
 
 CUBE = np.random.default_rng(0).uniform(1, 9, (6, 7, 4)).astype(np.float32)
 HELD = np.zeros((6, 7), bool)
@@ -49,13 +57,14 @@ def test_what_fits_already_is_kept_without_a_word():
 
 def test_values_of_no_data_are_those_of_training():
     known = description(nodata=(None, -9999.0))
-    kept = Scene.from_arrays("it", FILLED, reading=Reading(keep_fill_values=True))
+    kept = Scene.from_arrays("it", FILLED, reading=ReadOptions(keep_fill_values=True))
     with pytest.warns(InputWarning, match="2 pixels of scene it that hold nan, -9999"):
         scene = scene_as_trained(known, kept)
     np.testing.assert_array_equal(scene.nodata, HELD)
     with pytest.warns(InputWarning, match="2 pixels of the cube that hold nan, -9999"):
-        scene = cube_as_trained(known, FILLED)
-    np.testing.assert_array_equal(scene.nodata, HELD)
+        cube, nodata = cube_as_trained(known, FILLED)
+    np.testing.assert_array_equal(nodata, HELD)
+    np.testing.assert_array_equal(cube, np.where(HELD[..., None], 0, CUBE))
     with pytest.warns(InputWarning, match=r"f\.npy that hold nan, -9999"):
         source = source_as_trained(known, Raster(FILLED).source(), "f.npy")
     assert math.isnan(source.nodata_values[0])
@@ -71,8 +80,8 @@ def test_bands_lie_where_they_lay_in_training(axis, bands):
         scene = scene_as_trained(known, Scene.from_arrays("it", moved))
     np.testing.assert_array_equal(scene.cube, CUBE)
     with pytest.warns(InputWarning, match=f"cube .*{('first', 'second')[axis]} axis"):
-        scene = cube_as_trained(msgspec.structs.replace(known, kept_bands=(0, 1, 3)), moved)
-    np.testing.assert_array_equal(scene.cube, CUBE[..., (0, 1, 3)] if bands[1] else CUBE)
+        cube, _ = cube_as_trained(msgspec.structs.replace(known, kept_bands=(0, 1, 3)), moved)
+    np.testing.assert_array_equal(cube, CUBE[..., (0, 1, 3)] if bands[1] else CUBE)
     with pytest.warns(InputWarning, match="as in training"):
         source = source_as_trained(known, Raster(moved).source(), "it")
     assert source.shape == CUBE.shape
@@ -96,3 +105,74 @@ def test_images_of_another_type_or_of_other_bands_are_told():
         inputs_of(known, None, np.zeros((2, 5, 5, 3), np.uint8))
     with pytest.raises(InputError, match=r"\(2, 5, 5, 4\).*5, 5, 3"):
         inputs_of(known, None, np.zeros((2, 5, 5, 4), np.uint16))
+
+
+@pytest.mark.parametrize("fill", [0, -9999])
+def test_one_rule_for_training_windows_and_arrays(fill):
+    cube = np.random.default_rng(0).integers(100, 900, (40, 50, 4)).astype(np.int16)
+    held = np.zeros((40, 50), bool)
+    held[:, 30:] = held[7, 3] = True
+    cube[held] = fill
+    cube[..., 2] = 7 if fill == 0 else fill  # a dead band, also where there are no data
+    scene = Scene.from_arrays("it", cube, reading=ReadOptions(nodata=(fill,)))
+    np.testing.assert_array_equal(scene.nodata, held)
+    known = description(nodata=(float(fill),))
+    source = Raster(cube, nodata_values=(float(fill),)).source()
+    reader = reader_as_trained(known, source, None, "it")
+    for tile in cut_tiles((40, 50), 16):
+        *_, missing = read_tile(reader, tile, 2, (16, 16))
+        np.testing.assert_array_equal(missing, held[tile.rows, tile.columns])
+    with pytest.warns(InputWarning, match=f"{held.sum()} pixels"):
+        _, missing = cube_as_trained(known, cube)
+    np.testing.assert_array_equal(missing, held)
+    kept = ReadOptions(keep_fill_values=True)
+    with pytest.warns(InputWarning, match=f"{held.sum()} pixels"):
+        scene = scene_as_trained(known, Scene.from_arrays("it", cube, reading=kept))
+    np.testing.assert_array_equal(scene.nodata, held)
+
+
+def test_what_is_not_finite_or_hidden_has_no_data():
+    cube = CUBE.astype(np.float64)
+    cube[HELD] = np.nan
+    cube[0, 0, 1] = 1e300
+    lacks = HELD.copy()
+    lacks[0, 0] = True
+    with pytest.warns(InputWarning, match="3 pixels of the cube.*not finite"):
+        _, missing = cube_as_trained(description(), cube)
+    np.testing.assert_array_equal(missing, lacks)
+    hidden = np.ma.masked_array(CUBE, np.broadcast_to(HELD[..., None], CUBE.shape))
+    _, missing = cube_as_trained(description(), hidden)
+    np.testing.assert_array_equal(missing, HELD)
+    np.testing.assert_array_equal(Scene.from_arrays("it", hidden).nodata, HELD)
+
+
+@pytest.mark.parametrize("fill", [0, -9999])
+def test_values_that_look_like_no_data_are_told(fill):
+    cube = np.where(HELD[..., None], np.float32(fill), CUBE)
+    with pytest.warns(InputWarning, match=f"{fill} in all bands of 2 pixels"):
+        cube_as_trained(description(), cube)
+    with pytest.warns(InputWarning, match=f"{fill} in all bands of 2 pixels"):
+        reader_as_trained(description(), Raster(cube).source(), None, "it")
+
+
+def test_bands_of_a_whole_file_are_told_by_wavelength_or_taken_as_kept():
+    known = msgspec.structs.replace(
+        description(bands=2, file_bands=4), kept_bands=(0, 2), wavelengths=(450.0, 650.0)
+    )
+    assert bands_as_trained(known, Bands(4), "it").tolist() == [0, 2]
+    given = Bands(4, [650, 550, 450, 850])
+    assert bands_as_trained(known, given, "it").tolist() == [2, 0]
+    assert bands_as_trained(known, Bands(2, [450, 650]), "it") is None
+    with pytest.raises(InputError, match="3 bands"):
+        bands_as_trained(known, Bands(3), "it")
+
+
+def test_classes_are_joined_by_name_and_by_id_where_there_are_no_names():
+    known = msgspec.structs.replace(description(), class_names=("Corn", "Oats"), class_ids=(1, 2))
+    ids = np.arange(42).reshape(6, 7) % 2 + 1
+    named = Scene.from_arrays("it", CUBE, ids, class_names={1: "oats", 2: " corn"})
+    assert labels_of(known, named).tolist() == [1, 0] * 21
+    assert labels_of(known, Scene.from_arrays("it", CUBE, ids)).tolist() == [0, 1] * 21
+    other = Scene.from_arrays("it", CUBE, ids, class_names={1: "oats", 2: "rye"})
+    with pytest.raises(InputError, match="rye"):
+        labels_of(known, other)

@@ -9,6 +9,7 @@ import numpy as np
 from hsi_jax.errors import InputError
 
 # Where nobody says which attribute names the class; upper and lower case are the same.
+MAX_ID = 2**31 - 1  # of the int32 in which ids are kept
 _USUAL_NAMES = ("class", "class_id", "classid", "class_name", "classname", "label", "label_id")
 
 
@@ -55,12 +56,17 @@ def classes_of_features(
             f"The attribute '{chosen}' of {source} has values that are neither texts nor whole "
             f"numbers from 0; choose another with `labels_attribute`, of {', '.join(attributes)}."
         )
-    partner = _partner(attributes, chosen, values)
+    partner, numbered = _partner(attributes, chosen, values), ""
     others = _values(attributes[partner]) if partner else [None] * len(values)
     texts, numbers = (values, others) if kinds == {str} else (others, values)
     if partner is None and kinds == {str}:
         order = {text: n for n, text in enumerate(sorted(set(filter(None, texts))), start=1)}
         numbers = [order.get(text) for text in texts]
+    if any(number and number > MAX_ID for number in numbers):  # codes of ten digits
+        order = {code: n for n, code in enumerate(sorted({*filter(None, numbers)}), start=1)}
+        texts = [text or str(code) for text, code in zip(texts, numbers, strict=True)]
+        numbers = [order.get(code) for code in numbers]
+        numbered = f" Their codes are above {MAX_ID}: they are numbered from 1 in that order."
     ids = [number or None for number in numbers]  # 0 is no class
     names = {
         i: text or f"class {i}" for i, text in sorted(zip(ids, texts, strict=True), key=_first) if i
@@ -73,7 +79,7 @@ def classes_of_features(
     said = f"Classes are the attribute '{chosen}' of {Path(source).name}"
     if partner:
         said += f", with {'names' if kinds == {int} else 'ids'} from '{partner}'"
-    return FeatureClasses(ids, names, () if attribute else (f"{said}.",))
+    return FeatureClasses(ids, names, () if attribute and not numbered else (f"{said}.{numbered}",))
 
 
 def _first(pair: tuple) -> int:

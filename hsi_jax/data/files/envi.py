@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from hsi_jax.data.files.file_kind import DAMAGED, check_plain, remedy
 from hsi_jax.data.scene.wavelengths import to_nanometres
 from hsi_jax.errors import InputError
 
@@ -49,17 +50,24 @@ def data_file(path: Path) -> Path:
         InputError: if the other file of the two is missing, or if several files could be it.
     """
     if path.suffix.lower() != HEADER_SUFFIX:
-        headers = (f"{path.name}{HEADER_SUFFIX}".lower(), f"{path.stem}{HEADER_SUFFIX}".lower())
-        if not any(entry.name.lower() in headers for entry in path.parent.iterdir()):
+        own, other = (_beside(path, f"{name}{HEADER_SUFFIX}") for name in (path.name, path.stem))
+        if not own and not other:
+            reason = remedy(path)
             raise InputError(
                 f"{path} is no .mat, .npy, .npz, .h5 or GeoTIFF file (.tif), and there is no "
-                f"header {path.stem}{HEADER_SUFFIX} beside it, as ENVI files have; give a file of "
-                f"these."
+                f"header {path.stem}{HEADER_SUFFIX} beside it, as ENVI files have; "
+                f"{'give a file of these' if reason == DAMAGED else reason}."
+            )
+        if own and other and own[0].read_bytes() != other[0].read_bytes():
+            raise InputError(
+                f"{path} has two headers that differ, {own[0].name} and {other[0].name}; GDAL "
+                f"takes the second: rename it, or the file that it belongs to."
             )
         return path
-    names = [f"{path.stem}{suffix}".lower() for suffix in _DATA_SUFFIXES]
-    found = sorted(entry for entry in path.parent.iterdir() if entry.name.lower() in names)
-    found = [entry for entry in found if entry.is_file()]
+    found = [file for suffix in _DATA_SUFFIXES for file in _beside(path, f"{path.stem}{suffix}")]
+    # One with a header of its own belongs to that.
+    own = [file for file in found if f"{file.name}{HEADER_SUFFIX}".lower() == path.name.lower()]
+    found = own or [file for file in found if not _beside(path, f"{file.name}{HEADER_SUFFIX}")]
     if len(found) != 1:
         listing = ", ".join(entry.name for entry in found) or f"no {path.stem}.img or the like"
         raise InputError(
@@ -67,6 +75,15 @@ def data_file(path: Path) -> Path:
             f"the numbers."
         )
     return found[0]
+
+
+def _beside(path: Path, name: str) -> list[Path]:
+    """The files of this name in the folder of a path, in upper or lower case."""
+    found = [entry for entry in path.parent.iterdir() if entry.name.lower() == name.lower()]
+    for entry in found:
+        if entry.exists():
+            check_plain(entry)
+    return sorted(entry for entry in found if entry.is_file())
 
 
 def read_header(path: Path, dataset: Any) -> Header:

@@ -15,12 +15,13 @@ import numpy as np
 
 from hsi_jax.data.files import envi
 from hsi_jax.data.files.file_kind import remedy
+from hsi_jax.data.files.gdal_guard import GDAL_OPTIONS, check_beside, check_projections
 from hsi_jax.data.files.raster_source import RasterSource, corners, shift_in_pixels
+from hsi_jax.data.files.side_names import class_names_beside
 from hsi_jax.data.scene.wavelengths import to_nanometres
-from hsi_jax.errors import InputError
+from hsi_jax.errors import InputError, InputWarning
 
 _TIFF_SUFFIXES = (".tif", ".tiff")
-_CACHE_BYTES = 64 * 2**20  # GDAL would take a twentieth of the memory
 _MAX_BANDS = 10_000  # each takes GDAL's time and memory, even where it has no pixels
 _MAX_SHIFT = 0.01  # pixels by which grids may differ
 
@@ -50,8 +51,7 @@ def open_gdal(paths: Sequence[Path]) -> RasterSource:
 
     names, wavelengths = zip(*map(_names_and_wavelengths, parts), strict=True)
     with _explained(first.path):
-        transform, crs = first.dataset.transform, first.dataset.crs
-        wkt = crs.to_wkt() if crs else None
+        transform, wkt = _georeference(first)
     return RasterSource(
         (rows, columns, bands),
         dtype,
@@ -60,11 +60,11 @@ def open_gdal(paths: Sequence[Path]) -> RasterSource:
         block_columns=max(part.dataset.block_shapes[0][1] for part in parts),
         nodata_values=() if fill is None else (fill,),
         wavelengths=_joined_wavelengths(wavelengths),
-        band_names=tuple(itertools.chain.from_iterable(names)),
+        band_names=_joined_names(names),
         bad_bands=_joined_bad_bands(parts),
         crs=wkt,
-        transform=None if transform.is_identity else tuple(transform)[:6],
-        class_names=first.header.class_names if first.header else None,
+        transform=transform,
+        class_names=first.class_names,
     )
 
 
@@ -105,15 +105,20 @@ class _Part:
 
     @property
     def names(self) -> list[str]:
-        """Of each band; the file's, where it gives none."""
+        """Of each band, "" where it has none; of a single band, else the file's."""
         if self.header and self.header.band_names:
             return list(self.header.band_names)
         # GDAL makes descriptions of an ENVI file from its wavelengths, in any encoding.
         given = [None] * self.dataset.count if self.header else self.dataset.descriptions
-        stem = self.path.stem
-        if len(given) == 1:
-            return [given[0] or stem]
-        return [name or f"{stem} {number}" for number, name in enumerate(given, start=1)]
+        return [name or (self.path.stem if len(given) == 1 else "") for name in given]
+
+    @property
+    def class_names(self) -> dict[int, str] | None:
+        """Of a label map."""
+        if self.header and self.header.class_names:
+            return self.header.class_names
+        names = class_names_beside(self.path) if self.dataset.count == 1 else None
+        return (names and {k: v for k, v in names.items() if k != self.dataset.nodata}) or None
 
     @property
     def wavelengths(self) -> np.ndarray | None:
@@ -126,8 +131,10 @@ def _open(path: Path) -> _Part:
     header = None
     if path.suffix.lower() not in _TIFF_SUFFIXES:
         path = envi.data_file(path)
+    path = path.absolute()  # which cannot be taken for an address
+    check_beside(path)
     driver = "GTiff" if path.suffix.lower() in _TIFF_SUFFIXES else "ENVI"
-    with _explained(path), rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES), warnings.catch_warnings():
+    with _explained(path), rasterio.Env(**GDAL_OPTIONS), warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         dataset = rasterio.open(path, driver=driver)
         if driver == "ENVI":
@@ -215,7 +222,7 @@ def _read(
     missing, zeros = np.zeros(shape, bool), []
     band = 0
     for part in parts:
-        with _explained(part.path), rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
+        with _explained(part.path), rasterio.Env(**GDAL_OPTIONS):
             layers = part.dataset.read(window=window)
             if part.has_mask_band:
                 missing |= part.dataset.dataset_mask(window=window) == 0
@@ -256,6 +263,37 @@ def _shift(one: Any, two: Any) -> float:
     transform = tuple(one.transform)[:6]
     first, second = (corners(tuple(file.transform)[:6], file.shape) for file in (one, two))
     return shift_in_pixels(first, second, transform)
+
+
+def _georeference(part: _Part) -> tuple[tuple | None, str | None]:
+    """The transform and the reference system, as WKT; a warning where the file has others."""
+    from rasterio.transform import Affine, from_gcps
+
+    transform, crs = part.dataset.transform, part.dataset.crs
+    points, points_crs = part.dataset.gcps
+    if transform.is_identity and points:
+        fitted = from_gcps(points)
+        there = np.array([fitted * (point.col, point.row) for point in points])
+        shift = np.abs(there - [(point.x, point.y) for point in points]).max()
+        if len(points) >= 4 and shift <= _MAX_SHIFT * np.hypot(fitted.a, fitted.d):
+            transform, crs = fitted, points_crs
+    if transform.is_identity and (points or part.dataset.rpcs):
+        kind = "ground control points" if points else "rational polynomials"
+        warnings.warn(
+            f"{part.path} has its georeference as {kind}, which are not used: maps of it lie "
+            f"nowhere on the Earth. Bring it to a grid, for example with gdalwarp.",
+            InputWarning,
+            stacklevel=2,
+        )
+    if not transform.is_identity:
+        check_projections(part.path)
+    known = None if transform.is_identity else tuple(Affine(*transform))[:6]
+    return known, crs.to_wkt() if crs else None
+
+
+def _joined_names(names: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    joined = tuple(itertools.chain.from_iterable(names))
+    return joined if any(joined) else ()
 
 
 def _names_and_wavelengths(part: _Part) -> tuple[list[str], np.ndarray | None]:

@@ -10,10 +10,9 @@ import numpy as np
 from hsi_jax.data.files.raster import read_raster
 from hsi_jax.data.files.raster_source import Raster, corners, shift_in_pixels
 from hsi_jax.data.files.vector import VECTOR_SUFFIXES, burn_labels
+from hsi_jax.data.scene.label_ids import says_none
 from hsi_jax.errors import InputError
 
-# What ENVI and others call the id 0, which stands for no class.
-_NO_CLASS = ("unclassified", "unlabelled", "unlabeled", "background", "no data")
 _MAX_SHIFT = 0.5  # pixels by which a label map may lie beside the cube
 
 
@@ -85,7 +84,7 @@ def read_labels(
     )
     _check_position(labels, cube, str(path))
     names = dict(labels.class_names or {})
-    if names.get(0, "").casefold() in _NO_CLASS:
+    if says_none(names.get(0, "")):  # the convention of ENVI and others
         del names[0]  # else 0 would be a class, because it has a name
     return LabelFile(labels.array, labels.nodata_values, names)
 

@@ -11,12 +11,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
-import psutil
 
 from hsi_jax.data.files.file_kind import no_such_file, remedy
 from hsi_jax.data.files.gdal_source import open_gdal
 from hsi_jax.data.files.raster_source import Raster, RasterSource
-from hsi_jax.data.files.reader import ARRAY_SUFFIXES, read_array
+from hsi_jax.data.files.reader import ARRAY_SUFFIXES, free_memory, read_array
 from hsi_jax.errors import InputError
 
 
@@ -48,7 +47,7 @@ def read_raster(
     if len(files) == 1 and _holds_arrays(files[0]):
         return Raster(read_array(files[0], variable, ndim, argument, sizes=sizes))
     source = open_raster(path, variable, argument=argument)
-    num_bytes, free = math.prod(source.shape) * source.dtype.itemsize, _free_memory()
+    num_bytes, free = math.prod(source.shape) * source.dtype.itemsize, free_memory()
     if num_bytes > free:
         raise InputError(
             f"{path} of shape {source.shape} takes {num_bytes / 1e9:.1f} GB, but {free / 1e9:.1f} "
@@ -121,18 +120,28 @@ def raster_files(path: str | Path) -> list[Path]:
     """
     if os.path.isfile(path):  # which takes a name that is too long for a missing one
         return [Path(path)]
-    files = []
-    for part in str(path).split(","):
-        name = part.strip()
-        found = (
-            [Path(name)]
-            if os.path.isfile(name)
-            else sorted(map(Path, glob.glob(name)), key=_counted)
-        )
-        files += [file for file in found if file.is_file()]
-        if not any(file.is_file() for file in found):
+    files, parts = [], str(path).split(",")
+    while parts:
+        # A folder's name may have commas: the fewest parts that name a file belong together.
+        for count in range(1, len(parts) + 1):
+            if found := _fitting(",".join(parts[:count]).strip()):
+                break
+        else:
+            name = parts[0].strip()
             raise no_such_file(name or path, "that fits " if glob.has_magic(name) else "")
+        files, parts = files + found, parts[count:]
     return files
+
+
+def _fitting(name: str) -> list[Path]:
+    """The files that a name or pattern fits; in an existing folder it is not taken as one."""
+    if os.path.isfile(name):
+        return [Path(name)]
+    folder, pattern = os.path.split(name)
+    if os.path.isdir(folder):
+        folder = glob.escape(folder)
+    found = sorted(map(Path, glob.glob(os.path.join(folder, pattern))), key=_counted)
+    return [file for file in found if file.is_file()]
 
 
 def _counted(path: Path) -> list:
@@ -143,10 +152,6 @@ def _counted(path: Path) -> list:
 
 def _holds_arrays(path: Path) -> bool:
     return path.suffix.lower() in ARRAY_SUFFIXES
-
-
-def _free_memory() -> int:
-    return psutil.virtual_memory().available
 
 
 def _mapped(path: Path) -> RasterSource:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from hsi_jax.data.scene.nodata import holds
 from hsi_jax.errors import InputError
 
 _STRIP_BYTES = 2**24  # that are read together, as far as the file allows
@@ -19,11 +18,12 @@ class RasterFacts:
         nodata_values: values that stand for no data. Where a pixel of a GeoTIFF or ENVI file
             has no data, all its bands hold the only such value, which may be NaN.
         wavelengths: of the bands, float64 [bands], nm.
-        band_names: of the bands.
+        band_names: of the bands, "" for one without; empty where no band has a name. A file of
+            one band that gives it none is its name.
         bad_bands: 0-based bands that the file declares as bad.
         crs: coordinate reference system, as WKT.
         transform: affine (a, b, c, d, e, f) as rasterio orders it: x = a * column + b * row + c.
-        class_names: of the ids of a label map.
+        class_names: of the ids of a label map: those of ENVI, or of GDAL's .aux.xml.
     """
 
     nodata_values: tuple[float, ...] = ()
@@ -105,7 +105,7 @@ class RasterSource(RasterFacts):
 
         Returns:
             [rows of the window, columns of the window, bands], C-contiguous and in memory, of
-            `dtype`. `nodata_mask` tells which pixels have no data.
+            `dtype`. `hsi_jax.data.nodata_mask` tells which pixels have no data.
 
         Raises:
             InputError: if the file is damaged, or the window does not fit into memory.
@@ -151,22 +151,6 @@ class RasterSource(RasterFacts):
         step = block * max(1, _STRIP_BYTES // max(1, block_bytes))
         for first in range(columns.start // step * step, columns.stop, step):
             yield slice(max(columns.start, first), min(columns.stop, first + step))
-
-
-def nodata_mask(array: np.ndarray, nodata_values: tuple[float, ...]) -> np.ndarray:
-    """Which pixels have no data, bool [rows, columns].
-
-    Args:
-        array: [rows, columns, bands] or [rows, columns].
-        nodata_values: values, among them perhaps NaN, that stand for no data. One in any band is
-            enough, but 0, which is a common measurement, must stand in all.
-    """
-    layers = array if array.ndim == 3 else array[:, :, np.newaxis]
-    missing = np.zeros(array.shape[:2], bool)
-    for value in nodata_values:
-        held = holds(layers, value)
-        missing |= held.all(2) if value == 0 else held.any(2)
-    return missing
 
 
 def corners(transform: Sequence[float], shape: Sequence[int]) -> np.ndarray:

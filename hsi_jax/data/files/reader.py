@@ -14,8 +14,8 @@ import numpy as np
 import psutil
 
 from hsi_jax.data.files import hdf5_arrays, matfile, matfile4
-from hsi_jax.data.files.file_kind import no_such_file, remedy
-from hsi_jax.data.files.stored_array import StoredArray
+from hsi_jax.data.files.file_kind import HDF5_SUFFIXES, no_such_file, remedy
+from hsi_jax.data.files.stored_array import MAX_PARTS, StoredArray
 from hsi_jax.errors import InputError
 
 _MAX_INFLATION = 1032  # a byte of deflate cannot become more bytes (zlib's technical details)
@@ -40,10 +40,10 @@ def read_array(
     read. Before memory is taken, the size is compared with the file and with free memory.
 
     Args:
-        path: a .mat, .npy, .npz, .h5 or .hdf5 file.
-        variable: path of the array in the file. None takes the only one with `ndim` axes: first of
-            those outside of structs and cells, last of logical ones; MATLAB's vectors, which have
-            two axes, only where there is nothing else.
+        path: a .mat, .npy, .npz or HDF5 file (.h5, .hdf5, .he5, .hdf, .nc, .nc4).
+        variable: path of the array in the file, with points or slashes. None takes the only one
+            with `ndim` axes: first of those outside of structs and cells, last of logical ones;
+            MATLAB's vectors, which have two axes, only where there is nothing else.
         ndim: number of axes of the array, 3 for a cube and 2 for a map; or several that will do,
             the best first.
         argument: what messages call `variable`.
@@ -87,6 +87,24 @@ def read_array(
         ) from error
 
 
+def array_names(path: str | Path) -> list[str]:
+    """The paths of the arrays of numbers in a file that `read_array` reads.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    path = Path(path)
+    if not os.path.isfile(path):
+        raise no_such_file(path)
+    try:
+        with _READERS[path.suffix.lower()](path) as arrays:
+            return [array.path for array in arrays if array.read is not None]
+    except Exception as error:  # a damaged file may make the parsers raise anything
+        raise InputError(
+            f"{path} cannot be read ({type(error).__name__}: {error}); {remedy(path)}."
+        ) from error
+
+
 @contextlib.contextmanager
 def _open_mat(path: Path) -> Iterator[list[StoredArray]]:
     import h5py  # slow to import
@@ -95,6 +113,8 @@ def _open_mat(path: Path) -> Iterator[list[StoredArray]]:
         with h5py.File(path) as file:
             yield [*hdf5_arrays.list_arrays(file)]
         return
+    if path.suffix.lower() != ".mat":
+        raise InputError(f"{path} has no HDF5 inside; {remedy(path)}.")
     with path.open("rb") as stream:
         old = matfile4.is_version_4(stream.read(20))
         yield [*(matfile4 if old else matfile).list_arrays(stream)]
@@ -109,6 +129,11 @@ def _open_npy(path: Path) -> Iterator[list[StoredArray]]:
 @contextlib.contextmanager
 def _open_npz(path: Path) -> Iterator[list[StoredArray]]:
     with zipfile.ZipFile(path) as archive, contextlib.ExitStack() as stack:
+        members = archive.infolist()
+        # Other codings inflate without bounds, or claim memory of their own.
+        coded = {member.compress_type for member in members}
+        if len(members) > MAX_PARTS or not coded <= {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            raise ValueError("numpy writes no such archive")
         yield [
             stored_npy(
                 name.removesuffix(".npy"),
@@ -158,8 +183,7 @@ _READERS = {
     ".mat": _open_mat,
     ".npy": _open_npy,
     ".npz": _open_npz,
-    ".h5": _open_mat,
-    ".hdf5": _open_mat,
+    **dict.fromkeys(HDF5_SUFFIXES, _open_mat),
 }
 ARRAY_SUFFIXES = tuple(_READERS)
 
@@ -197,7 +221,8 @@ def _candidates(arrays: list[StoredArray], ndim: int) -> list[StoredArray]:
 def _named(
     arrays: list[StoredArray], path: Path, variable: str, ndims: tuple[int, ...]
 ) -> StoredArray:
-    found = {array.path: array for array in reversed(arrays)}.get(variable)
+    by_path = {array.path: array for array in reversed(arrays)}
+    found = by_path.get(variable) or by_path.get(variable.strip("/").replace("/", "."))
     if found is None:
         raise InputError(f"{path} has no array '{variable}'. {_listing(arrays)}")
     if found.read is None:

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from hsi_jax.data.files.classes_of_features import classes_of_features
-from hsi_jax.data.files.file_kind import remedy
+from hsi_jax.data.files.file_kind import no_such_file, remedy
+from hsi_jax.data.files.gdal_guard import check_projections, check_vector
 from hsi_jax.data.files.raster_source import RasterFacts
 from hsi_jax.errors import InputError
 
 VECTOR_SUFFIXES = (".geojson", ".json", ".shp", ".gpkg")
-_SHAPES = ("Point", "MultiPoint", "Polygon", "MultiPolygon")
+_SHAPES = {"Point", "MultiPoint", "Polygon", "MultiPolygon"}
 OUTSIDE = -1
 
 
@@ -113,14 +114,18 @@ def _read(path: Path) -> _Layer:
             f"installed: python -m pip install 'hsi_jax[vector]'"
         ) from None
     if not path.is_file():
-        raise InputError(f"There is no file {path}; check the path.")
+        raise no_such_file(path)
+    check_projections(path)
     try:
-        names = [name for name, _ in list_layers(path)]
-        if len(names) != 1:
+        content = check_vector(path)
+        layers = list_layers(content)
+        filled = [number for number, (_, kind) in enumerate(layers) if kind]
+        if len(filled) != 1:  # QGIS keeps its styles in a layer without geometries
+            names = ", ".join(str(layers[number][0]) for number in filled)
             raise InputError(
-                f"{path} has {len(names)} layers ({', '.join(names)}); give a file with one."
+                f"{path} has {len(filled)} layers with geometries ({names}); give a file with one."
             )
-        facts, _, geometries, columns = read(path)
+        facts, _, geometries, columns = read(content, layer=filled[0])
         geometries = shapely.from_wkb(geometries)
         shapes = [
             None if shape is None or shape.is_empty else shapely.geometry.mapping(shape)
@@ -132,11 +137,18 @@ def _read(path: Path) -> _Layer:
         raise InputError(
             f"{path} cannot be read ({type(error).__name__}: {error}); {remedy(path)}."
         ) from error
-    kinds = {shape["type"] for shape in shapes if shape} - set(_SHAPES)
+    kinds = {kind for shape in shapes if shape for kind in _kinds(shape)} - _SHAPES
     if kinds:
         raise InputError(f"{path} has {', '.join(sorted(kinds))}; give polygons or points.")
     attributes = dict(zip(facts["fields"].tolist(), columns, strict=True))
     return _Layer(shapes, attributes, facts["crs"])
+
+
+def _kinds(shape: dict) -> set[str]:
+    """What a shape is; of a collection, what its parts are."""
+    if shape["type"] != "GeometryCollection":
+        return {shape["type"]}
+    return set().union(*map(_kinds, shape["geometries"]))
 
 
 def _on_the_scene(

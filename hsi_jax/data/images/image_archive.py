@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from hsi_jax.data.files.file_kind import check_plain
+from hsi_jax.data.files.reader import free_memory
 from hsi_jax.data.images.picture import is_picture
 from hsi_jax.errors import InputError
 
@@ -103,15 +105,19 @@ class ImageArchive:
             return
         with _explaining_damage(self.path), zipfile.ZipFile(self.path) as archive:
             for member in self.members:
+                if member.num_bytes > free_memory():
+                    raise InputError(
+                        f"{member.path} of {self.path} claims {member.num_bytes / 1e9:.1f} GB, "
+                        f"more than the memory that is free; take it out of the archive."
+                    )
                 yield member, archive.read(member.path)
 
 
 def _list_folder(path: Path) -> list[Member]:
-    return [
-        Member(file.relative_to(path).as_posix(), file.stat().st_size)
-        for file in _files(path, frozenset())
-        if is_picture(file.name) and file.is_file()
-    ]
+    files = [file for file in _files(path, frozenset()) if is_picture(file.name)]
+    for file in files:
+        check_plain(file)
+    return [Member(file.relative_to(path).as_posix(), file.stat().st_size) for file in files]
 
 
 def _files(folder: Path, above: frozenset) -> Iterator[Path]:
@@ -140,6 +146,8 @@ def _entries(folder: Path) -> list[os.DirEntry]:
 
 
 def _list_zip(path: Path) -> list[Member]:
+    if path.exists():
+        check_plain(path)
     with _explaining_damage(path), zipfile.ZipFile(path) as archive:
         return [
             Member(entry.filename, entry.file_size, entry.CRC)

@@ -7,7 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from hsi_jax.data.scene.nodata import find_fill_values, format_value
+from hsi_jax.data.scene.fill_values import find_fill_values
+from hsi_jax.data.scene.read_options import format_value
 from hsi_jax.data.splits.split import Split
 from hsi_jax.errors import InputError
 

@@ -1,4 +1,8 @@
-"""TIFF pictures of any number of bands and any type, by tifffile."""
+"""TIFF pictures of any number of bands and any type, by tifffile.
+
+GDAL takes each page for a picture of its own, and knows nothing of axes: it fails
+`test_pages_of_one_size_are_bands` and `test_arrays_of_unknown_axes`. PIL reads 8 bits of colours.
+"""
 
 import math
 from collections.abc import Iterator

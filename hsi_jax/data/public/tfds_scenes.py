@@ -4,13 +4,13 @@ from pathlib import Path
 
 from hsi_jax.data.public.catalogue import find_scene
 from hsi_jax.data.public.tfds_store import find_builder, prepare
-from hsi_jax.data.scene.read_options import Reading
+from hsi_jax.data.scene.read_options import ReadOptions
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.data.scene.scene_file import load_scene
 
 
 def cached_scene(
-    name: str, root: str | Path | None = None, reading: Reading | None = None
+    name: str, root: str | Path | None = None, reading: ReadOptions | None = None
 ) -> Scene:
     """Loads a scene from the folder of TFDS; the first time, its files are downloaded.
 

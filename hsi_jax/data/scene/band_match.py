@@ -1,6 +1,8 @@
 """Bands and values of a scene against those that a model was trained on."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -8,56 +10,73 @@ from hsi_jax.data.scene.stored_cube import StoredCube, spectra_at
 from hsi_jax.errors import InputError
 
 TOLERANCE = 10.0  # nm
-_MAX_RATIO = 10.0  # of values: more is another unit, not another light
+_SAME = 0.01  # nm, by which a wavelength may be rounded
+_MAX_FACTOR, _MAX_SHIFT = 2.0, 0.25  # of spans of values, and in spans: more is worth a word
 _SAMPLE = 20_000  # pixels
 
 
+@dataclass(frozen=True, eq=False)
+class Bands:
+    """What tells the bands of a model or of a scene apart.
+
+    Attributes:
+        count: how many there are.
+        wavelengths: of each, nm, or None.
+        names: of each, or None.
+    """
+
+    count: int
+    wavelengths: Sequence[float] | np.ndarray | None = None
+    names: Sequence[str] | None = None
+
+
 def match_bands(
-    trained: Sequence[float] | np.ndarray | None,
-    num_bands: int,
-    given: Sequence[float] | np.ndarray | None,
-    given_bands: int,
-    *,
-    source: str,
-    tolerance: float = TOLERANCE,
+    trained: Bands, given: Bands, *, source: str, tolerance: float = TOLERANCE
 ) -> np.ndarray | None:
     """Finds the bands that a model needs.
 
     Where both wavelengths are known, each band of the model takes the nearest of the scene, within
-    the tolerance. Otherwise the scene must have as many bands as the model.
+    the tolerance, and each of the scene is taken once. Otherwise they are matched by name, as far
+    as both have names that tell them apart.
 
     Args:
-        trained: wavelengths of the model's bands, nm, or None.
-        num_bands: number of the model's bands.
-        given: wavelengths of the scene's bands, nm, or None.
-        given_bands: number of the scene's bands.
+        trained: of the model.
+        given: of the scene.
         source: what messages call the scene.
         tolerance: how far a wavelength may be away, nm.
 
     Returns:
-        0-based bands of the scene, int [num_bands]; None for all as they are.
+        0-based bands of the scene, int [bands of the model]; None if neither wavelengths nor names
+        tell them.
 
     Raises:
-        InputError: if a band is missing, or stands for two of the model, or if the numbers of bands
-            differ.
+        InputError: if a band is missing, or stands for two of the model.
     """
-    if trained is None or given is None:
-        if given_bands != num_bands:
-            raise InputError(
-                f"{source} has {given_bands} bands, but the model was trained on {num_bands}; give "
-                f"a scene with the same bands"
-            )
-        return None
-    trained, given = np.asarray(trained), np.asarray(given)
-    if trained.shape == given.shape and np.abs(trained - given).max() <= tolerance:
-        return None  # in order: sensors with two gratings may have wavelengths twice
+    if trained.wavelengths is not None and given.wavelengths is not None:
+        wanted, there = np.asarray(trained.wavelengths), np.asarray(given.wavelengths)
+        return _match_wavelengths(wanted, there, source, tolerance)
+    return _match_names(trained.names or (), given.names or (), source)
+
+
+def have_same_wavelengths(
+    trained: Sequence[float] | np.ndarray, given: Sequence[float] | np.ndarray
+) -> bool:
+    """Whether two lists of wavelengths are one list, up to rounding."""
+    return len(trained) == len(given) and np.allclose(trained, given, rtol=0, atol=_SAME)
+
+
+def _match_wavelengths(
+    trained: np.ndarray, given: np.ndarray, source: str, tolerance: float
+) -> np.ndarray:
+    if have_same_wavelengths(trained, given):
+        return np.arange(len(trained))  # sensors with two gratings may have wavelengths twice
     distances = np.abs(trained[:, np.newaxis] - given)
     nearest = distances.argmin(axis=1)
     far = np.flatnonzero(distances.min(axis=1) > tolerance)
     if far.size:
         raise InputError(
             f"{source} has no band within {tolerance:g} nm of {trained[far[0]]:g} nm, which the "
-            f"model was trained on ({far.size} of {num_bands} bands are missing); give a scene "
+            f"model was trained on ({far.size} of {len(trained)} bands are missing); give a scene "
             f"with these bands"
         )
     bands, uses = np.unique(nearest, return_counts=True)
@@ -71,6 +90,33 @@ def match_bands(
     return nearest
 
 
+def _match_names(trained: Sequence[str], given: Sequence[str], source: str) -> np.ndarray | None:
+    wanted, there = _own_parts(trained), _own_parts(given)
+    if not set(wanted) & set(there):
+        return None
+    missing = [name for name, own in zip(trained, wanted, strict=True) if own not in there]
+    if missing:
+        raise InputError(
+            f"{source} has no band with the name {missing[0]}, which the model was trained on "
+            f"({len(missing)} of {len(trained)} bands are missing); it has {', '.join(given)}"
+        )
+    return np.array([there.index(own) for own in wanted])
+
+
+def _own_parts(names: Sequence[str]) -> list[str]:
+    """What is left of names without the words that all have; none if it does not tell them apart.
+
+    Names of files such as T32_20240601_B02_10m become b02. Numbers alone only count bands.
+    """
+    words = [re.findall(r"[^\W_]+", name.casefold()) for name in names]
+    common = set.intersection(*map(set, words)) if len(words) > 1 else set()
+    own = [" ".join(word for word in each if word not in common) for each in words]
+    tells = len(set(own)) == len(own) and not all(
+        re.fullmatch(r"(band )?\d*", each) for each in own
+    )
+    return own if tells else []
+
+
 def value_ranges(cube: np.ndarray | StoredCube, ids: np.ndarray) -> tuple[tuple[float, float], ...]:
     """The 1st and the 99th percentile of each band.
 
@@ -78,29 +124,42 @@ def value_ranges(cube: np.ndarray | StoredCube, ids: np.ndarray) -> tuple[tuple[
         cube: [rows, columns, bands].
         ids: pixels to look at (row * columns + column), int [n], of which a part is enough.
     """
-    sample = ids[:: max(1, len(ids) // _SAMPLE)]
-    spectra = spectra_at(cube, sample).astype(np.float64)
+    spectra = spectra_at(cube, some_of(ids)).astype(np.float64)
     low, high = np.percentile(spectra, (1, 99), axis=0)
     return tuple(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def some_of(ids: np.ndarray) -> np.ndarray:
+    """So many of the pixels as tell the ranges of values."""
+    return ids[:: max(1, len(ids) // _SAMPLE)]
 
 
 def doubt_on_values(
     trained: Sequence[tuple[float, float]], given: Sequence[tuple[float, float]], source: str
 ) -> str | None:
-    """What is to be said if a scene seems to be in another unit than that of training.
+    """What is to be said if the values of a scene are unlike those of training.
 
     Args:
-        trained: as of `value_ranges`, of the training pixels; empty if not known.
-        given: likewise, of the scene, bands as of the model.
+        trained: as of `value_ranges`, of the training scene; empty if not known.
+        given: of the scene, bands as of the model.
         source: what messages call the scene.
     """
-    if not trained:
+    low, high = np.reshape(trained, (-1, 2)).T
+    least, most = np.reshape(given, (-1, 2)).T
+    varied = high > low
+    if not varied.any():
         return None
-    usual, found = (float(np.median(np.abs(ranges).max(axis=1))) for ranges in (trained, given))
-    if usual == 0 or usual / _MAX_RATIO <= found <= usual * _MAX_RATIO:
+    span = np.where(varied, high - low, 1.0)
+    factor = float(np.median(((most - least) / span)[varied]))
+    shift = float(np.median(((most + least - high - low) / (2 * span))[varied]))
+    if 1 / _MAX_FACTOR <= factor <= _MAX_FACTOR and abs(shift) <= _MAX_SHIFT:
         return None
+    found, usual = (
+        f"{np.median(bottom):.3g} to {np.median(top):.3g}"
+        for bottom, top in ((least, most), (low, high))
+    )
     return (
-        f"the values of {source} reach about {found:.3g}, but those that the model was trained on "
-        f"{usual:.3g}: they may be in another unit, and the classes wrong. Bring them to the unit "
-        f"of training, such as reflectance from 0 to 1 or from 0 to 10000"
+        f"the values of {source} lie at about {found}, but those of the training scene at {usual}: "
+        f"they may have another unit, scale or offset, and the classes may be wrong. Bring them to "
+        f"those of training, such as reflectance from 0 to 1"
     )

@@ -1,13 +1,13 @@
 """The bands of a cube: those to leave out, those that hold one value alone, their wavelengths."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from hsi_jax.data.scene.read_options import BAD, bands_to_text
 from hsi_jax.errors import InputError
 
-_FIRST_LOOK = 1000  # pixels
+_PART = 4_000_000  # numbers of a cube that are looked at together
 
 
 def dropped_bands(
@@ -52,24 +52,48 @@ def check_some_left(dropped: int, bands: int, source: str) -> None:
         )
 
 
-def constant_bands(cube: np.ndarray, has_data: np.ndarray | None = None) -> list[int]:
+def row_parts(cube: np.ndarray) -> Iterator[slice]:
+    """Rows of a cube that are looked at together: a mask of the whole cube would be large."""
+    rows = max(1, _PART // (cube.shape[1] * cube.shape[2]))
+    return (slice(start, start + rows) for start in range(0, cube.shape[0], rows))
+
+
+def one_value_bands(blocks: Iterable[np.ndarray]) -> tuple[list[int], int]:
     """The bands that have one value in all pixels, or nowhere a finite one.
+
+    Args:
+        blocks: of pixels, [..., bands]; none is read after the last such band has varied.
+
+    Returns:
+        They, increasing, and the number of all bands. A single pixel tells of none.
+    """
+    pixels, first, alike, empty = 0, np.empty(0), np.empty(0, bool), np.empty(0, bool)
+    for block in blocks:
+        spectra = block.reshape(-1, block.shape[-1])
+        if not len(spectra):
+            continue
+        if not pixels:
+            first = spectra[0].copy()
+            alike = empty = np.ones(len(first), bool)
+        pixels += len(spectra)
+        alike = alike & (spectra == first).all(0)
+        empty = empty & ~np.isfinite(spectra).any(0)
+        if not (alike | empty).any():
+            break
+    return (np.flatnonzero(alike | empty).tolist() if pixels > 1 else []), len(first)
+
+
+def constant_bands(cube: np.ndarray, has_data: np.ndarray | None = None) -> list[int]:
+    """The bands of a cube as of `one_value_bands`.
 
     Args:
         cube: [rows, columns, bands].
         has_data: bool [rows, columns], the pixels to look at; None for all.
     """
-    rows, columns, bands = cube.shape
-    if rows * columns == 1:
-        return []
-    has_data = np.ones((rows, columns), bool) if has_data is None else has_data
-    first = cube.reshape(-1, bands)[np.flatnonzero(has_data)[:_FIRST_LOOK]]
-    likely = [band for band in range(bands) if _is_constant(first[:, band])]
-    return [band for band in likely if _is_constant(cube[has_data, band])]
-
-
-def _is_constant(values: np.ndarray) -> bool:
-    return bool((values == values[0]).all()) or not np.isfinite(values).any()
+    parts = row_parts(cube)
+    if has_data is None:
+        return one_value_bands(cube[rows] for rows in parts)[0]
+    return one_value_bands(cube[rows][has_data[rows]] for rows in parts)[0]
 
 
 def check_rgb_bands(
@@ -120,3 +144,21 @@ def check_wavelengths(
             f"0); give positive numbers, in nanometres."
         )
     return wavelengths
+
+
+def check_band_names(
+    names: Sequence[str] | None, bands: int, source: str
+) -> tuple[str, ...] | None:
+    """The names of all bands, or None.
+
+    Raises:
+        InputError: if there is not one for each band.
+    """
+    if not names:
+        return None
+    if len(names) != bands:
+        raise InputError(
+            f"`band_names` of {source} has {len(names)} names; give one for each of the {bands} "
+            f"bands."
+        )
+    return tuple(map(str, names))

@@ -5,21 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hsi_jax.data.scene.bands import check_some_left, constant_bands, dropped_bands
-from hsi_jax.data.scene.nodata import (
-    check_finite,
-    find_fill_values,
-    find_nodata,
-    format_value,
-    nodata_text,
-)
-from hsi_jax.data.scene.precision import check_precision
-from hsi_jax.data.scene.read_options import CONSTANT, Reading, bands_to_text
+from hsi_jax.data.scene.bands import check_some_left, constant_bands, dropped_bands, row_parts
+from hsi_jax.data.scene.fill_values import FillValue, find_fill_values
+from hsi_jax.data.scene.float32_values import check_finite, check_precision
+from hsi_jax.data.scene.nodata import find_nodata, uncounted_bands
+from hsi_jax.data.scene.read_options import CONSTANT, ReadOptions, bands_to_text, format_value
 from hsi_jax.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
-class SoundCube:
+class CheckedCube:
     """The bands of a cube that are used, and which of its pixels have data.
 
     Attributes:
@@ -38,12 +33,12 @@ class SoundCube:
     def of(
         cls,
         numbers: np.ndarray,
-        reading: Reading,
+        reading: ReadOptions,
         *,
         nodata: np.ndarray | None = None,
         bad_bands: Sequence[int] = (),
         source: str,
-    ) -> "SoundCube":
+    ) -> "CheckedCube":
         """Leaves out bands, and finds the pixels without data.
 
         Args:
@@ -83,7 +78,7 @@ class SoundCube:
         return cls(numbers, nodata, tuple(kept.tolist()), (*remarks, *sentences))
 
     def look_for_fill_values(
-        self, labelled: np.ndarray | None, reading: Reading, source: str
+        self, labelled: np.ndarray | None, reading: ReadOptions, source: str
     ) -> tuple[str, ...]:
         """Says which values look like "no data", a sentence each.
 
@@ -107,7 +102,7 @@ class SoundCube:
         found = find_fill_values(self.numbers, has_data, labelled, ignored)
         spoiling = [fill for fill in found if fill.spoils]
         if spoiling and not reading.keep_fill_values:
-            values = nodata_text(reading, [fill.value for fill in spoiling])
+            values = reading.declaring([fill.value for fill in spoiling])
             raise InputError(
                 f"The cube of {source} has {', '.join(map(str, spoiling))} "
                 f"({sum(fill.labelled for fill in spoiling)} of them labelled), far outside its "
@@ -115,15 +110,18 @@ class SoundCube:
                 f"`nodata`={values} to leave these pixels out, or `keep_fill_values`=True to take "
                 f"them as data."
             )
-        return tuple(
-            f"The cube has {fill} ({fill.labelled} of them labelled), which are taken as data; "
-            f"`nodata`={nodata_text(reading, [fill.value])} leaves them out."
-            for fill in found
-        )
+        return tuple(_describe_fill(fill, reading) for fill in found)
 
     def to_float32(self) -> np.ndarray:
         """The cube of a scene: float32, C-contiguous, 0 where there is no data."""
         return zero_where(self.numbers, self.nodata)
+
+
+def _describe_fill(fill: FillValue, reading: ReadOptions) -> str:
+    labelled = f"The cube has {fill} ({fill.labelled} of them labelled), which are"
+    if fill.saturated:
+        return f"{labelled} saturated: this is the highest value. They are taken as data."
+    return f"{labelled} taken as data; `nodata`={reading.declaring([fill.value])} leaves them out."
 
 
 def zero_where(numbers: np.ndarray, nodata: np.ndarray | None) -> np.ndarray:
@@ -151,8 +149,8 @@ def _mask(
         _check_mask(known, (rows, columns), source)
         mask |= known
     if values:
-        constant = constant_bands(numbers)
-        found = find_nodata(numbers, values, constant if len(constant) < numbers.shape[2] else ())
+        ignored = uncounted_bands((numbers[part] for part in row_parts(numbers)), values)
+        found = find_nodata(numbers, values, ignored)
         mask |= found.mask
         sentences = [f"No pixel has the no-data value {format_value(v)}." for v in found.absent]
         if found.in_part:

@@ -8,6 +8,7 @@ from the others where nothing else is unlabelled. Any other id far from the othe
 a class.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,11 @@ _MIN_GAP = 64  # between ids that are far from each other
 _NAN = "nan"  # what counts call it
 _FEW_LEFT = 0.1  # part of a class
 _MAX_NAMED = 8  # ids in a message
+# Names of what is no class, without blanks, hyphens and capitals.
+_NO_CLASS = re.compile(
+    r"(un|not?)(classified|labell?ed|assigned|defined|known)|(no|fill)(data|class|label|value)+|"
+    r"background|void|none|null|nan?|ignored?|masked|empty|fill"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +60,7 @@ def read_label_map(
     *,
     unlabelled: Sequence[int] | None = None,
     declared: Sequence[float] = (),
-    named: Collection[int] = (),
+    names: Mapping[int, str] | None = None,
     nodata: np.ndarray | None = None,
     source: str,
 ) -> LabelMap:
@@ -65,7 +71,8 @@ def read_label_map(
             two classes, 0 and 1.
         unlabelled: ids without a class, or None for the rule above.
         declared: ids that the file declares as "no data".
-        named: ids that are known to be classes; where there are any, no other id is asked about 0.
+        names: of ids that are known to be classes; where there are any, 0 is not asked about. A
+            class whose name says that it is none is named.
         nodata: bool [rows, columns], True where a pixel has no data and so no class; or None.
         source: where the ids come from, for messages.
 
@@ -81,11 +88,11 @@ def read_label_map(
     values, indexes, counts = np.unique(ids[has_data], return_inverse=True, return_counts=True)
     numbers = [_whole(value, source) for value in values.tolist()]
     found = {number: int(n) for number, n in zip(numbers, counts, strict=True)}
-    without, sentences = _choose(found, unlabelled, declared, named, source)
+    without, sentences = _choose(found, unlabelled, declared, names or {}, source)
     class_ids = [n for n in numbers if n is not None and n not in without]
     lost = _lost(ids[~has_data], class_ids, [*without, *declared], unlabelled is None)
     _check_classes(class_ids, found, lost, source)
-    sentences += _tell_lost(lost, found)
+    sentences += [*_tell_lost(lost, found), *_tell_none(class_ids, names or {}, found, without)]
     position: dict[int | None, int] = {class_id: k for k, class_id in enumerate(class_ids)}
     table = np.array([position.get(number, UNLABELLED) for number in numbers], np.int32)
     labels = np.full(ids.shape, UNLABELLED, np.int32)
@@ -231,6 +238,28 @@ def _tell_lost(lost: Mapping[int, int], found: Mapping[int | None, int]) -> list
                 f"Only {left} of {left + count} pixels of the class of id {i} have data."
             )
     return sentences
+
+
+def says_none(name: str) -> bool:
+    """Whether the name of a class says that it is none, such as "No Data"."""
+    return _NO_CLASS.fullmatch(re.sub(r"[\W_]", "", name.casefold())) is not None
+
+
+def _tell_none(
+    class_ids: list[int],
+    names: Mapping[int, str],
+    found: Mapping[int | None, int],
+    without: list[int],
+) -> list[str]:
+    """What is to be said of classes whose names say that they are none."""
+    odd = [i for i in class_ids if says_none(names.get(i, ""))]
+    if not odd:
+        return []
+    named = ", ".join(f"{i} ({names[i]}, {found[i]} pixels)" for i in odd)
+    return [
+        f"The name of the class {named} says that it is no class, but it is taken as one; "
+        f"`unlabelled`={_listed([*without, *odd])} leaves it out."
+    ]
 
 
 def _check_classes(

@@ -5,13 +5,16 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from hsi_jax.errors import InputError
 
 CONSTANT, BAD = "constant", "bad"  # words that stand for bands
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadOptions:
     """What a user says of a scene's arrays.
 
     Attributes:
@@ -50,6 +53,10 @@ class Reading:
         words = dict.fromkeys(word for word in together if isinstance(word, str))
         return ",".join([*([bands_to_text(bands)] if bands else []), *words])
 
+    def declaring(self, more: Sequence[float]) -> str:
+        """The text of `nodata` that declares more values than it does now."""
+        return ",".join(dict.fromkeys(map(format_value, (*self.nodata, *more))))
+
     @classmethod
     def parse(
         cls,
@@ -59,7 +66,7 @@ class Reading:
         drop_bands: str = "",
         band_axis: str = "auto",
         keep_fill_values: bool = False,
-    ) -> "Reading":
+    ) -> "ReadOptions":
         """Reads it from texts, as they stand on a command line.
 
         Args:
@@ -68,7 +75,7 @@ class Reading:
             nodata: numbers between commas such as "-9999,nan".
             drop_bands: numbers and ranges, both ends included, such as "104-108,150-163,constant".
             band_axis: "0", "1", "2" or "auto".
-            keep_fill_values: see `Reading`.
+            keep_fill_values: see `ReadOptions`.
 
         Raises:
             InputError: on a text that cannot be read.
@@ -82,8 +89,15 @@ class Reading:
         )
 
 
+def format_value(value: float) -> str:
+    """A value as a flag takes it: whole where it is whole, else with the digits of float32."""
+    if abs(value) < 1e15 and value == int(value):
+        return f"{int(value)}"
+    return str(np.float32(value)) if abs(value) <= MAX_FLOAT32 else f"{value:.9g}"
+
+
 def bands_to_text(bands: list[int]) -> str:
-    """Writes increasing numbers of bands as `Reading.parse` reads them, such as "3,7,9-12"."""
+    """Writes increasing numbers of bands as `ReadOptions.parse` reads them, such as "3,7,9-12"."""
     runs: list[list[int]] = []
     for band in bands:
         if runs and band == runs[-1][-1] + 1:

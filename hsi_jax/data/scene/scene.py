@@ -1,17 +1,23 @@
 """A hyperspectral scene: a cube of spectra, with labels and position where known."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from hsi_jax.data.files.raster_source import RasterSource
 from hsi_jax.data.scene.axes import orient
-from hsi_jax.data.scene.bands import check_rgb_bands, check_wavelengths, nearest_bands
-from hsi_jax.data.scene.cube import SoundCube
+from hsi_jax.data.scene.bands import (
+    check_band_names,
+    check_rgb_bands,
+    check_wavelengths,
+    nearest_bands,
+)
+from hsi_jax.data.scene.cube import CheckedCube
 from hsi_jax.data.scene.label_ids import UNLABELLED, LabelMap, read_label_map
-from hsi_jax.data.scene.read_options import Reading
+from hsi_jax.data.scene.read_options import ReadOptions
 from hsi_jax.data.scene.stored_cube import StoredCube
 from hsi_jax.errors import InputError
 
@@ -37,6 +43,7 @@ class Scene:
             the pixels that have no data.
         note: what a reader of results on this scene has to know, or "".
         wavelengths: float64 [bands], centre of each band in nanometres, or None if not known.
+        band_names: of the bands, or None if not known.
         nodata: bool [rows, columns], True where a pixel has no data; None if all have.
         nodata_values: the values that were declared as no data.
         nodata_labelled: pixels without data that have the id of a class.
@@ -62,6 +69,7 @@ class Scene:
     unlabelled_counts: Mapping[str, int] = field(default_factory=dict)
     note: str = ""
     wavelengths: np.ndarray | None = None
+    band_names: tuple[str, ...] | None = None
     nodata: np.ndarray | None = None
     nodata_values: tuple[float, ...] = ()
     nodata_labelled: int = 0
@@ -80,12 +88,13 @@ class Scene:
         cube: np.ndarray,
         label_ids: np.ndarray | None = None,
         *,
-        reading: Reading | None = None,
+        reading: ReadOptions | None = None,
         class_names: Mapping[int, str] | None = None,
         rgb_bands: Sequence[int] | None = None,
         source: str = "the arrays given",
         note: str = "",
         wavelengths: Sequence[float] | np.ndarray | None = None,
+        band_names: Sequence[str] | None = None,
         bad_bands: Sequence[int] = (),
         nodata: np.ndarray | None = None,
         declared_ids: Sequence[float] = (),
@@ -103,7 +112,7 @@ class Scene:
             name: short name of the scene.
             cube: real numbers, [rows, columns, bands], in the order of axes that `orient` finds;
                 finite, except where a pixel has no data. A list of pixels [pixels, bands] becomes
-                a scene of one column.
+                a scene of one column. What a masked array hides is no data.
             label_ids: class ids of any dtype, [rows, columns]; the ids need not be contiguous.
                 None for a scene without ground truth.
             reading: what the user says of the arrays.
@@ -123,47 +132,54 @@ class Scene:
                 like "no data" and `reading` does not say what it is, or if any other argument does
                 not fit the cube.
         """
-        reading = reading or Reading()
-        given = None if label_ids is None else np.asarray(label_ids)
-        arrays = orient(np.asarray(cube), given, reading.band_axis, source)
+        reading = reading or ReadOptions()
+        numbers, hidden = unmasked(cube)
+        if hidden:
+            declared = dict.fromkeys((*map(float, reading.nodata), math.nan))
+            reading = replace(reading, nodata=tuple(declared))
+        ids = None if label_ids is None else unmasked(label_ids)[0]
+        arrays = orient(numbers, ids, reading.band_axis, source)
         bands = arrays.cube.shape[2]
-        rgb_bands = check_rgb_bands(rgb_bands, bands, source)
-        wavelengths = check_wavelengths(wavelengths, bands, source)
-        sound = SoundCube.of(
+        known = {
+            "wavelengths": check_wavelengths(wavelengths, bands, source),
+            "band_names": check_band_names(band_names, bands, source),
+            "rgb_bands": check_rgb_bands(rgb_bands, bands, source),
+        }
+        checked = CheckedCube.of(
             arrays.cube, reading, nodata=nodata, bad_bands=bad_bands, source=source
         )
-        kept = sound.kept_bands if len(sound.kept_bands) < bands else None
-        remarks = (*arrays.remarks, *sound.remarks)
         labels = None
         if arrays.label_ids is not None:
             labels = read_label_map(
                 arrays.label_ids,
                 unlabelled=reading.unlabelled,
                 declared=declared_ids,
-                named=class_names or arrays.known_ids,
-                nodata=sound.nodata,
+                names=class_names or dict.fromkeys(arrays.known_ids, ""),
+                nodata=checked.nodata,
                 source=source,
             )
-            remarks += labels.remarks
         labelled = labels and labels.labels != UNLABELLED
-        remarks += sound.look_for_fill_values(labelled, reading, source)
+        fills = checked.look_for_fill_values(labelled, reading, source)
+        is_stored = stored and arrays.band_axis == 2
         return cls(
             name=name,
             cube=(
-                StoredCube(stored, sound.kept_bands, sound.nodata)
-                if stored and arrays.band_axis == 2
-                else sound.to_float32()
+                StoredCube(stored, checked.kept_bands, checked.nodata)
+                if stored and is_stored
+                else checked.to_float32()
             ),
             **_label_fields(labels, class_names or {}),
-            rgb_bands=nearest_bands(rgb_bands, kept) if rgb_bands and kept else rgb_bands,
+            **_band_fields(checked.kept_bands, bands, **known),
             note=note,
-            wavelengths=wavelengths if wavelengths is None or not kept else wavelengths[[*kept]],
-            nodata=sound.nodata,
+            nodata=checked.nodata,
             nodata_values=reading.nodata,
-            file_bands=bands if kept else None,
-            kept_bands=kept,
             band_axis=arrays.band_axis,
-            remarks=remarks,
+            remarks=(
+                *arrays.remarks,
+                *checked.remarks,
+                *(labels.remarks if labels else ()),
+                *fills,
+            ),
             crs=crs,
             transform=_checked_transform(transform, source),
             polygon_ids=polygon_ids,
@@ -237,6 +253,35 @@ def _label_fields(found: LabelMap | None, names: Mapping[int, str]) -> dict[str,
         "unlabelled_counts": found.unlabelled_counts,
         "nodata_labelled": found.hidden,
     }
+
+
+def _band_fields(
+    kept: tuple[int, ...],
+    bands: int,
+    *,
+    wavelengths: np.ndarray | None,
+    band_names: tuple[str, ...] | None,
+    rgb_bands: tuple[int, int, int] | None,
+) -> dict[str, Any]:
+    """The attributes of a scene that its bands tell, of those that are kept."""
+    if len(kept) == bands:
+        return {"wavelengths": wavelengths, "band_names": band_names, "rgb_bands": rgb_bands}
+    return {
+        "wavelengths": None if wavelengths is None else wavelengths[[*kept]],
+        "band_names": band_names and tuple(band_names[band] for band in kept),
+        "rgb_bands": rgb_bands and nearest_bands(rgb_bands, kept),
+        "file_bands": bands,
+        "kept_bands": kept,
+    }
+
+
+def unmasked(array: np.ndarray) -> tuple[np.ndarray, bool]:
+    """An array that holds NaN where a masked array hides its values, and whether it hides any."""
+    if not np.ma.is_masked(array):
+        return np.asarray(array), False
+    hidden = np.ma.getmaskarray(array)
+    floats = np.result_type(array.dtype, np.float32)
+    return np.where(hidden, floats.type(np.nan), np.ma.getdata(array).astype(floats)), True
 
 
 def _checked_transform(

@@ -9,7 +9,7 @@ from hsi_jax.data.files.label_file import read_labels
 from hsi_jax.data.files.raster import raster_name, read_raster, stored_source
 from hsi_jax.data.files.reader import read_array
 from hsi_jax.data.public.catalogue import SceneInfo, find_scene
-from hsi_jax.data.scene.read_options import Reading
+from hsi_jax.data.scene.read_options import ReadOptions
 from hsi_jax.data.scene.scene import UNLABELLED, Scene
 from hsi_jax.data.scene.stored_cube import row_blocks
 from hsi_jax.errors import InputError
@@ -20,7 +20,7 @@ LABELLED_ONLY_NOTE = (
 )
 
 
-def load_scene(name: str, data_dir: str | Path, reading: Reading | None = None) -> Scene:
+def load_scene(name: str, data_dir: str | Path, reading: ReadOptions | None = None) -> Scene:
     """Loads a scene of the catalogue from the files its publisher distributes.
 
     Args:
@@ -60,7 +60,7 @@ def file_scene(
     labels_path: str | Path | None = None,
     cube_variable: str | None = None,
     labels_variable: str | None = None,
-    reading: Reading | None = None,
+    reading: ReadOptions | None = None,
     *,
     labels_attribute: str | None = None,
     labels_touched: bool = False,
@@ -97,13 +97,14 @@ def file_scene(
         InputError: if a file cannot be read or the arrays do not make a scene.
     """
     raster = read_raster(cube_path, cube_variable, ndim=(3, 2, 4), argument="cube_variable")
-    reading = reading or Reading()
+    reading = reading or ReadOptions()
     reading = replace(
         reading, nodata=tuple(dict.fromkeys((*reading.nodata, *raster.nodata_values)))
     )
     facts = {
         "reading": reading,
         "wavelengths": raster.wavelengths,
+        "band_names": raster.band_names,
         "bad_bands": raster.bad_bands,
         "crs": raster.crs,
         "transform": raster.transform,

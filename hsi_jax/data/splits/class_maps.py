@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hsi_jax.data.scene.scene import UNLABELLED, Scene
-from hsi_jax.data.splits.split import read_split_map
+from hsi_jax.data.splits.file_split import read_split_map
 from hsi_jax.errors import InputError
 
 _SETS = ("train", "test")

@@ -1,9 +1,10 @@
-"""Training blocks at a distance from all test pixels, and how much a split leaks without them."""
+"""Training blocks at a distance from all test pixels."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from hsi_jax.data.splits.distance import dilate
 from hsi_jax.data.splits.split import (
     NO_IDS,
     LabelledClasses,
@@ -66,7 +67,7 @@ def disjoint_split(
         candidates = [ids[chosen[blocks[ids]]] for ids in classes.members]
         train = draw_samples(candidates, targets, rng)
         outside = np.concatenate([ids[~chosen[blocks[ids]]] for ids in classes.members])
-        near = _dilate(train, labels.shape, 2 * guard + 1)
+        near = dilate(train, labels.shape, 2 * guard + 1)
         return train, np.sort(outside[~near[outside]]).astype(np.int32)
 
     def defects(split: tuple[np.ndarray, np.ndarray]) -> tuple[int, int, int]:
@@ -85,20 +86,8 @@ def disjoint_split(
             f"No test pixels remain with `block_size`={block_size} and `guard`={guard}; give a "
             f"smaller `block_size` or `patch_size`, or fewer training pixels."
         )
-    return Split("disjoint", train, NO_IDS, test, classes.coverage_remarks(train, test, targets))
-
-
-def count_leakage(split: Split, shape: Sequence[int], patch_size: int) -> int:
-    """Counts the test pixels whose patch contains a training or validation pixel.
-
-    Args:
-        split: the split.
-        shape: (rows, columns, ...) of the scene.
-        patch_size: side of the patch, in pixels. The patch of a pixel at row r begins at row
-            r - patch_size // 2; likewise for columns.
-    """
-    seen = np.concatenate([split.train, split.validation])
-    return int(np.count_nonzero(_dilate(seen, shape[:2], patch_size)[split.test]))
+    remarks = classes.coverage_remarks(train, test, targets)
+    return Split("disjoint", train, NO_IDS, test, remarks, groups=blocks, guard=guard)
 
 
 def blocks_of_pixels(rows: int, columns: int, block_size: int) -> np.ndarray:
@@ -129,12 +118,3 @@ def _choose_blocks(
             left = left - occupied[block]
             got += inside[block, k]
     return chosen
-
-
-def _dilate(ids: np.ndarray, shape: Sequence[int], size: int) -> np.ndarray:
-    """Returns, per flat pixel id, whether its size x size window contains one of the ids."""
-    from scipy.ndimage import maximum_filter  # slow to import
-
-    mask = np.zeros(shape, bool)
-    mask.ravel()[ids] = True
-    return maximum_filter(mask, size=size, mode="constant", cval=False).ravel()

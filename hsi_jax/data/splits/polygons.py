@@ -74,7 +74,7 @@ def polygon_split(
     if train_fraction is not None:
         part = class_counts(trained, labels, len(targets)).sum() / classes.counts.sum()
         remarks = (f"{part:.1%} of the labelled pixels train, in whole polygons.", *remarks)
-    return Split("polygons", trained, NO_IDS, tested, remarks)
+    return Split("polygons", trained, NO_IDS, tested, remarks, groups=polygons)
 
 
 def _polygons_of_pixels(

@@ -1,14 +1,10 @@
 """Which labelled samples, pixels of a scene or images of a set, train, validate and test."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
-from hsi_jax.data.files.reader import read_array
 from hsi_jax.errors import InputError
 
 NO_IDS = np.empty(0, np.int32)
@@ -23,9 +19,12 @@ class Split:
             with an image set.
         train: int32 sample ids, increasing. The id of an image is its number, the id of a pixel
             is row * columns + column.
-        validation: likewise.
-        test: likewise.
+        validation: as `train`.
+        test: as `train`.
         remarks: every exception to the rule, one sentence each, for the report.
+        groups: number of the block or polygon of every sample, int [n], where these stay whole; or
+            None.
+        guard: pixels by which the sets are kept apart.
     """
 
     kind: str
@@ -33,6 +32,8 @@ class Split:
     validation: np.ndarray
     test: np.ndarray
     remarks: tuple[str, ...] = ()
+    groups: np.ndarray | None = None
+    guard: int = 0
 
 
 def random_split(
@@ -90,71 +91,6 @@ def random_split(
     train = draw_samples(classes.members, targets, seeded_generator(seed))
     test = np.setdiff1d(np.concatenate(classes.members), train).astype(np.int32)
     return Split("random", train, NO_IDS, test, tuple(remarks))
-
-
-def file_split(
-    path: str | Path,
-    labels: np.ndarray,
-    class_names: Sequence[str] | None = None,
-    nodata: np.ndarray | None = None,
-) -> Split:
-    """Reads a split that somebody else defined.
-
-    Args:
-        path: .npz or .mat file with two maps, `train` and `test`, of the scene's rows and columns,
-            boolean or whole numbers; non-zero means that the pixel belongs to the set.
-        labels: int [rows, columns], class index or -1.
-        class_names: for messages.
-        nodata: bool [rows, columns], pixels without data, which are left out; or None.
-
-    Raises:
-        InputError: if a map is missing, empty or of another shape or type, if the maps overlap, or
-            if they contain unlabelled pixels.
-    """
-    train, left_out = _read_ids(path, "train", labels, nodata)
-    test, more = _read_ids(path, "test", labels, nodata)
-    overlap = np.intersect1d(train, test).size
-    if overlap:
-        raise InputError(
-            f"{overlap} pixel(s) are in both `train` and `test` of {path}; remove them from one."
-        )
-    remarks = LabelledClasses.of(labels, class_names).coverage_remarks(train, test)
-    if left_out + more:
-        remarks = (f"{left_out + more} pixels of the split have no data.", *remarks)
-    return Split("file", train, NO_IDS, test, remarks)
-
-
-def hold_out(split: Split, labels: np.ndarray, validation_fraction: float, seed: int) -> Split:
-    """Moves a random part of the training samples of each class to validation.
-
-    Args:
-        split: a split without validation samples.
-        labels: int [rows, columns] or [n], class index or -1.
-        validation_fraction: part f of the n_c training samples of each class, 0 <= f < 1;
-            floor(f * n_c) are moved, so that a class never loses its last one. 0 returns the
-            split unchanged.
-        seed: seed of the draw, 0 or more.
-
-    Raises:
-        InputError: if validation_fraction is out of range or the split already has validation
-            samples.
-    """
-    if not 0 <= validation_fraction < 1:
-        raise InputError(f"`validation_fraction`={validation_fraction}: give 0 or more, below 1")
-    if split.validation.size:
-        raise InputError(
-            f"The split already has {split.validation.size} validation samples; hold out only once."
-        )
-    if validation_fraction == 0:
-        return split
-    exact = Fraction(str(validation_fraction))  # floor(0.29 * 100) is 28 in floating point
-    train_labels = labels.ravel()[split.train]
-    members = [split.train[train_labels == k] for k in np.unique(train_labels)]
-    counts = [math.floor(exact * len(ids)) for ids in members]
-    validation = draw_samples(members, counts, seeded_generator(seed, stream=1))
-    train = np.setdiff1d(split.train, validation)
-    remark = f"{len(validation)} of {len(split.train)} training samples are held out to validate."
-    return replace(split, train=train, validation=validation, remarks=(*split.remarks, remark))
 
 
 def class_counts(ids: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
@@ -219,7 +155,12 @@ class LabelledClasses:
         return np.array([max(1, min(round(train_fraction * n), n - 1)) for n in counts])
 
     def coverage_remarks(
-        self, train: np.ndarray, test: np.ndarray, targets: np.ndarray | None = None
+        self,
+        train: np.ndarray,
+        test: np.ndarray,
+        targets: np.ndarray | None = None,
+        *,
+        beside: np.ndarray = NO_IDS,
     ) -> tuple[str, ...]:
         """Remarks on pixels in no set, and on classes that a set lacks or has too few of.
 
@@ -227,10 +168,11 @@ class LabelledClasses:
             train: ids of the training pixels.
             test: ids of the test pixels.
             targets: training pixels wanted in each class, int [C], or None.
+            beside: ids of other pixels that are used.
         """
         counts = self.counts
         trained, tested = (class_counts(ids, self.labels, len(counts)) for ids in (train, test))
-        unused = counts.sum() - trained.sum() - tested.sum()
+        unused = counts.sum() - trained.sum() - tested.sum() - len(beside)
         remarks = []
         if unused:
             remarks.append(f"{unused} of {counts.sum()} labelled pixels are in no set.")
@@ -246,7 +188,13 @@ class LabelledClasses:
 
 
 def seeded_generator(seed: int, stream: int = 0) -> np.random.Generator:
-    """A generator of a named kind: NumPy's default may change, what a seed gives must not."""
+    """A generator of a named kind: NumPy's default may change, what a seed gives must not.
+
+    Raises:
+        InputError: if the seed is negative.
+    """
+    if seed < 0:
+        raise InputError(f"`seed`={seed}: give 0 or more")
     return np.random.Generator(np.random.PCG64([seed, stream]))
 
 
@@ -256,40 +204,3 @@ def draw_samples(
     """Draws counts[k] of the ids members[k] of each class k; int32, increasing."""
     drawn = [rng.permutation(ids)[:n] for ids, n in zip(members, counts, strict=True)]
     return np.sort(np.concatenate(drawn)).astype(np.int32)
-
-
-def read_split_map(path: str | Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Reads the map `name` of a split that somebody else defined, of a scene of this shape.
-
-    Returns:
-        Whole numbers (of any dtype) or bool, [rows, columns]; at least one is not zero.
-
-    Raises:
-        InputError: if it is missing, empty or of another shape or type.
-    """
-    values = read_array(path, name, ndim=2)
-    if values.shape != shape:
-        raise InputError(
-            f"`{name}` of {path} has shape {values.shape}, but the scene has {shape}; give "
-            f"a split of the same scene."
-        )
-    if not np.array_equal(values, np.rint(values)):
-        raise InputError(f"`{name}` of {path} has values that are not whole numbers.")
-    if not values.any():
-        raise InputError(f"`{name}` of {path} is empty: all its values are zero.")
-    return values
-
-
-def _read_ids(
-    path: str | Path, name: str, labels: np.ndarray, nodata: np.ndarray | None
-) -> tuple[np.ndarray, int]:
-    """Flat ids of the pixels that a map contains, and how many others have no data."""
-    ids = np.flatnonzero(read_split_map(path, name, labels.shape)).astype(np.int32)
-    kept = ids if nodata is None else ids[~nodata.ravel()[ids]]
-    unlabelled = np.count_nonzero(labels.ravel()[kept] < 0)
-    if unlabelled:
-        raise InputError(
-            f"`{name}` of {path} contains {unlabelled} pixel(s) that the scene's ground truth "
-            f"leaves unlabelled; remove them."
-        )
-    return kept, len(ids) - len(kept)

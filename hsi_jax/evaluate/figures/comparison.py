@@ -7,10 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hsi_jax.errors import InputError
-from hsi_jax.evaluate.figures.sizes import COLUMN, PAGE, SMALL, TEXT
+from hsi_jax.evaluate.figures.style import BLUE, COLUMN, PAGE, SMALL, style_axes
 from hsi_jax.evaluate.tables.scheme_table import Result
-
-_COLOUR = "#0072b2"
 
 
 def draw_accuracies(results: Sequence[Result], title: str) -> Figure:
@@ -32,15 +30,14 @@ def draw_accuracies(results: Sequence[Result], title: str) -> Figure:
     for place, values in enumerate(schemes.values()):
         percent = 100 * values
         offsets = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else [0]
-        axes.plot(place + np.array(offsets), percent, "o", color=_COLOUR, alpha=0.6, markersize=5)
+        axes.plot(place + np.array(offsets), percent, "o", color=BLUE, alpha=0.6, markersize=5)
         axes.hlines(percent.mean(), place - 0.28, place + 0.28, color="0.2", linewidth=1.8)
         label = f"{percent.mean():.2f}"
         axes.annotate(
             label, (place + 0.3, percent.mean()), fontsize=SMALL, va="center", color="0.2"
         )
-    _finish(axes, schemes, title)
+    _finish(axes, schemes, title, "OA on test pixels (%)")
     axes.set_xlim(-0.6, len(schemes) - 0.2)
-    axes.set_ylabel("OA on test pixels (%)", fontsize=TEXT)
     axes.margins(y=0.12)
     return figure
 
@@ -62,13 +59,12 @@ def draw_step_times(results: Sequence[Result], title: str) -> Figure:
     figure = Figure(figsize=(_width(schemes), 3.0), layout="constrained")
     axes = figure.subplots()
     means = [values.mean() for values in schemes.values()]
-    bars = axes.bar(range(len(schemes)), means, width=0.6, color=_COLOUR, alpha=0.8)
+    bars = axes.bar(range(len(schemes)), means, width=0.6, color=BLUE, alpha=0.8)
     for place, values in enumerate(schemes.values()):
         axes.plot(np.full(len(values), place), values, "o", color="0.2", markersize=4)
     labels = [f"{mean:.1f}" for mean in means]
     axes.bar_label(bars, labels, label_type="center", color="white", fontsize=SMALL)
-    _finish(axes, schemes, title)
-    axes.set_ylabel("measured median time of a step (ms)", fontsize=TEXT)
+    _finish(axes, schemes, title, "measured median time of a step (ms)")
     return figure
 
 
@@ -88,10 +84,8 @@ def _by_scheme(results: Sequence[Result], name: str) -> dict[str, np.ndarray]:
     return {scheme: np.array(values) for scheme, values in schemes.items()}
 
 
-def _finish(axes: Axes, schemes: dict[str, np.ndarray], title: str) -> None:
+def _finish(axes: Axes, schemes: dict[str, np.ndarray], title: str, y_label: str) -> None:
     labels = [scheme.replace("_", "\n") for scheme in schemes]
     axes.set_xticks(range(len(schemes)), labels, fontsize=SMALL)
-    axes.set_title(title, fontsize=TEXT)
-    axes.tick_params(axis="y", labelsize=SMALL)
-    axes.grid(axis="y", color="0.92")
-    axes.set_axisbelow(True)
+    style_axes(axes, title, y_label=y_label)
+    axes.grid(visible=False, axis="x")

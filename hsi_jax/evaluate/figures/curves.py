@@ -9,16 +9,24 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hsi_jax.errors import InputError
-from hsi_jax.evaluate.figures.sizes import COLUMN, PAGE, SMALL, TEXT
+from hsi_jax.evaluate.figures.style import (
+    BLUE,
+    COLUMN,
+    GREEN,
+    PAGE,
+    RED,
+    set_legend_below,
+    style_axes,
+)
 from hsi_jax.run.records import Evaluation, Record, Step
 
 # OA is drawn larger: with classes of one size, AA lies on it.
 _MEASURES = (
-    ("overall_accuracy", "OA", "#0072b2", 1.8),
-    ("average_accuracy", "AA", "#d55e00", 1),
-    ("kappa", "kappa", "#009e73", 1),
+    ("overall_accuracy", "OA", BLUE, 1.8),
+    ("average_accuracy", "AA", RED, 1),
+    ("kappa", "kappa", GREEN, 1),
 )
-_TRAINING, _VALIDATION, _TEST = "#0072b2", "#d55e00", "#1a1a1a"
+_TRAINING, _VALIDATION, _TEST = BLUE, RED, "#1a1a1a"
 _NOT_FINITE = "#d7191c"
 _MAX_MARKED = 50  # a line of more points has no mark at each of them
 
@@ -74,7 +82,7 @@ def _draw_loss(
     losses = losses[np.isfinite(losses)]
     logarithmic = losses.size > 0 and 0 < 100 * losses.min() < losses.max()
     axes.set_yscale("log" if logarithmic else "linear")
-    axes.set_ylabel("loss (logarithmic)" if logarithmic else "loss", fontsize=TEXT)
+    axes.set_ylabel("loss (logarithmic)" if logarithmic else "loss")
     if training:
         _draw_training(axes, _column(training, "step"), _column(training, "loss"))
     if validation:
@@ -120,17 +128,11 @@ def _draw_measures(axes: Axes, validation: list[Evaluation], test: list[Evaluati
         if test:
             label = f"test {name} {_column(test, key)[0]:.4f}"
             _draw_star(axes, test, key, colour=colour, label=label, size=size)
-    axes.set_ylabel("OA, AA, kappa", fontsize=TEXT)
+    axes.set_ylabel("OA, AA, kappa")
 
 
 def _draw_line(
-    axes: Axes,
-    rows: list[Evaluation],
-    key: str,
-    *,
-    colour: str,
-    label: str,
-    size: float = 1,
+    axes: Axes, rows: list[Evaluation], key: str, *, colour: str, label: str, size: float = 1
 ) -> None:
     axes.plot(
         _column(rows, "step"),
@@ -144,13 +146,7 @@ def _draw_line(
 
 
 def _draw_star(
-    axes: Axes,
-    rows: list[Evaluation],
-    key: str,
-    *,
-    colour: str,
-    label: str,
-    size: float = 1,
+    axes: Axes, rows: list[Evaluation], key: str, *, colour: str, label: str, size: float = 1
 ) -> None:
     axes.plot(
         _column(rows, "step"),
@@ -165,15 +161,10 @@ def _draw_star(
 
 
 def _finish(axes: Axes) -> None:
-    axes.set_xlabel("step", fontsize=TEXT)
+    style_axes(axes, x_label="step", y_label=axes.get_ylabel())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.tick_params(which="both", labelsize=SMALL)
-    axes.grid(color="0.92")
-    # Below the panel, where it hides no curve.
-    axes.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, fontsize=SMALL, frameon=False
-    )
+    set_legend_below(axes)
 
 
 def _running_mean(values: np.ndarray, window: int) -> np.ndarray:

@@ -8,10 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hsi_jax.errors import InputError
-from hsi_jax.evaluate.figures.sizes import PAGE, SMALL, TEXT
+from hsi_jax.evaluate.figures.style import BLUE, PAGE, SMALL, TEXT, style_axes
 from hsi_jax.evaluate.measures.paired import LEVEL, PairedTest
 
-_COLOUR = "#0072b2"
 _ROW = 0.26  # height of a method, inches
 
 
@@ -57,8 +56,8 @@ def draw_differences(panels: Mapping[str, tuple[str, Sequence[PairedTest]]]) -> 
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(rows), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, (title, tests) in zip(grid, rows.items(), strict=True):
+        style_axes(axes, title)
         _draw_panel(axes, tests)
-        axes.set_title(title, fontsize=TEXT)
     axes = grid[-1]
     axes.set_xlabel(
         f"test OA less that of the best method (points); bars: {LEVEL:.0%} intervals",
@@ -71,7 +70,7 @@ def _draw_panel(axes: Axes, tests: Sequence[PairedTest]) -> None:
     for row, test in enumerate(tests):
         percent = 100 * np.array(list(test.differences.values()))
         offsets = np.linspace(-0.18, 0.18, len(percent)) if len(percent) > 1 else np.zeros(1)
-        axes.plot(percent, row + offsets, "o", color=_COLOUR, alpha=0.45, markersize=3.5)
+        axes.plot(percent, row + offsets, "o", color=BLUE, alpha=0.45, markersize=3.5)
         axes.plot(percent.mean(), row, "D", color="0.15", markersize=4.5)
         if test.interval:
             low, high = (100 * bound for bound in test.interval)
@@ -88,7 +87,5 @@ def _draw_panel(axes: Axes, tests: Sequence[PairedTest]) -> None:
     names = [f"{test.first} less {test.second}" for test in tests]
     axes.set_yticks(range(len(tests)), names, fontsize=SMALL)
     axes.set_ylim(len(tests) - 0.5, -0.5)
-    axes.tick_params(axis="x", labelsize=SMALL)
-    axes.grid(axis="x", color="0.92")
-    axes.set_axisbelow(True)
+    axes.grid(visible=False, axis="y")
     axes.margins(x=0.05)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.figures.lettering import captions, lettered
-from hsi_jax.evaluate.figures.sizes import PAGE, TEXT, TINY
+from hsi_jax.evaluate.figures.style import PAGE, TEXT, TINY
 
 COLUMNS = 6
 MAX_EXAMPLES = 24

@@ -47,7 +47,8 @@ def _drawable(name: str, number: int) -> str:
 def lettered(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     """A function that draws, whose texts get the fonts that they need.
 
-    Letters that no font of this machine has become question marks, and a dollar sign is one.
+    Letters that no font of this machine has become question marks, a dollar sign is one, and
+    control characters are left out.
     """
 
     @functools.wraps(draw)
@@ -56,11 +57,13 @@ def lettered(draw: Callable[..., Figure]) -> Callable[..., Figure]:
         for text in figure.findobj(Text):
             assert isinstance(text, Text)
             text.set_parse_math(False)
-            if not text.get_text().isascii():
-                words = _plain(text.get_text())
+            words = _plain(text.get_text())
+            if not words.isascii():
                 fonts, missing = _choose_fonts(words)
                 text.set_fontfamily([*text.get_fontfamily(), *fonts])
-                text.set_text("".join(MISSING if c in missing else c for c in words))
+                words = "".join(MISSING if c in missing else c for c in words)
+            if words != text.get_text():
+                text.set_text(words)
         return figure
 
     return drawn

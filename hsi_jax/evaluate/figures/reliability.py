@@ -1,16 +1,21 @@
 """A picture of the calibration: how often predictions of a confidence are right."""
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hsi_jax.evaluate.figures.sizes import COLUMN, SMALL, TEXT
-from hsi_jax.run.calibration_summary import Calibration
+from hsi_jax.evaluate.figures.style import BLUE, COLUMN, SMALL, style_axes
+from hsi_jax.run.summary_parts import Calibration
 
-_ACCURACY, _PERFECT = "#0072b2", "0.4"
+_LARGEST = 180  # area of the dot of the fullest bin, points²
+_SMALLEST = 6  # of a bin with few samples, so that it can be seen
 
 
 def draw_reliability(calibration: Calibration, title: str = "") -> Figure:
     """Draws accuracy over confidence, and below it how many samples have such a confidence.
+
+    The area of a dot tells how many samples its bin holds.
 
     Args:
         calibration: of some samples.
@@ -19,38 +24,41 @@ def draw_reliability(calibration: Calibration, title: str = "") -> Figure:
     Returns:
         The figure. Points below the diagonal are bins in which predictions are too confident.
     """
-    count = len(calibration.bins)
-    used = [one for one in calibration.bins if one.samples]
     figure = Figure(figsize=(COLUMN, 1.2 * COLUMN), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    upper.plot([0, 1], [0, 1], "--", color=_PERFECT, linewidth=1, label="as confident as right")
-    upper.plot(
-        [one.confidence for one in used],
-        [one.accuracy for one in used],
-        "o-",
-        color=_ACCURACY,
-        markersize=4,
-        linewidth=1.2,
-        label=f"test samples, ECE {calibration.expected_calibration_error:.4f}",
-    )
-    upper.set_ylabel("part that is right", fontsize=TEXT)
-    upper.set_ylim(-0.02, 1.02)
-    upper.legend(loc="upper left", fontsize=SMALL, frameon=False)
-    if title:
-        upper.set_title(title, fontsize=TEXT)
+    style_axes(upper, title, y_label="fraction that is right")
+    style_axes(lower, x_label="confidence (probability of the predicted class)", y_label="samples")
+    _draw_bins(upper, calibration)
+    count = len(calibration.bins)
     lower.bar(
         [(i + 0.5) / count for i in range(count)],
         [one.samples for one in calibration.bins],
         width=0.9 / count,
-        color=_ACCURACY,
+        color=BLUE,
     )
-    lower.set_xlabel("confidence (probability of the predicted class)", fontsize=TEXT)
-    lower.set_ylabel("samples", fontsize=TEXT)
     lower.set_xlim(-0.02, 1.02)
     lower.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     lower.yaxis.set_major_formatter("{x:,.0f}")
-    for axes in (upper, lower):
-        axes.tick_params(labelsize=SMALL)
-        axes.grid(color="0.92")
-        axes.set_axisbelow(True)
     return figure
+
+
+def _draw_bins(axes: Axes, calibration: Calibration) -> None:
+    used = [one for one in calibration.bins if one.samples]
+    confidence = [one.confidence for one in used]
+    accuracy = [one.accuracy for one in used]
+    samples = np.array([one.samples for one in used])
+    axes.plot([0, 1], [0, 1], "--", color="0.4", linewidth=1, label="as confident as right")
+    axes.plot(confidence, accuracy, color=BLUE, linewidth=0.8, alpha=0.5)
+    axes.scatter(
+        confidence,
+        accuracy,
+        s=np.maximum(_LARGEST * samples / samples.max(initial=1), _SMALLEST),
+        color=BLUE,
+        alpha=0.75,
+        linewidth=0,
+        zorder=3,
+        label=f"test samples, ECE {calibration.expected_calibration_error:.4f}",
+    )
+    axes.set_ylim(-0.05, 1.05)
+    legend = axes.legend(loc="upper left", fontsize=SMALL, frameon=False)
+    legend.legend_handles[1].set_sizes([30])  # pyright: ignore[reportOptionalMemberAccess]

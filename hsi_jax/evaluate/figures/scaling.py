@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.figures.palette import class_colours
-from hsi_jax.evaluate.figures.sizes import PAGE, SMALL, TEXT
+from hsi_jax.evaluate.figures.style import BLUE, ORANGE, PAGE, TEXT, set_legend_below, style_axes
 
 Row = dict[str, Any]
 
-_BALANCED, _EVEN = "#0072b2", "#e69f00"
+_BALANCED, _EVEN = BLUE, ORANGE
 _NEEDED = ("devices", "modelled_gain", "modelled_balanced_utilisation", "modelled_even_utilisation")
 
 
@@ -97,17 +97,10 @@ def _draw_line(
 
 
 def _finish(axes: Axes, title: str, x_label: str, y_label: str) -> None:
-    axes.set_title(title, fontsize=TEXT)
+    style_axes(axes, title, x_label, y_label)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter("{x:,g}")
-    axes.set_xlabel(x_label, fontsize=SMALL)
-    axes.set_ylabel(y_label, fontsize=SMALL)
-    axes.tick_params(labelsize=SMALL)
-    axes.grid(color="0.92")
-    # Below the panel, where it hides no curve.
-    axes.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, fontsize=SMALL, frameon=False
-    )
+    set_legend_below(axes)
 
 
 def _check(name: str, rows: Sequence[Row], keys: Sequence[str]) -> None:

@@ -11,10 +11,11 @@ from matplotlib.ticker import MaxNLocator
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.figures.lettering import lettered
 from hsi_jax.evaluate.figures.palette import class_colours
-from hsi_jax.evaluate.figures.sizes import PAGE, SMALL, TEXT
-from hsi_jax.run.summary import Summary, TimedStep
+from hsi_jax.evaluate.figures.style import BLUE, ORANGE, PAGE, SMALL, TEXT, list_devices
+from hsi_jax.run.summary import Summary
+from hsi_jax.run.summary_parts import TimedStep
 
-_CHOSEN, _EVEN = "#0072b2", "#e69f00"
+_LOWER_ROW = 2.4  # height of the panels of the history, inches
 
 
 @lettered
@@ -38,39 +39,24 @@ def draw_shares(summary: Summary) -> Figure:
             a number is negative or nan.
     """
     names, history = summary.device_names, summary.rebalancing
-    speeds, shares, weights, times = (
-        _read(summary, name) for name in ("speeds", "shares", "weights", "modelled_device_times")
-    )
+    speeds, shares, weights = (_read(summary, name) for name in ("speeds", "shares", "weights"))
     height = 1.3 + 0.4 * len(names)
     rows = 2 if history else 1
-    figure = Figure(figsize=(PAGE, height + 2.4 * (rows - 1)), layout="constrained")
-    grid = figure.add_gridspec(rows, 2, height_ratios=[height, 2.4][:rows])
+    figure = Figure(figsize=(PAGE, height + _LOWER_ROW * (rows - 1)), layout="constrained")
+    grid = figure.add_gridspec(rows, 2, height_ratios=[height, _LOWER_ROW][:rows])
     left = figure.add_subplot(grid[0, 0])
     right = figure.add_subplot(grid[0, 1], sharey=left)
     right.tick_params(labelleft=False)
     if history:
         _draw_history(figure, grid, names, history)
-    _draw_counts(left, shares, weights)
-    left.set_title(f"Share of each device, scheme {summary.scheme}", fontsize=TEXT)
     labels = [f"{name}\nspeed {speed:.4g}" for name, speed in zip(names, speeds, strict=True)]
-    left.set_yticks(range(len(names)), labels, fontsize=SMALL)
-    left.set_ylim(len(names) - 0.4, -0.6)
-    if summary.modelled_device_times_even is None:
-        _draw_times(right, times, summary.scheme, colour=_CHOSEN, centre=0, height=0.6)
-    else:
-        even = _read(summary, "modelled_device_times_even")
-        _draw_times(right, times, summary.scheme, colour=_CHOSEN, centre=-0.2, height=0.36)
-        _draw_times(right, even, "even shares", colour=_EVEN, centre=0.2, height=0.36)
-    _finish_times(right, summary.modelled_time_unit)
+    list_devices(left, labels)
+    left.set_title(f"Share of each device, scheme {summary.scheme}", fontsize=TEXT)
+    _draw_counts(left, shares, weights)
+    _draw_modelled(right, summary)
     handles = right.get_legend_handles_labels()
-    figure.legend(
-        *handles,
-        loc="outside lower center",
-        ncols=4,
-        columnspacing=1.2,
-        fontsize=SMALL,
-        frameon=False,
-    )
+    style = {"ncols": 4, "columnspacing": 1.2, "fontsize": SMALL, "frameon": False}
+    figure.legend(*handles, loc="outside lower center", **style)
     return figure
 
 
@@ -97,7 +83,7 @@ def _draw_history(
 
 
 def _draw_counts(axes: Axes, shares: np.ndarray, weights: np.ndarray) -> None:
-    bars = axes.barh(range(len(shares)), shares, height=0.6, color=_CHOSEN)
+    bars = axes.barh(range(len(shares)), shares, height=0.6, color=BLUE)
     total = max(shares.sum(), 1)
     labels = [
         f"{share:.0f} ({share / total:.1%}), weight {weight:.4g}"
@@ -106,8 +92,27 @@ def _draw_counts(axes: Axes, shares: np.ndarray, weights: np.ndarray) -> None:
     axes.bar_label(bars, labels, padding=3, fontsize=SMALL)
     axes.set_xlim(0, 3.2 * max(shares.max(), 1))  # room for the label of the longest bar
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
-    axes.tick_params(axis="x", labelsize=SMALL)
     axes.set_xlabel("microbatches in a step", fontsize=SMALL)
+
+
+def _draw_modelled(axes: Axes, summary: Summary) -> None:
+    """Draws the modelled times, beside those with even shares where these are possible."""
+    times = _read(summary, "modelled_device_times")
+    if summary.modelled_device_times_even is None:
+        _draw_times(axes, times, summary.scheme, colour=BLUE, centre=0, height=0.6)
+    else:
+        even = _read(summary, "modelled_device_times_even")
+        _draw_times(axes, times, summary.scheme, colour=BLUE, centre=-0.2, height=0.36)
+        _draw_times(axes, even, "even shares", colour=ORANGE, centre=0.2, height=0.36)
+    axes.set_title("Modelled time of a step", fontsize=TEXT)
+    axes.set_xlabel(f"modelled time ({summary.modelled_time_unit})", fontsize=SMALL)
+    axes.tick_params(labelsize=SMALL)
+    axes.tick_params(axis="y", length=0)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    # Room for the label of the longest bar, which the sticky edges of bars would not leave.
+    axes.use_sticky_edges = False
+    axes.margins(x=0.2)
+    axes.set_xlim(left=0)
 
 
 def _draw_times(
@@ -132,18 +137,6 @@ def _draw_times(
     axes.bar_label(waiting, [f"{time:.4g}" for time in busy], padding=3, fontsize=SMALL)
     for place in places[~active]:
         axes.text(0, place, " takes no part", va="center", fontsize=SMALL, color="0.3")
-
-
-def _finish_times(axes: Axes, time_unit: str) -> None:
-    axes.set_title("Modelled time of a step", fontsize=TEXT)
-    axes.set_xlabel(f"modelled time ({time_unit})", fontsize=SMALL)
-    axes.tick_params(labelsize=SMALL)
-    axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    # Room for the label of the longest bar, which the sticky edges of bars would not leave.
-    axes.use_sticky_edges = False
-    axes.margins(x=0.2)
-    axes.set_xlim(left=0)
 
 
 def _read(summary: Summary, name: str) -> np.ndarray:

@@ -1,64 +1,107 @@
-"""The spectrum of each class: mean and deviation over its labelled pixels."""
+"""A picture of the spectra of the classes: mean and deviation, each beside those of the others."""
+
+import math
+from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 
-from hsi_jax.data.scene.stored_cube import StoredCube, row_blocks
 from hsi_jax.errors import InputError
+from hsi_jax.evaluate.figures.lettering import captions, lettered
+from hsi_jax.evaluate.figures.style import PAGE, SMALL, TEXT, TINY, style_axes
+
+_COLUMNS = 4
+_TILE = 1.15  # height of a panel with its title, inches
+_MARGIN = 0.5  # inches below and beside the panels, for numbers and labels
 
 
-def class_spectra(
-    cube: np.ndarray | StoredCube, labels: np.ndarray, num_classes: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Measures the spectra of the classes.
+@lettered
+def draw_spectra(
+    mean: np.ndarray,
+    deviation: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    colours: Sequence[str],
+    wavelengths: np.ndarray | None = None,
+) -> Figure:
+    """Draws a panel for each class: its mean spectrum, mean ± deviation, and the others' means.
 
     Args:
-        cube: finite numbers [rows, columns, bands].
-        labels: int [rows, columns], class indexes in 0..C-1, -1 where unlabelled.
-        num_classes: C.
+        mean: float [C, bands]; nan for a class without pixels, whose panel says so.
+        deviation: float [C, bands].
+        class_names: the C names.
+        colours: "#rrggbb" of each class.
+        wavelengths: of the bands, nm, in any order; bands are numbered from 1 where this is None
+            or holds no finite numbers that differ.
 
     Returns:
-        Mean and population standard deviation, each float32 [C, bands], in the unit of the cube;
-        nan for a class without pixels.
+        The figure.
 
     Raises:
-        InputError: if the shapes do not fit, or an index is not below C.
+        InputError: if the shapes do not fit, there is a single band, or no spectrum is finite.
     """
-    labels = np.asarray(labels)
-    if cube.ndim != 3 or cube.shape[:2] != labels.shape:
-        raise InputError(
-            f"`cube` has shape {cube.shape} and `labels` {labels.shape}; give a cube of rows, "
-            f"columns and bands, and labels of the same rows and columns"
-        )
-    classes = labels[labels >= 0]
-    if classes.size and classes.max() >= num_classes:
-        raise InputError(
-            f"`labels` holds the class index {classes.max()}; give indexes below {num_classes}"
-        )
-    counts = np.bincount(classes, minlength=num_classes)[:, np.newaxis]
-    counted = np.maximum(counts, 1)
-    centre = _sums(cube, labels, num_classes) / counted
-    squares = _sums(cube, labels, num_classes, around=centre)
-    mean, deviation = np.where(counts > 0, (centre, np.sqrt(squares / counted)), np.nan)
-    return mean.astype(np.float32), deviation.astype(np.float32)
+    _check(mean, deviation, len(class_names))
+    x, x_label = _band_axis(wavelengths, mean.shape[1])
+    order = np.argsort(x, kind="stable")
+    x, mean, deviation = x[order], mean[:, order], deviation[:, order]
+    known = np.isfinite(mean + deviation).all(axis=1)
+    panels = _panels(len(mean), x_label)
+    lines = [np.column_stack([x, m]) for m in mean[known]]
+    for index, name in enumerate(captions(class_names)):
+        axes, m, d = panels.flat[index], mean[index], deviation[index]
+        style_axes(axes, name)
+        axes.title.set_fontsize(SMALL)
+        axes.tick_params(labelsize=TINY)
+        if known[index]:
+            axes.add_collection(LineCollection(lines, colors="0.85", linewidths=0.6))
+            axes.fill_between(x, m - d, m + d, color=colours[index], alpha=0.5, linewidth=0)
+            axes.plot(x, m, color="0.1", linewidth=1)
+        else:
+            style = {"fontsize": SMALL, "ha": "center", "va": "center"}
+            axes.text(0.5, 0.5, "no pixels", transform=axes.transAxes, **style)
+    return panels.flat[0].figure
 
 
-def _sums(
-    cube: np.ndarray | StoredCube,
-    labels: np.ndarray,
-    num_classes: int,
-    around: np.ndarray | None = None,
-) -> np.ndarray:
-    """Sums of values, or of their squared distances from `around`, float64 [C, bands].
+def _panels(classes: int, x_label: str) -> np.ndarray:
+    """Panels with the same axes; those that no class needs are removed."""
+    columns = min(classes, _COLUMNS)
+    rows = math.ceil(classes / columns)
+    height = rows * _TILE + 2 * _MARGIN
+    figure = Figure(figsize=(PAGE * max(columns, 2) / _COLUMNS, height))
+    edges = {
+        "left": 0.36 / columns,
+        "right": 0.99,
+        "bottom": _MARGIN / height,
+        "top": 1 - _MARGIN / height,
+    }
+    panels = figure.subplots(
+        rows, columns, sharex=True, sharey=True, squeeze=False, gridspec_kw=edges | {"hspace": 0.3}
+    )
+    for axes in panels.flat[classes:]:
+        axes.remove()
+    figure.supxlabel(x_label, fontsize=TEXT)
+    figure.supylabel("value, in the unit of the scene", fontsize=TEXT)
+    return panels
 
-    Values are added one after the other, so that the sums do not depend on how a cube is read.
-    """
-    sums = np.zeros((num_classes, cube.shape[2]))
-    for rows, block in row_blocks(cube):
-        labelled = labels[rows] >= 0
-        classes = labels[rows][labelled]
-        for band in range(cube.shape[2]):
-            values = block[:, :, band][labelled].astype(np.float64)
-            if around is not None:
-                values = (values - around[classes, band]) ** 2
-            np.add.at(sums[:, band], classes, values)
-    return sums
+
+def _check(mean: np.ndarray, deviation: np.ndarray, classes: int) -> None:
+    if mean.shape != deviation.shape or mean.dtype.kind != "f" or deviation.dtype.kind != "f":
+        raise InputError("`mean` and `deviation` are not floats of the same shape")
+    if mean.ndim != 2 or len(mean) != classes or mean.shape[1] < 2:
+        raise InputError(f"`mean` has shape {mean.shape} for {classes} classes and their bands")
+    if not np.isfinite(mean + deviation).all(axis=1).any():
+        raise InputError("`mean` holds no finite spectrum")
+
+
+def _band_axis(wavelengths: np.ndarray | None, bands: int) -> tuple[np.ndarray, str]:
+    """Where the bands lie, float64 [bands], and what that is."""
+    if (
+        wavelengths is not None
+        and wavelengths.shape == (bands,)
+        and wavelengths.dtype.kind in "iuf"
+    ):
+        x = wavelengths.astype(np.float64)
+        if np.isfinite(x).all() and np.ptp(x) > 0:
+            return x, "wavelength (nm)"
+    return np.arange(1.0, bands + 1), "band"

@@ -9,14 +9,14 @@ from matplotlib.ticker import MaxNLocator
 
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.figures.lettering import lettered
-from hsi_jax.evaluate.figures.sizes import PAGE, SMALL, TEXT
-from hsi_jax.run.summary import TimelineStep
+from hsi_jax.evaluate.figures.style import BLUE, ORANGE, PAGE, SMALL, TEXT, list_devices
+from hsi_jax.run.summary_parts import TimelineStep
 
 # Name, colour and hatch of the bars of each part of a step.
 _PARTS = {
-    "busy": ("own work", "#0072b2", ""),
+    "busy": ("own work", BLUE, ""),
     "waiting": ("waiting for the slowest", "white", "////"),
-    "communication": ("communication and update", "#e69f00", ""),
+    "communication": ("communication and update", ORANGE, ""),
 }
 
 
@@ -50,8 +50,7 @@ def draw_timeline(
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         axes.tick_params(labelsize=SMALL)
         axes.tick_params(axis="y", length=0)
-    panels[0].set_yticks(range(len(names)), names, fontsize=SMALL)
-    panels[0].set_ylim(len(names) - 0.4, -0.6)
+    list_devices(panels[0], list(names))
     figure.suptitle(title, fontsize=TEXT + 1)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(

@@ -1,4 +1,7 @@
-"""The key of a class map: which value stands for which class, its name and its colour."""
+"""The key of a class map: which value stands for which class, its name and its colour.
+
+A map has one key, by which its raster, legend, attribute table and table of areas are written.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,6 +44,12 @@ class ClassKey:
         free = unlabelled_id if 0 <= unlabelled_id <= largest else 0
         nodata = free if free not in values else largest
         return cls(tuple(names), tuple(colours), values, nodata, dtype)
+
+    def counted(self) -> "ClassKey":
+        """The key in which classes are 1 to C and 0 is no class, as ENVI's classifications need."""
+        values = tuple(range(1, len(self.names) + 1))
+        dtype = _TYPES[len(values) > 2**8 - 1]
+        return ClassKey(self.names, self.colours, values, 0, dtype)
 
     @property
     def table(self) -> np.ndarray:

@@ -11,8 +11,15 @@ from hsi_jax.evaluate.maps.map_grid import Grid, import_rasterio, written_whole
 
 
 def write_envi(path: Path, strips: Iterable[np.ndarray], grid: Grid, key: ClassKey) -> None:
-    """Writes a map; arguments as of `hsi_jax.evaluate.maps.map_files.write_classes`."""
-    dtype = np.dtype("<u1" if len(key.names) < 2**8 else "<u2")
+    """Writes a map.
+
+    Args:
+        path: of the header.
+        strips: the values of the map from its first row on, [rows, columns].
+        grid: of the map.
+        key: of the classes, counted.
+    """
+    dtype = np.dtype(key.dtype).newbyteorder("<")
     with written_whole(path.with_suffix(".img")) as partial, open(partial, "wb") as file:
         for strip in strips:
             file.write(np.ascontiguousarray(strip, dtype).data)

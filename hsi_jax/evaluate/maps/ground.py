@@ -10,7 +10,7 @@ from matplotlib.transforms import Affine2D, ScaledTranslation
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
 from hsi_jax.errors import InputError
-from hsi_jax.evaluate.figures.sizes import SMALL
+from hsi_jax.evaluate.figures.style import SMALL
 from hsi_jax.evaluate.maps.map_grid import metres_per_unit
 
 _BAR_FRACTION = 0.4  # the scale bar is at most this part of the map's width

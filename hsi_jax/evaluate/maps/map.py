@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.figures.lettering import captions, lettered
 from hsi_jax.evaluate.figures.palette import UNLABELLED_COLOUR, class_colours
-from hsi_jax.evaluate.figures.sizes import PAGE, TEXT
+from hsi_jax.evaluate.figures.style import PAGE, TEXT
 from hsi_jax.evaluate.maps.ground import Ground
 
 CORRECT_COLOUR, WRONG_COLOUR = to_rgb("#bdbdbd"), to_rgb("#d7191c")

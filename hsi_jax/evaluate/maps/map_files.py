@@ -46,6 +46,11 @@ def files_of(path: Path) -> list[Path]:
     return [path]
 
 
+def key_of(path: Path, key: ClassKey) -> ClassKey:
+    """The key of a map in a file of this name: as given, or counted where the format needs that."""
+    return key.counted() if path.suffix.lower() == ".hdr" else key
+
+
 def write_classes(path: Path, strips: Strips, grid: Grid, key: ClassKey) -> None:
     """Writes a class map, whole or not at all.
 
@@ -54,18 +59,20 @@ def write_classes(path: Path, strips: Strips, grid: Grid, key: ClassKey) -> None
         strips: the map from its first row on, 0 for no class and index + 1 for the others, uint8
             or uint16 [rows, columns].
         grid: of the map.
-        key: of the classes. ENVI counts classes from 1 instead; 0 is "Unclassified".
+        key: of the classes, from `key_of`.
 
     Raises:
         InputError: if a library is missing.
         StorageError: if the file cannot be written.
+        ValueError: if the key is not that of the format.
     """
+    if key != key_of(path, key):
+        raise ValueError(f"{path} needs the key that key_of makes of it")
     suffix = path.suffix.lower()
-    if suffix == ".hdr":
-        write_envi(path, strips, grid, key)
-        return
     values = (key.table[strip] for strip in strips)
-    if suffix == ".png":
+    if suffix == ".hdr":
+        write_envi(path, values, grid, key)
+    elif suffix == ".png":
         _write_png(path, values, key)
     elif suffix == ".npy":
         write_numbers(path, values, grid, dtype=key.dtype)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from hsi_jax.errors import InputError
-from hsi_jax.run.calibration_summary import Calibration, ConfidenceBin
+from hsi_jax.run.summary_parts import Calibration, ConfidenceBin
 
 BINS = 15
 

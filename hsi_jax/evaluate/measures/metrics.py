@@ -1,4 +1,4 @@
-"""Measures of a classification: OA, AA, kappa and the accuracy of each class."""
+"""Measures of a classification: OA, AA, kappa, and accuracies, F1 and IoU of each class."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -33,6 +33,30 @@ class Scores:
         """The fields as a dictionary that strict JSON can hold: nan becomes None."""
         per_class = [None if math.isnan(value) else value for value in self.per_class_accuracy]
         return asdict(self) | {"per_class_accuracy": per_class}
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Measures of each class, [C], fractions of 1; nan where a class has no sample to measure.
+
+    Attributes:
+        producers_accuracy: the fraction of a class's true samples that are found (recall).
+        users_accuracy: the fraction of the samples predicted as the class that are (precision).
+        f1: the harmonic mean of the two, by counts: 2 correct / (true + predicted).
+        iou: intersection over union, or Jaccard index: correct / (true + predicted - correct).
+    """
+
+    producers_accuracy: tuple[float, ...]
+    users_accuracy: tuple[float, ...]
+    f1: tuple[float, ...]
+    iou: tuple[float, ...]
+
+    def to_json(self) -> dict[str, list[float | None]]:
+        """The fields as "per_class_...", as strict JSON can hold them: nan becomes None."""
+        return {
+            f"per_class_{name}": [None if math.isnan(value) else value for value in values]
+            for name, values in asdict(self).items()
+        }
 
 
 def confusion_matrix(truth: ArrayLike, prediction: ArrayLike, num_classes: int) -> np.ndarray:
@@ -94,6 +118,34 @@ def scores(confusion: ArrayLike) -> Scores:
         kappa=_kappa(confusion),
         per_class_accuracy=tuple(per_class.tolist()),
         classes_present=int(present.sum()),
+    )
+
+
+def class_scores(confusion: ArrayLike) -> ClassScores:
+    """Measures each class by the confusion matrix.
+
+    Producer's and user's accuracy are those of Story and Congalton, "Accuracy assessment: a user's
+    perspective", Photogrammetric Engineering and Remote Sensing 52(3), 1986.
+
+    Args:
+        confusion: integer [C, C]; rows are the truth, columns the prediction.
+
+    Raises:
+        InputError: as `scores`.
+    """
+    confusion = np.asarray(confusion)
+    _check_confusion(confusion)
+    correct, true, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+
+    def divide(part: np.ndarray, whole: np.ndarray) -> tuple[float, ...]:
+        undefined = np.full(len(whole), np.nan)
+        return tuple(np.divide(part, whole, out=undefined, where=whole > 0).tolist())
+
+    return ClassScores(
+        producers_accuracy=divide(correct, true),
+        users_accuracy=divide(correct, predicted),
+        f1=divide(2 * correct, true + predicted),
+        iou=divide(correct, true + predicted - correct),
     )
 
 

@@ -5,8 +5,7 @@ from itertools import groupby
 
 import numpy as np
 
-from hsi_jax.run.device_summary import Straggler
-from hsi_jax.run.summary import TimedStep
+from hsi_jax.run.summary_parts import Straggler, TimedStep
 
 NOTABLE = 0.1  # relative to the others' time; less is noise
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hsi_jax.errors import InputError
-from hsi_jax.run.summary import TimelineStep
+from hsi_jax.run.summary import Summary
+from hsi_jax.run.summary_parts import TimelineStep
 
 
 @dataclass(frozen=True)
@@ -51,3 +52,11 @@ def _split(step: TimelineStep) -> dict[str, np.ndarray]:
         "waiting": waiting,
         "communication": ended.max() - began.min() - busy - waiting,
     }
+
+
+def process_names(summary: Summary) -> list[str]:
+    """What was timed: the devices, where each has a process of its own, or else the processes."""
+    count = len(summary.timeline[0].began) if summary.timeline else 0
+    if count == len(summary.device_names):
+        return list(summary.device_names)
+    return [f"process {number}" for number in range(count)]

@@ -1,5 +1,5 @@
 """One self-contained HTML page about one or several runs.
 
-`reading` takes what a run has left, `classes`, `maps`, `chart`, `charts`, `devices` and
-`comparing` make of it what the page shows, and `page` fills the template with that.
+`classes`, `devices` and `maps` prepare what the page shows of a run, `comparing` what it shows of
+several, and `page` adds the figures and fills the template.
 """

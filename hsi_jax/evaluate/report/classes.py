@@ -1,14 +1,15 @@
-"""The accuracy of each class with its interval, and the confusion matrix, for a page."""
+"""The accuracies of each class, with the interval of the producer's accuracy, for a page."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from hsi_jax.evaluate.measures.metrics import class_scores
 from hsi_jax.run.summary import Outcome
 
 CONFIDENCE = 0.95
-# A cell of the confusion matrix has the shade of the first bound that its fraction does not exceed.
-SHADES = (0.0, 0.02, 0.1, 0.3, 0.6, 0.9, 1.0)
 
 
 @dataclass(frozen=True)
@@ -24,21 +25,19 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """A class: its name, colour, samples of each set, and accuracy (None without test samples)."""
+    """A class: its name, colour, samples of each set, and measures, fractions of 1.
+
+    The producer's accuracy, `accuracy`, is None without test samples; the others are None where
+    they are undefined.
+    """
 
     name: str
     colour: str
     counts: dict[str, int]
     accuracy: Accuracy | None
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell of the confusion matrix: its count, its part of the row and the shade of that."""
-
-    count: int
-    fraction: float
-    shade: int
+    users_accuracy: float | None
+    f1: float | None
+    iou: float | None
 
 
 def measure(correct: int, total: int) -> Accuracy | None:
@@ -62,6 +61,9 @@ def class_rows(
     summary: Outcome, names: Sequence[str], colours: Sequence[str]
 ) -> tuple[ClassRow, ...]:
     """A row for each class."""
+    matrix = summary.confusion_matrix
+    measured = class_scores(np.array(matrix)).to_json() if np.any(matrix) else {}
+    columns = [measured.get(f"per_class_{name}") for name in ("users_accuracy", "f1", "iou")]
     per_class = {
         name: counts
         for name, counts in summary.split.counts_per_class.items()
@@ -72,11 +74,10 @@ def class_rows(
             name,
             colour,
             {kind: counts[index] for kind, counts in per_class.items()},
-            measure(row[index], sum(row)),
+            measure(matrix[index][index], sum(matrix[index])),
+            *(column[index] if column else None for column in columns),
         )
-        for index, (name, colour, row) in enumerate(
-            zip(names, colours, summary.confusion_matrix, strict=True)
-        )
+        for index, (name, colour) in enumerate(zip(names, colours, strict=True))
     )
 
 
@@ -84,16 +85,3 @@ def floor_of(rows: Sequence[ClassRow]) -> float:
     """The tenth at or below all intervals, at which a drawing of them may begin."""
     lows = [row.accuracy.low for row in rows if row.accuracy]
     return min(math.floor(10 * min(lows, default=0.0)) / 10, 0.9)
-
-
-def confusion_cells(summary: Outcome) -> list[list[Cell]]:
-    """The confusion matrix; rows are the truth."""
-    cells = []
-    for row in summary.confusion_matrix:
-        fractions = [count / max(sum(row), 1) for count in row]
-        cells.append([Cell(count, f, _shade(f)) for count, f in zip(row, fractions, strict=True)])
-    return cells
-
-
-def _shade(fraction: float) -> int:
-    return next(index for index, bound in enumerate(SHADES) if fraction <= bound)

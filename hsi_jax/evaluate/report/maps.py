@@ -12,7 +12,7 @@ from PIL import Image
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.figures.palette import rgb_colours
 from hsi_jax.evaluate.maps.map import CORRECT_COLOUR, WRONG_COLOUR
-from hsi_jax.evaluate.report.reading import RunFiles
+from hsi_jax.evaluate.run_files import RunFiles
 
 MAX_SIDE = 2048  # of a map in the page, pixels; a larger one is thinned
 SETS = ("train", "validation", "test")
@@ -32,8 +32,8 @@ class ClassMaps:
 
     Attributes:
         rows: of the maps in the page.
-        columns: likewise.
-        every: a pixel in so many rows and columns is shown.
+        columns: of the maps in the page.
+        every: one pixel in so many rows and columns is shown.
         layers: truth, prediction and errors.
         packed: base64 of the zlib stream of three planes of uint16, little-endian, [rows, columns]:
             true class + 1, predicted class + 1, and set (its place in `SETS` + 1); 0 is none.
@@ -46,8 +46,8 @@ class ClassMaps:
     packed: str
 
 
-def make_maps(run: RunFiles) -> ClassMaps:
-    """Makes the maps of a run that has a prediction.
+def read_maps(run: RunFiles) -> dict[str, np.ndarray]:
+    """Truth and prediction, ids, and the masks of the sets, bool, all [rows, columns].
 
     Raises:
         InputError: if the arrays of the prediction do not fit each other.
@@ -59,17 +59,25 @@ def make_maps(run: RunFiles) -> ClassMaps:
     shape = arrays["prediction"].shape
     if len(shape) != 2 or 0 in shape or any(arrays[name].shape != shape for name in names):
         raise InputError("the maps in prediction.npz have different shapes")
-    kinds = {name: arrays[name].dtype.kind for name in names}
-    if any(kind not in "iu" for kind in (kinds["truth"], kinds["prediction"])) or any(
-        kinds[name] != "b" for name in SETS
-    ):
+    kinds = {name: "b" if name in SETS else "iu" for name in names}
+    if any(arrays[name].dtype.kind not in kind for name, kind in kinds.items()):
         raise InputError("prediction.npz holds no maps of ids and sets")
-    every = math.ceil(max(shape) / MAX_SIDE)
-    thinned = {name: arrays[name][::every, ::every] for name in names}
-    truth, prediction = (_indexes(thinned[name], run.class_ids) for name in names[:2])
+    return {name: arrays[name] for name in names}
+
+
+def make_maps(run: RunFiles) -> ClassMaps:
+    """Makes the maps of a run that has a prediction.
+
+    Raises:
+        InputError: as `read_maps`.
+    """
+    arrays = read_maps(run)
+    every = math.ceil(max(arrays["truth"].shape) / MAX_SIDE)
+    thinned = {name: array[::every, ::every] for name, array in arrays.items()}
+    truth, prediction = (_indexes(thinned[n], run.class_ids) for n in ("truth", "prediction"))
     sets = np.zeros(truth.shape, np.uint16)
     for number, name in enumerate(SETS, 1):
-        sets[thinned[name].astype(bool)] = number
+        sets[thinned[name]] = number
     planes = np.stack([truth + 1, prediction + 1, sets]).astype("<u2")
     colours = rgb_colours(run.colours)
     return ClassMaps(
@@ -77,9 +85,9 @@ def make_maps(run: RunFiles) -> ClassMaps:
         columns=truth.shape[1],
         every=every,
         layers=(
-            Layer("Truth", _picture(truth, colours)),
-            Layer("Prediction", _picture(prediction, colours)),
-            Layer("Errors", _picture(*_errors(truth, prediction, sets))),
+            Layer("Truth", draw_layer(truth, colours)),
+            Layer("Prediction", draw_layer(prediction, colours)),
+            Layer("Errors", draw_layer(*_errors(truth, prediction, sets))),
         ),
         packed=base64.b64encode(zlib.compress(planes.tobytes(), 9)).decode(),
     )
@@ -102,7 +110,8 @@ def _errors(
     return codes, np.array([CORRECT_COLOUR, WRONG_COLOUR])
 
 
-def _picture(indexes: np.ndarray, colours: np.ndarray) -> str:
+def draw_layer(indexes: np.ndarray, colours: np.ndarray) -> str:
+    """A PNG as a data URI, from indexes of colours, -1 being transparent, and the colours."""
     table = np.zeros((len(colours) + 1, 4), np.uint8)  # the last row is transparent, for -1
     table[:-1, :3], table[:-1, 3] = np.rint(255 * colours), 255
     file = io.BytesIO()
@@ -110,6 +119,6 @@ def _picture(indexes: np.ndarray, colours: np.ndarray) -> str:
     return data_uri(file.getvalue())
 
 
-def data_uri(png: bytes) -> str:
-    """A PNG file as an address that holds it."""
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+def data_uri(content: bytes, kind: str = "png") -> str:
+    """A picture's file as an address that holds it; `kind` is "png" or "svg+xml"."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,52 +1,52 @@
-"""Fills the template of the report. Whatever a run calls its things, it stays text."""
+"""Fills the template of the report. Names of runs, classes and devices stay text."""
 
 import base64
 import functools
 import hashlib
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from hsi_jax.errors import InputError
-from hsi_jax.evaluate.report.chart import Chart
-from hsi_jax.evaluate.report.charts import Spectra, class_spectra_of, curves, history, reliability
-from hsi_jax.evaluate.report.classes import (
-    Accuracy,
-    Cell,
-    ClassRow,
-    class_rows,
-    confusion_cells,
-    floor_of,
-    overall,
-)
-from hsi_jax.evaluate.report.comparing import differing_options, distinct_names
-from hsi_jax.evaluate.report.devices import (
-    DeviceRow,
-    MeasuredStep,
-    device_rows,
-    measured_parts,
-    measured_steps,
-)
+from hsi_jax.errors import InputError, printable
+from hsi_jax.evaluate.figures.run_figures import use_figures
+from hsi_jax.evaluate.report.classes import Accuracy, ClassRow, class_rows, floor_of, overall
+from hsi_jax.evaluate.report.comparing import compare_maps, differing_options, distinct_names
+from hsi_jax.evaluate.report.devices import DeviceRow, device_rows, measured_parts
 from hsi_jax.evaluate.report.maps import ClassMaps, data_uri, make_maps
-from hsi_jax.evaluate.report.reading import RunFiles
+from hsi_jax.evaluate.run_files import RunFiles
+from hsi_jax.run.figure_file import save_figure
 from hsi_jax.run.summary import Outcome, Summary
 
 if TYPE_CHECKING:
     import jinja2
+    from matplotlib.figure import Figure
 
 _HERE = Path(__file__).parent
 _SCRIPTS = ("map.js", "page.js")
+_PIXELS = (
+    96 * 1.3
+)  # of the page for an inch of a figure, so that its text of 7 points has 12 pixels
 _Made = TypeVar("_Made")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as a data URI, and its width on the page, pixels."""
+
+    address: str
+    width: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunView:
-    """What the template shows of one run; what the run does not have is None or empty.
+    """What the template shows of one run; missing parts are None or empty.
 
     `number` counts the runs of the page from 1, `names` and `colours` are those of the classes,
-    `outcome` is the summary, `summary` the same where it is whole, `unit` what a sample is, and
-    `floor` the accuracy at which drawn intervals begin.
+    `outcome` is the summary, `summary` is set only where the summary is complete, `unit` is what a
+    sample is, `floor` the accuracy at which drawn intervals begin, and `figures` are those of
+    `hsi_jax.evaluate.figures.run_figures.FIGURES`, by name.
     """
 
     number: int
@@ -62,15 +62,10 @@ class RunView:
     overall: Accuracy | None
     rows: tuple[ClassRow, ...]
     floor: float
-    cells: list[list[Cell]]
     maps: ClassMaps | None
     gallery: str
-    curves: list[Chart]
-    reliability: list[Chart]
-    spectra: Spectra | None
+    figures: dict[str, Picture]
     devices: tuple[DeviceRow, ...]
-    history: list[Chart]
-    steps: tuple[MeasuredStep, ...]
     parts: list[tuple[str, float, float, float]]
     missing: list[str]
 
@@ -113,6 +108,7 @@ def render_page(runs: Sequence[RunFiles], commands: Sequence[Sequence[str]]) -> 
             floor=min((view.floor for view in views), default=0.0),
             same_classes=len({run.class_names for run in runs}) == 1 and bool(runs[0].class_names),
             differing=differing_options(runs),
+            pairs=compare_maps(runs),
             mark=mark_of(runs),
             style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
             script=Markup(script),
@@ -133,12 +129,15 @@ def _environment() -> "jinja2.Environment":
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,
     )
     environment.filters["percent"] = lambda value, digits=2: f"{100 * value:.{digits}f}"
     environment.filters["grouped"] = lambda value: f"{value:,}"
     environment.filters["short"] = lambda value: f"{value:,.4g}"
     # Names such as Corn_senesced_green_weeds may be broken after an underscore.
-    environment.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
+    environment.filters["breakable"] = lambda name: escape(printable(name)).replace(
+        "_", Markup("_<wbr>")
+    )
     return environment
 
 
@@ -154,11 +153,12 @@ def _view(run: RunFiles, number: int, name: str, commands: Sequence[str]) -> Run
     outcome = run.summary if run.class_names else None
     summary = outcome if isinstance(outcome, Summary) else None
     in_scene = outcome and (run.prediction is not None or outcome.split.leakage)
-    rows = class_rows(outcome, run.class_names, run.colours) if outcome else ()
+    names = tuple(map(printable, run.class_names))
+    rows = class_rows(outcome, names, run.colours) if outcome else ()
     return RunView(
         number=number,
         name=name,
-        names=run.class_names,
+        names=names,
         colours=run.colours,
         config=run.config,
         profile=run.profile,
@@ -169,21 +169,27 @@ def _view(run: RunFiles, number: int, name: str, commands: Sequence[str]) -> Run
         overall=overall(outcome) if outcome else None,
         rows=rows,
         floor=floor_of(rows),
-        cells=confusion_cells(outcome) if outcome else [],
         maps=_made(make_maps, run, missing) if outcome and run.prediction else None,
         gallery=data_uri(run.gallery) if run.gallery else "",
-        # Without steps, the curves of a baseline would be points above each other.
-        curves=[]
-        if outcome and not outcome.steps
-        else curves(run.records, outcome.best_step if outcome else None),
-        reliability=reliability(summary) if summary else [],
-        spectra=_made(class_spectra_of, run, missing) if outcome and run.spectra else None,
+        figures=_draw(run, missing),
         devices=device_rows(summary) if summary else (),
-        history=history(summary) if summary else [],
-        steps=measured_steps(summary) if summary else (),
-        parts=measured_parts(summary) if summary else [],
+        parts=_made(measured_parts, run, missing) or [],
         missing=missing,
     )
+
+
+def _draw(run: RunFiles, missing: list[str]) -> dict[str, Picture]:
+    """The figures of a run by name, as vectors, which stay sharp and can be printed."""
+    pictures = {}
+
+    def keep(name: str, figure: "Figure") -> None:
+        file = io.BytesIO()
+        save_figure(figure, file, "svg")
+        address = data_uri(file.getvalue(), "svg+xml")
+        pictures[name] = Picture(address, round(figure.get_figwidth() * _PIXELS))
+
+    missing += use_figures(run, keep)
+    return pictures
 
 
 def _made(make: Callable[[RunFiles], _Made], run: RunFiles, missing: list[str]) -> _Made | None:

@@ -111,7 +111,7 @@ def draw_guards(points: Sequence[GuardPoint], title: str) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    from hsi_jax.evaluate.figures.sizes import PAGE, SMALL, TEXT
+    from hsi_jax.evaluate.figures.style import PAGE, SMALL, TEXT
 
     figure = Figure(figsize=(PAGE, 3.0), layout="constrained")
     panels = figure.subplots(1, 2)

@@ -5,7 +5,7 @@ import pytest
 import rasterio
 
 from hsi_jax.data import file_scene, open_raster, read_labels, read_raster
-from hsi_jax.data.splits import polygons as polygon_split
+from hsi_jax.data.splits.polygons import polygon_split
 
 COUNTS = [427, 65, 609, 290, 939, 433, 109]
 BANDS = "lsat7_2000_*.tif"

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from hsi_jax.data.images.decoded_cache import DecodedCache
 from hsi_jax.data.images.image_set import ImageSet, channel_statistics
-from hsi_jax.data.splits.split import hold_out, random_split
+from hsi_jax.data.splits.split import random_split
+from hsi_jax.data.splits.validation import hold_out
 from hsi_jax.errors import InputError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 4, 5, 3), dtype=np.uint8)

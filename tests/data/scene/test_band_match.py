@@ -5,28 +5,51 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsi_jax.data.scene.band_match import doubt_on_values, match_bands, value_ranges
+from hsi_jax.data.scene.band_match import Bands, doubt_on_values, match_bands, value_ranges
 from hsi_jax.data.scene.wavelengths import to_nanometres
-from hsi_jax.errors import InputError
+from hsi_jax.errors import InputError, InputWarning
 
 
 def match(trained, given):
-    return match_bands(trained, len(trained), given, len(given), source="the scene")
+    one, other = (Bands(len(waves), np.asarray(waves, float)) for waves in (trained, given))
+    return match_bands(one, other, source="the scene").tolist()
+
+
+def match_names(trained, given):
+    one, other = (Bands(len(names), None, names) for names in (trained, given))
+    found = match_bands(one, other, source="the scene")
+    return None if found is None else found.tolist()
 
 
 @given(st.permutations(range(12)), st.integers(1, 12), st.floats(-9, 9))
 def test_bands_in_any_order(order, count, shift):
     given = np.array([400.0 + 50 * k for k in range(12)])
-    bands = match(given[order[:count]] + shift, given)
-    if bands is None:
-        assert order[:count] == list(range(12))
-    else:
-        assert bands.tolist() == order[:count]
+    assert match(given[order[:count]] + shift, given) == order[:count]
 
 
-def test_bands_in_order_stay_even_if_a_wavelength_comes_twice():
-    wavelengths = np.array([400.0, 650, 655, 652, 657, 900])
-    assert match(wavelengths, wavelengths + 3) is None
+def test_wavelengths_that_come_twice_stay_in_order():
+    wavelengths = np.array([400.0, 650, 655, 650, 655, 900])
+    assert match(wavelengths, wavelengths + 0.004) == list(range(6))
+
+
+FINE = 400 + 4.0 * np.arange(20)
+
+
+def test_neighbours_that_are_swapped_are_found():
+    given = FINE.copy()
+    given[[3, 4]] = given[[4, 3]]
+    assert match(FINE, given) == [0, 1, 2, 4, 3, *range(5, 20)]
+
+
+@pytest.mark.parametrize("shift", [4, 8, -8])
+def test_a_shift_by_whole_bands_is_refused(shift):
+    with pytest.raises(InputError, match="single band"):
+        match(FINE, FINE + shift)
+
+
+@pytest.mark.parametrize("shift", [1.9, -1.9])
+def test_a_shift_by_less_than_half_a_band_is_none(shift):
+    assert match(FINE, FINE + shift) == list(range(20))
 
 
 @pytest.mark.parametrize(
@@ -42,11 +65,34 @@ def test_missing_bands_are_named(trained, given, word):
         match(trained, given)
 
 
-def test_without_wavelengths_the_numbers_must_agree():
-    for pair in ((None, None), ([450, 550], None), (None, [450, 550])):
-        assert match_bands(pair[0], 2, pair[1], 2, source="the scene") is None
-    with pytest.raises(InputError, match="3 bands"):
-        match_bands(None, 2, [450, 550, 650], 3, source="the scene")
+def test_bands_are_found_by_name():
+    trained = ("B2", "B3", "B4", "B8")
+    assert match_names(trained, ("B4", "B3", "B2", "B8")) == [2, 1, 0, 3]
+    assert match_names(trained, ("b8 ", "x", "b4", "b3", "b2")) == [4, 3, 2, 0]
+    files = ("T32_1_B4_10m", "T32_1_B3_10m", "T32_1_B2_10m", "T32_1_B8_10m")
+    assert match_names(trained, files) == [2, 1, 0, 3]
+    with pytest.raises(InputError, match="B8"):
+        match_names(trained, ("B2", "B3", "B4", "B8A"))
+
+
+@pytest.mark.parametrize(
+    ("trained", "given"),
+    [
+        ((), ("B2", "B3")),
+        (("B2", "B3"), ("red", "green")),
+        (("Band 1", "Band 2"), ("Band 2", "Band 1")),
+        (("one 1", "one 2"), ("other 2", "other 1")),
+        (("B2", "B2"), ("B2", "B3")),
+    ],
+)
+def test_names_that_tell_nothing(trained, given):
+    assert match_names(trained, given) is None
+
+
+def test_names_do_not_count_where_wavelengths_are_known():
+    one = Bands(2, [450, 550], ("B3", "B2"))
+    assert match_bands(one, Bands(2, [450, 550], ("B2", "B3")), source="it").tolist() == [0, 1]
+    assert match_bands(one, Bands(2, None, ("B2", "B3")), source="it").tolist() == [1, 0]
 
 
 CUBE = np.random.default_rng(0).uniform(0.01, 0.6, (30, 40, 5)) * np.linspace(0.5, 1, 5)
@@ -60,12 +106,17 @@ def test_ranges_are_percentiles_of_the_pixels_named():
     np.testing.assert_allclose(ranges.T, np.percentile(CUBE.reshape(-1, 5)[1:], (1, 99), axis=0))
 
 
-@pytest.mark.parametrize("factor", [1e4, 100, 1 / 255, 1e-4, -1e4])
+@pytest.mark.parametrize("factor", [1e4, 100, 1 / 255, 1e-4, -1e4, 4, 1 / 4])
 def test_another_unit_is_noticed(factor):
     assert doubt_on_values(value_ranges(CUBE, ALL), value_ranges(CUBE * factor, ALL), "it")
 
 
-@pytest.mark.parametrize("factor", [1, 0.3, 3])
+@pytest.mark.parametrize("offset", [0.2, -0.2])
+def test_another_offset_is_noticed(offset):
+    assert doubt_on_values(value_ranges(CUBE, ALL), value_ranges(CUBE + offset, ALL), "it")
+
+
+@pytest.mark.parametrize("factor", [1, 0.75, 1.3])
 def test_another_light_is_not_another_unit(factor):
     ranges = value_ranges(CUBE, ALL)
     assert doubt_on_values(ranges, value_ranges(CUBE * factor, ALL), "it") is None
@@ -76,15 +127,26 @@ def test_another_light_is_not_another_unit(factor):
     ("values", "unit", "expected"),
     [
         (["0.45", "2.5"], "Micrometers", [450, 2500]),
+        ([0.45, 2.5], "Micron", [450, 2500]),
         ([450, 2500], "nm", [450, 2500]),
         ([450, 2500], None, [450, 2500]),
         ([0.45, 14], "Unknown", [450, 14000]),
         ([4500, 25000], "Angstroms", [450, 2500]),
-        ([450, 0], "nm", None),
-        (["a"], "nm", None),
-        ([1, 2], "Index", None),
+        ([450e-9, 2500e-9], "Meters", [450, 2500]),
+        ([1e7 / 450, 4000], "Wavenumber", [450, 2500]),
+        ([299792.458, 150000], "GHz", [1000, 1998.6163867]),
     ],
 )
 def test_units(values, unit, expected):
     found = to_nanometres(values, unit)
-    assert found is expected or found.tolist() == pytest.approx(expected)
+    assert found is not None
+    assert found.tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "unit", "word"),
+    [([450, 0], "nm", "positive"), (["a"], "nm", "numbers"), ([1, 2], "Index", "Index")],
+)
+def test_wavelengths_that_are_dropped_are_told(values, unit, word):
+    with pytest.warns(InputWarning, match=word):
+        assert to_nanometres(values, unit) is None

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -59,11 +61,20 @@ def test_an_id_that_the_file_declares_is_unlabelled():
 
 def test_where_classes_are_named_nothing_is_asked_about_zero():
     ids = np.array([[0, -1, 1, 2]])
-    found = read_label_map(ids, named=(1, 2), source="it")
+    found = read_label_map(ids, names={1: "corn", 2: "oats"}, source="it")
     assert found.class_ids == (1, 2)
     assert found.unlabelled_ids == (0, -1)
-    assert read_label_map(ids, named=(0, 1, 2), source="it").class_ids == (0, 1, 2)
-    assert read_label_map(np.array([[255, 1, 2]]), named=(1, 2, 255), source="it").remarks == ()
+    assert read_label_map(ids, names={0: "soy", 1: "corn", 2: "oats"}, source="it").class_ids == (
+        0,
+        1,
+        2,
+    )
+    assert (
+        read_label_map(
+            np.array([[255, 1, 2]]), names={1: "corn", 2: "oats", 255: "soy"}, source="it"
+        ).remarks
+        == ()
+    )
 
 
 def test_maps_get_an_id_that_is_no_class():
@@ -108,3 +119,17 @@ def test_the_advice_on_an_id_of_more_than_32_bits_helps(large):
     with pytest.raises(InputError, match=f"`unlabelled`=0,{number}"):
         read_label_map(ids, source="it")
     assert read_label_map(ids, unlabelled=(0, number), source="it").class_ids == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "name", ["NoData", "No data", "none", "Background", "VOID", "un-classified", "Unlabelled", "NA"]
+)
+def test_a_class_whose_name_says_that_it_is_none_is_named(name):
+    ids = np.array([[0, 1, 2, 2, 7]])
+    names = {1: "corn", 2: "oats", 7: name}
+    found = read_label_map(ids, names=names, source="it")
+    assert found.class_ids == (1, 2, 7)
+    (remark,) = found.remarks
+    assert re.search(rf"7 \({name}, 1 pixels\).*`unlabelled`=0,7", remark)
+    assert read_label_map(ids, names=names, unlabelled=(0, 7), source="it").class_ids == (1, 2)
+    assert read_label_map(ids, names=names | {7: "Nonesuch fields"}, source="it").remarks == ()

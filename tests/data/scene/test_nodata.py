@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from hsi_jax.data.scene.bands import constant_bands
-from hsi_jax.data.scene.nodata import find_fill_values, find_nodata, format_value, holds
+from hsi_jax.data.scene.fill_values import find_fill_values
+from hsi_jax.data.scene.nodata import find_nodata, holds, nodata_mask, uncounted_bands
+from hsi_jax.data.scene.read_options import format_value
 
 FILL = -9999
 
@@ -125,3 +127,49 @@ def test_constant_bands():
     has_data = np.ones((10, 12), bool)
     has_data[9, 11] = False
     assert constant_bands(cube, has_data) == [2, 5, 6]
+
+
+def test_a_value_at_the_end_of_a_continuous_range_is_saturated_and_does_not_stop():
+    rng = np.random.default_rng(0)
+    cube = rng.normal(70, 15, (40, 40, 3)).round().clip(10, 120).astype(np.uint8)
+    bright = np.zeros((40, 40), bool)
+    bright[:2, :19] = True
+    cube[4, :29, 1] = np.arange(110, 255, 5)  # values on the way to saturation
+    cube[bright] = 255
+    labelled = np.ones((40, 40), bool)
+    (fill,) = find(cube, labelled)
+    assert (fill.value, fill.pixels, fill.saturated, fill.spoils) == (255, 38, True, False)
+    cube[4] = 70  # without them it is far from all others
+    (fill,) = find(cube, labelled)
+    assert (fill.saturated, fill.spoils) == (False, True)
+
+
+@pytest.mark.parametrize(("row", "spoils"), [(3, True), (9, False)])
+def test_only_values_that_enter_the_training_spoil_it(row, spoils):
+    cube, labelled = spectra(rows=12), np.zeros((12, 12), bool)
+    labelled[row] = True
+    cube[:3] = FILL
+    (fill,) = find(cube, labelled)
+    assert (fill.labelled, fill.spoils) == (0, spoils)
+
+
+def test_bands_of_one_value_do_not_count_and_little_is_read():
+    cube = np.full((6, 5, 3), 4)
+    cube[3] = 0
+    cube[..., 1] = 7
+    read = []
+
+    def blocks():
+        for row in cube:
+            read.append(row)
+            yield row
+
+    assert uncounted_bands(blocks(), ()) == ()
+    assert not read
+    assert uncounted_bands(blocks(), (0,)) == (1,)
+    assert (nodata_mask(cube, (0,), (1,)) == (cube[..., 0] == 0)).all()
+    assert uncounted_bands(iter(np.ones((6, 5, 3))), (0,)) == ()  # all bands are such
+    cube[0, 0] = 1, 2, 3
+    read.clear()
+    assert uncounted_bands(blocks(), (0,)) == ()
+    assert len(read) == 1

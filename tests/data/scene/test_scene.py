@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hsi_jax.data.scene.read_options import Reading
+from hsi_jax.data.scene.read_options import ReadOptions
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.errors import InputError
 
@@ -44,7 +44,7 @@ def test_ids_that_are_not_contiguous_are_renumbered_and_come_back():
 
 
 def test_another_unlabelled_id_makes_zero_a_class():
-    reading = Reading(unlabelled=(14,))
+    reading = ReadOptions(unlabelled=(14,))
     scene = Scene.from_arrays("coded", coded_cube(), LABEL_IDS, reading=reading)
     assert scene.class_ids == (0, 1, 10)
     np.testing.assert_array_equal(scene.original_labels(scene.require_labels()), LABEL_IDS)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hsi_jax.data.scene.label_ids import UNLABELLED
-from hsi_jax.data.scene.read_options import Reading
+from hsi_jax.data.scene.read_options import ReadOptions
 from hsi_jax.data.scene.scene_file import LABELLED_ONLY_NOTE, file_scene
 from hsi_jax.errors import InputError
 
@@ -145,7 +145,7 @@ UNDERSTOOD_LABELS = {
 @pytest.mark.parametrize("name", UNDERSTOOD_LABELS)
 def test_labels_are_understood(name, tmp_path):
     labels, flags, expected, said = UNDERSTOOD_LABELS[name]
-    reading = Reading.parse(**flags)
+    reading = ReadOptions.parse(**flags)
     cube = save(tmp_path, "cube", CUBE)
     scene = file_scene(cube, save(tmp_path, "gt", labels), reading=reading)
     np.testing.assert_array_equal(scene.labels, expected)
@@ -244,7 +244,7 @@ def test_cubes_are_understood(name, tmp_path):
     cube, flags, expected, said = UNDERSTOOD_CUBES[name]
     expected = cube if expected is ... else expected
     labels = save(tmp_path, "gt", LABELS)
-    scene = file_scene(save(tmp_path, "cube", cube), labels, reading=Reading.parse(**flags))
+    scene = file_scene(save(tmp_path, "cube", cube), labels, reading=ReadOptions.parse(**flags))
     np.testing.assert_array_equal(scene.cube, expected.astype(np.float32))
     np.testing.assert_array_equal(scene.labels, CLASS_MAP)
     assert scene.cube.flags.c_contiguous
@@ -268,7 +268,7 @@ def test_declared_values_are_no_data(name, where, tmp_path):
     text, dtype = FILLS[name]
     line = LINE if where == "everywhere" else LINE & (LABELS == 0)
     cube = save(tmp_path, "cube", with_value(dtype(float(text)), line, dtype))
-    reading = Reading.parse(nodata=text)
+    reading = ReadOptions.parse(nodata=text)
     scene = file_scene(cube, save(tmp_path, "gt", LABELS), reading=reading)
     np.testing.assert_array_equal(scene.nodata, line)
     np.testing.assert_array_equal(scene.cube, np.where(line[..., None], 0, CUBE))
@@ -288,7 +288,7 @@ def test_values_that_are_not_declared_are_named_with_the_flag(name, where, tmp_p
     found = re.search(r"`nodata`=(\S+)", str(caught.value))
     assert found is not None
     assert f"{line.sum()} pixel" in str(caught.value)
-    reading = Reading.parse(nodata=found[1])  # what the message says is enough
+    reading = ReadOptions.parse(nodata=found[1])  # what the message says is enough
     np.testing.assert_array_equal(
         file_scene(cube, tmp_path / "gt.npy", reading=reading).nodata, line
     )
@@ -322,7 +322,7 @@ def test_cubes_are_refused(name, tmp_path):
     cube, flags, words = REFUSED_CUBES[name]
     labels = save(tmp_path, "gt", LABELS)
     with pytest.raises(InputError, match=words):
-        file_scene(save(tmp_path, "cube", cube), labels, reading=Reading.parse(**flags))
+        file_scene(save(tmp_path, "cube", cube), labels, reading=ReadOptions.parse(**flags))
 
 
 def test_a_list_of_pixels_with_a_list_of_labels(tmp_path):
@@ -345,7 +345,7 @@ def test_a_scene_that_is_zero_where_nothing_is_labelled_has_its_note(tmp_path):
     cube = save(tmp_path, "cube", np.where(LABELS[..., None] == 0, 0, CUBE))
     labels = save(tmp_path, "gt", LABELS)
     assert file_scene(cube, labels).note == LABELLED_ONLY_NOTE
-    assert file_scene(cube, labels, reading=Reading(nodata=(0,))).note == LABELLED_ONLY_NOTE
+    assert file_scene(cube, labels, reading=ReadOptions(nodata=(0,))).note == LABELLED_ONLY_NOTE
     elsewhere = np.where((LABELS[..., None] == 0) & (np.arange(COLUMNS)[:, None] > 9), -1, CUBE)
     assert file_scene(save(tmp_path, "cube", elsewhere), labels).note == ""
 
@@ -361,9 +361,11 @@ def test_advice_keeps_what_was_said_already(tmp_path):
             file_scene(
                 save(tmp_path, "cube", cube),
                 save(tmp_path, "gt", LABELS),
-                reading=Reading.parse(**flags),
+                reading=ReadOptions.parse(**flags),
             )
         flags[name] = value
     file_scene(
-        save(tmp_path, "cube", cube), save(tmp_path, "gt", LABELS), reading=Reading.parse(**flags)
+        save(tmp_path, "cube", cube),
+        save(tmp_path, "gt", LABELS),
+        reading=ReadOptions.parse(**flags),
     )

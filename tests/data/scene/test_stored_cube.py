@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import savemat
 
-from hsi_jax.data import Raster, Reading, file_scene
+from hsi_jax.data import Raster, ReadOptions, file_scene
 from hsi_jax.data.files import raster_source
 from hsi_jax.data.preprocess import Preprocessing
 from hsi_jax.data.scene.stored_cube import StoredCube, row_blocks, spectra_at
@@ -73,7 +73,7 @@ def scenes(request, tmp_path):
     suffix, write, dtype = request.param
     write(tmp_path / f"it.{suffix}", numbers(dtype))
     np.save(tmp_path / "ids.npy", IDS)
-    reading = Reading(nodata=(MISSING,), drop_bands=(1, "constant"))
+    reading = ReadOptions(nodata=(MISSING,), drop_bands=(1, "constant"))
     return tuple(
         file_scene(tmp_path / f"it.{suffix}", tmp_path / "ids.npy", reading=reading, hold_cube=hold)
         for hold in (True, False)
@@ -103,7 +103,7 @@ def test_scaling_has_the_same_bits(scenes):
 
 def test_a_file_is_not_held_where_it_can_be_read_again(tmp_path, monkeypatch):
     np.save(tmp_path / "it.npy", numbers()[..., :4])
-    scene = file_scene(tmp_path / "it.npy", hold_cube=False, reading=Reading(nodata=(MISSING,)))
+    scene = file_scene(tmp_path / "it.npy", hold_cube=False, reading=ReadOptions(nodata=(MISSING,)))
     assert isinstance(scene.cube, StoredCube)
     (tmp_path / "it.npy").unlink()
     with pytest.raises(InputError, match=r"it\.npy"):
@@ -112,7 +112,7 @@ def test_a_file_is_not_held_where_it_can_be_read_again(tmp_path, monkeypatch):
 
 def test_bands_along_another_axis_are_held(tmp_path):
     np.save(tmp_path / "it.npy", np.moveaxis(numbers()[..., :4], 2, 0))
-    reading = Reading(nodata=(MISSING,), band_axis=0)
+    reading = ReadOptions(nodata=(MISSING,), band_axis=0)
     scene = file_scene(tmp_path / "it.npy", hold_cube=False, reading=reading)
     assert isinstance(scene.cube, np.ndarray)
     assert scene.cube.shape == (ROWS, COLUMNS, 4)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.data.splits.class_maps import label_by_split
-from hsi_jax.data.splits.split import file_split
+from hsi_jax.data.splits.file_split import file_split
 from hsi_jax.errors import InputError
 
 TRUTH = np.array([[0, 3, 3, 5], [7, 7, 5, 0]])

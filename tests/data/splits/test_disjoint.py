@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from hsi_jax.data.splits.disjoint import count_leakage, disjoint_split
+from hsi_jax.data.splits.disjoint import disjoint_split
+from hsi_jax.data.splits.distance import count_leakage
 from hsi_jax.data.splits.split import Split, class_counts
 from hsi_jax.errors import InputError
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsi_jax.data.splits import polygons as polygon_split
+from hsi_jax.data.splits.polygons import polygon_split
 from hsi_jax.errors import InputError
 
 

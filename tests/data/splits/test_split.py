@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsi_jax.data.scene.scene_file import load_scene
-from hsi_jax.data.splits.disjoint import count_leakage, disjoint_split
-from hsi_jax.data.splits.split import class_counts, file_split, hold_out, random_split
+from hsi_jax.data.splits.disjoint import disjoint_split
+from hsi_jax.data.splits.distance import count_leakage
+from hsi_jax.data.splits.file_split import file_split
+from hsi_jax.data.splits.split import class_counts, random_split
+from hsi_jax.data.splits.validation import hold_out
 from hsi_jax.errors import InputError
 
 NAMES = ("Corn", "Oats", "Woods")
@@ -138,6 +141,20 @@ class TestFileSplit:
             "class 2 (Woods) has no training pixels.",
             "class 2 (Woods) has no test pixels.",
         )
+
+    def test_a_validation_map_is_used(self, check_sets, tmp_path):
+        validation = np.zeros_like(self.TRAIN)
+        unused = (self.LABELS >= 0) & ~self.TRAIN.astype(bool) & ~self.TEST.astype(bool)
+        validation.flat[np.flatnonzero(unused)[:2]] = 1
+        maps = {"train": self.TRAIN, "test": self.TEST, "validation": validation}
+        np.savez(tmp_path / "split.npz", **maps)
+        split = file_split(tmp_path / "split.npz", self.LABELS)
+        check_sets(split, self.LABELS)
+        assert split.validation.tolist() == np.flatnonzero(validation).tolist()
+        assert "1 of 7 labelled pixels are in no set." in split.remarks
+        np.savez(tmp_path / "split.npz", **maps | {"validation": self.TEST})
+        with pytest.raises(InputError, match="`test` and `validation`"):
+            file_split(tmp_path / "split.npz", self.LABELS)
 
     @pytest.mark.parametrize(
         ("maps", "message"),

@@ -39,9 +39,14 @@ def test_names_counts_and_accuracies_stand_at_their_class(render):
     counts = {place: int(text.get_text()) for place, text in cells(axes).items()}
     assert counts == {(0, 0): 6, (0, 1): 2, (2, 0): 1, (2, 1): 3, (2, 2): 4}
     assert {place for place, text in cells(axes).items() if text.get_color() == "white"} == {(0, 0)}
-    (right,) = axes.child_axes
-    assert labels(right.get_yticklabels()) == ["75.00%", "absent", "50.00%"]
-    assert right.get_ylabel() == "accuracy of the class"
+    right, top = axes.child_axes
+    assert labels(right.get_yticklabels()) == ["75.00", "absent", "50.00"]
+    # User's accuracy, F1 and IoU of the columns: 6/7, 12/15, 6/9; 0/5, 0/5, 0/5; 4/4, 8/12, 4/8.
+    assert [text.split() for text in labels(top.get_xticklabels())] == [
+        ["85.71", "80.00", "66.67"],
+        ["0.00", "0.00", "0.00"],
+        ["100.00", "66.67", "50.00"],
+    ]
     # kappa: (16 * 10 - (8 * 7 + 8 * 4)) / (256 - 88) = 72 / 168
     assert axes.get_title() == "OA 62.50%, AA 62.50%, kappa 0.4286"
 

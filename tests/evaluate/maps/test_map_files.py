@@ -11,7 +11,13 @@ from PIL import Image
 from hsi_jax.errors import InputError, StorageError
 from hsi_jax.evaluate.maps.class_areas import count_classes, write_areas
 from hsi_jax.evaluate.maps.class_key import ClassKey
-from hsi_jax.evaluate.maps.map_files import CLASS_SUFFIXES, check_file, write_classes, write_numbers
+from hsi_jax.evaluate.maps.map_files import (
+    CLASS_SUFFIXES,
+    check_file,
+    key_of,
+    write_classes,
+    write_numbers,
+)
 from hsi_jax.evaluate.maps.map_grid import Grid
 
 NAMES = ("Maize", "Röd, {mark}", "Water")
@@ -63,7 +69,7 @@ def test_envi(tmp_path, crs):
     rasterio = pytest.importorskip("rasterio")
     envi = pytest.importorskip("spectral.io.envi")
     path = tmp_path / "map.hdr"
-    write_classes(path, strips(), Grid(5, 7, crs, TRANSFORM), KEY)
+    write_classes(path, strips(), Grid(5, 7, crs, TRANSFORM), KEY.counted())
     image = envi.open(str(path))
     assert np.array_equal(np.asarray(image.load())[..., 0], STORED)
     assert image.metadata["class names"] == ["Unclassified", "Maize", "Röd mark", "Water"]
@@ -132,6 +138,41 @@ def test_bands(tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), numbers)
 
 
+def read_values(path):
+    """The values in the raster of a map."""
+    if path.suffix == ".npy":
+        return np.load(path)
+    if path.suffix == ".png":
+        with Image.open(path) as image:
+            return np.asarray(image)
+    rasterio = pytest.importorskip("rasterio")
+    with rasterio.open(path.with_suffix(".img") if path.suffix == ".hdr" else path) as file:
+        return file.read(1)
+
+
+@pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
+@pytest.mark.parametrize("suffix", CLASS_SUFFIXES)
+@pytest.mark.parametrize(
+    ("ids", "unlabelled"),
+    [((1, 3, 4, 5, 6, 7), 0), ((0, 1, 2, 3, 4, 5), -1), ((-3, 9, 2, 70_000, 1, 5), 0)],
+)
+def test_raster_and_areas_have_the_same_values(tmp_path, suffix, ids, unlabelled):
+    names = ("a", "b", "=c", "d", "e", "f")
+    stored = np.random.default_rng(0).integers(0, 7, (9, 11)).astype(np.uint8)
+    path = tmp_path / f"map{suffix}"
+    key = key_of(path, ClassKey.of_ids(names, ["#0072b2"] * 6, ids, unlabelled))
+    write_classes(path, [stored[:4], stored[4:]], Grid(9, 11), key)
+    write_areas(tmp_path / "areas.csv", count_classes([stored], 6), key, Grid(9, 11))
+    raster = read_values(path)
+    with open(tmp_path / "areas.csv", encoding="utf-8", newline="") as file:
+        rows = {row["class"].lstrip("'"): row for row in csv.DictReader(file)}
+    assert set(rows) == {*names, "no data"}
+    for index, name in enumerate(("no data", *names)):
+        pixels = int((stored == index).sum())
+        assert int(rows[name]["pixels"]) == pixels
+        assert int((raster == int(rows[name]["value"])).sum()) == pixels
+
+
 def test_areas(tmp_path):
     counts = count_classes(strips(), 3)
     assert counts.sum() == 35
@@ -171,5 +212,6 @@ def test_what_cannot_be_written_is_said_before(tmp_path):
 @pytest.mark.parametrize("name", ["map.tif", "map.hdr", "map.npy", "map.png"])
 def test_a_folder_that_is_missing(tmp_path, name):
     with pytest.raises(StorageError, match="missing"):
-        write_classes(tmp_path / "missing" / name, strips(), Grid(5, 7), KEY)
+        path = tmp_path / "missing" / name
+        write_classes(path, strips(), Grid(5, 7), key_of(path, KEY))
     assert list(tmp_path.iterdir()) == []

@@ -64,11 +64,16 @@ def test_the_picture_shows_the_bins_and_the_error(render):
     figure = draw_reliability(calibration)
     upper, lower = figure.axes
     used = [one for one in calibration.bins if one.samples]
-    (line,) = [line for line in upper.lines if line.get_marker() == "o"]
-    np.testing.assert_allclose(line.get_xdata(), [one.confidence for one in used])
-    np.testing.assert_allclose(line.get_ydata(), [one.accuracy for one in used])
+    (dots,) = upper.collections
+    places = [(one.confidence, one.accuracy) for one in used]
+    np.testing.assert_allclose(dots.get_offsets(), places)
+    samples = np.array([one.samples for one in used])
+    areas = dots.get_sizes()
+    large = areas > areas.min()
+    np.testing.assert_allclose(areas[large] / areas.max(), (samples / samples.max())[large])
+    assert large.sum() > 5
     assert [bar.get_height() for bar in lower.patches] == [b.samples for b in calibration.bins]
-    assert f"{calibration.expected_calibration_error:.4f}" in line.get_label()
+    assert f"{calibration.expected_calibration_error:.4f}" in dots.get_label()
     render(figure)
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from hsi_jax.evaluate.measures.straggler import find_straggler
-from hsi_jax.run.summary import TimedStep
+from hsi_jax.run.summary_parts import TimedStep
 
 NAMES = ("a", "b", "c")
 SHARES = (4, 4, 4)

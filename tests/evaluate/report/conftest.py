@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from hsi_jax.evaluate.report.page import render_page
-from hsi_jax.evaluate.report.reading import read_run
+from hsi_jax.evaluate.run_files import read_run
 from hsi_jax.run import RunFolder
 from hsi_jax.run.records import Evaluation, Step
-from hsi_jax.run.summary import Leakage, SplitSummary, TimedStep, TimelineStep
+from hsi_jax.run.summary_parts import Leakage, SplitSummary, TimedStep, TimelineStep
 
 NAMES = ("wood", "lake", "salt & <sand>")
 SHAPE = (12, 20)

@@ -1,10 +1,9 @@
 """The numbers behind the page: intervals, maps, charts and times of the devices."""
 
 import base64
+import dataclasses
 import io
-import json
 import math
-import re
 import zlib
 
 import numpy as np
@@ -13,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from hsi_jax.errors import InputError
 from hsi_jax.evaluate.figures.palette import hex_colours
 from hsi_jax.evaluate.report import maps as report_maps
-from hsi_jax.evaluate.report.chart import Series, draw_chart
-from hsi_jax.evaluate.report.classes import confusion_cells, measure, overall
-from hsi_jax.evaluate.report.devices import device_rows, measured_steps
+from hsi_jax.evaluate.report.classes import class_rows, measure, overall
+from hsi_jax.evaluate.report.comparing import compare_maps
+from hsi_jax.evaluate.report.devices import device_rows, measured_parts
 from hsi_jax.evaluate.report.maps import make_maps
-from hsi_jax.evaluate.report.reading import read_run
+from hsi_jax.evaluate.run_files import read_run
 
 
 @given(st.integers(1, 10**6).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -38,15 +38,17 @@ def test_without_samples_there_is_no_accuracy():
     assert measure(0, 0) is None
 
 
-def test_overall_accuracy_and_shades(summary_of):
+def test_each_class_has_its_measures(summary_of):
     summary = summary_of(("a", "b", "c"))
     matrix = np.array(summary.confusion_matrix)
     assert overall(summary).value == np.trace(matrix) / matrix.sum()
-    cells = confusion_cells(summary)
-    assert [[cell.count for cell in row] for row in cells] == matrix.tolist()
-    assert all(sum(cell.fraction for cell in row) == pytest.approx(1) for row in cells)
-    shades = sorted((cell.fraction, cell.shade) for row in cells for cell in row)
-    assert [s for _, s in shades] == sorted(s for _, s in shades)
+    rows = class_rows(summary, ("a", "b", "c"), hex_colours(3))
+    for k, row in enumerate(rows):
+        right, true, predicted = matrix[k, k], matrix[k].sum(), matrix[:, k].sum()
+        assert (row.accuracy.correct, row.accuracy.total) == (right, true)
+        assert row.users_accuracy == right / predicted
+        assert row.f1 == pytest.approx(2 / (true / right + predicted / right))
+        assert row.iou == right / (true + predicted - right)
 
 
 def unpack(made):
@@ -74,58 +76,53 @@ def test_a_large_map_is_thinned(make_run, maps, monkeypatch):
     assert np.array_equal(unpack(made)[0], maps["truth"][::3, ::3])
 
 
-def places(path):
-    return [tuple(map(float, place.split())) for place in re.split("[ML]", path) if place]
-
-
-def test_a_line_goes_through_its_values():
-    y = np.array([0.0, 5.0, math.nan, 10.0])
-    chart = draw_chart("t", [Series("a", np.arange(4.0), y)], x_label="x", y_label="y")
-    (line,) = chart.drawn
-    assert places(line.path) == [(0, 100), (33.33, 50), (100, 0)]
-    assert line.path.count("M") == 2  # a gap where it is not finite
-    assert (0.0, "10") in chart.y_ticks
-    assert (100.0, "0") in chart.y_ticks
-    assert json.loads(chart.reading)["series"][0]["y"] == [0, 5, None, 10]
-
-
-def test_many_decades_are_drawn_logarithmically():
-    y = np.array([1e-3, 1.0, 1e3])
-    chart = draw_chart("t", [Series("a", np.arange(3.0), y)], x_label="x", y_label="y")
-    assert places(chart.drawn[0].path) == [(0, 100), (50, 50), (100, 0)]
-    assert "logarithmic" in chart.y_label
-
-
-def test_a_long_line_becomes_means():
-    y = np.tile([1.0, 3.0], 3000)
-    chart = draw_chart("t", [Series("a", np.arange(6000.0), y)], x_label="x", y_label="y")
-    (series,) = json.loads(chart.reading)["series"]
-    assert set(series["y"]) == {2.0}
-    assert len(series["y"]) == 600
-    assert "means of 10" in series["name"]
-
-
-def test_nothing_finite_gives_no_chart():
-    empty = Series("a", np.arange(2.0), np.full(2, math.nan))
-    assert draw_chart("t", [empty], x_label="x", y_label="y") is None
-
-
-def test_devices_work_and_wait_as_long_as_modelled(summary_of):
+def test_devices_have_their_part_and_their_modelled_times(summary_of):
     rows = device_rows(summary_of(shares=(9, 4, 2, 1)))
     assert [row.part for row in rows] == [9 / 16, 4 / 16, 2 / 16, 1 / 16]
-    busy, waiting = rows[0].modelled.bars  # 2.25 of 2.5; the longest time of all is 4
-    assert (busy.left, busy.width) == (0, pytest.approx(100 * 2.25 / 4))
-    assert waiting.width == pytest.approx(100 * 0.25 / 4)
-    assert rows[0].modelled_even.time == 1.0
+    assert (rows[0].modelled, rows[0].modelled_even) == (2.25, 1.0)
+    assert device_rows(summary_of(shares=(9, 4, 2))) == ()
 
 
-def test_the_measured_bars_fill_the_step(summary_of):
-    step = measured_steps(summary_of())[0]
-    assert step.milliseconds == 4000
-    name, bars = step.rows[1]
-    assert name == "cpu:1"
-    assert [(b.kind, b.left, b.width) for b in bars] == [
-        ("busy", pytest.approx(2.5), pytest.approx(47.5)),
-        ("waiting", 50, 0),
-        ("communication", 50, 50),
-    ]
+def test_measured_parts_sum_to_the_step(make_run):
+    run = read_run(make_run())
+    parts = measured_parts(run)
+    assert [name for name, *_ in parts] == ["cpu:0", "cpu:1", "cpu:2", "cpu:3"]
+    # Of two steps of 4 s: cpu:1 works from 0.1 to 2 s and is the last.
+    assert parts[1][1:] == (pytest.approx(1.9 / 4), 0, pytest.approx(2.1 / 4))
+    timeline = [dataclasses.replace(run.summary.timeline[0], began=[0.0])]
+    damaged = dataclasses.replace(run.summary, timeline=[*run.summary.timeline, *timeline])
+    with pytest.raises(InputError, match="timed steps"):
+        measured_parts(dataclasses.replace(run, summary=damaged))
+
+
+def run_with(path, **arrays):
+    return dataclasses.replace(read_run(path), prediction=arrays)
+
+
+def test_two_maps_are_counted_against_each_other(make_run, maps):
+    path = make_run()
+    other = np.roll(maps["prediction"], 1, axis=0)
+    runs = [run_with(path, **maps), run_with(path, **maps | {"prediction": other})]
+    (pair,) = compare_maps(runs)
+    names, colours, counts = zip(*pair.kinds, strict=True)
+    expected = dict.fromkeys(names, 0)
+    picture = np.array(Image.open(io.BytesIO(base64.b64decode(pair.picture.partition(",")[2]))))
+    for place in np.ndindex(maps["truth"].shape):
+        truth, one, two = maps["truth"][place], maps["prediction"][place], other[place]
+        kind = None if one == two else names[4]
+        if maps["test"][place]:
+            kind = names[(one != truth) * 2 + (two != truth)]
+        expected[kind] = expected.get(kind, 0) + 1
+        shown = picture[place].tolist()
+        wanted = [*bytes.fromhex(colours[names.index(kind)][1:]), 255] if kind else [0, 0, 0, 0]
+        assert shown == wanted
+    expected.pop(None, None)
+    assert dict(zip(names, counts, strict=True)) == expected
+    assert min(counts[:4]) > 0
+
+
+def test_maps_of_other_scenes_are_not_compared(make_run, maps):
+    path = make_run()
+    other = maps | {"truth": np.roll(maps["truth"], 1)}
+    assert compare_maps([run_with(path, **maps), run_with(path, **other)]) == []
+    assert compare_maps([run_with(path, **maps)]) == []

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hsi_jax.errors import InputError
-from hsi_jax.evaluate.report.reading import read_run
+from hsi_jax.evaluate.run_files import read_run
 from hsi_jax.run import RunFolder
 
 
@@ -82,7 +82,9 @@ def test_the_page_asks_for_nothing_outside(render_run, make_run):
 NAMES = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"])), min_size=3, max_size=3)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=4, deadline=None
+)
 @given(NAMES.map(lambda names: [f"{name}</script><img onerror=alert(1)>'\"" for name in names]))
 def test_names_stay_text(make_run, parse, names):
     harmless, hostile = parse(make_run("run")), parse(make_run("run", names))
@@ -191,7 +193,9 @@ def test_runs_of_the_same_name_are_told_apart(parse, make_run):
 
 
 @pytest.mark.parametrize("name", ["summary.json", "metrics.jsonl", "prediction.npz", "spectra.npz"])
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=4, deadline=None
+)
 @given(data=st.data())
 def test_a_damaged_file_never_ends_in_a_traceback(make_run, render_run, name, data):
     path = make_run("damaged")

@@ -13,7 +13,7 @@ from hsi_jax.evaluate.tables.model_table import (
     protocol_tables,
     runs_of_models,
 )
-from hsi_jax.run.summary import Leakage
+from hsi_jax.run.summary_parts import Leakage
 
 
 def result(model, seed, oa, **given):

@@ -1,4 +1,4 @@
-"""A brake holds one process to a part of a core's time, and counts what the process had."""
+"""Limits one process to a part of a core's time, and counts the time it used."""
 
 import contextlib
 import math
@@ -13,7 +13,7 @@ SAVED_SECONDS = 0.005  # about a time slice of the kernel, in which another may 
 MAX_SECONDS = 1.0  # so that a pause of the launcher has no long effect
 
 
-class Held(Protocol):
+class Limitable(Protocol):
     """A process that can be held; times are s since it began."""
 
     def used_seconds(self) -> float:
@@ -33,7 +33,7 @@ class Held(Protocol):
         ...
 
 
-class HeldProcess:
+class LimitableProcess:
     """A process of this machine that can be held. Linux only."""
 
     def __init__(self, process: psutil.Process):
@@ -68,7 +68,7 @@ class HeldProcess:
             self._process.resume()
 
 
-class Brake:
+class CpuLimit:
     """Holds one process to a part of a core, and counts what it had.
 
     Args:
@@ -76,7 +76,7 @@ class Brake:
         clock: gives the time in seconds.
     """
 
-    def __init__(self, process: Held, clock: Callable[[], float] = time.perf_counter):
+    def __init__(self, process: Limitable, clock: Callable[[], float] = time.perf_counter):
         self._process = process
         self._clock = clock
         self._runs = True

@@ -1,4 +1,4 @@
-"""Brakes on simulated processes of one core: the clock is the simulation's, so nothing is late."""
+"""CPU limits on simulated processes of one core: the clock is the simulation's."""
 
 import itertools
 import math
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsi_jax.launch.brake import MAX_SECONDS, Brake
+from hsi_jax.launch.cpu_limit import MAX_SECONDS, CpuLimit
 from hsi_jax.launch.throttle import TICK_SECONDS, TICKS_PER_COUNT
 
 SLICE = TICK_SECONDS / 4  # the fake kernel changes processes so often
@@ -78,19 +78,19 @@ class FakeCore:
 
 
 def hold(core, fractions, seconds, first_ticks=()):
-    """Holds a core's processes as the throttle does, for so long; returns their brakes."""
+    """Holds a core's processes as the throttle does, for so long; returns their limits."""
     ticks = itertools.chain(first_ticks, itertools.repeat(TICK_SECONDS))
-    brakes = [Brake(process, lambda: core.now) for process in core.processes]
+    limits = [CpuLimit(process, lambda: core.now) for process in core.processes]
     end = core.now + seconds
     for number, tick in enumerate(ticks, 1):
         core.advance(tick)
-        for brake, fraction in zip(brakes, fractions, strict=True):
-            brake.hold(fraction, tick)
+        for limit, fraction in zip(limits, fractions, strict=True):
+            limit.hold(fraction, tick)
             if number % TICKS_PER_COUNT == 0:
-                brake.count(fraction)
+                limit.count(fraction)
         if core.now >= end:
             break
-    return brakes
+    return limits
 
 
 def used(core):
@@ -103,23 +103,23 @@ def used(core):
 )
 def test_busy_processes_get_their_fractions(fractions):
     core = FakeCore(*(FakeProcess() for _ in fractions))
-    brakes = hold(core, fractions, 4)
+    limits = hold(core, fractions, 4)
     assert used(core) / core.now == pytest.approx(fractions, rel=0.02)
-    assert [brake.asked for brake in brakes] == pytest.approx(fractions)
+    assert [limit.asked for limit in limits] == pytest.approx(fractions)
     # They always have work, so the realised fraction is what they used.
-    assert [brake.realised for brake in brakes] == pytest.approx(used(core) / core.now, rel=0.03)
+    assert [limit.realised for limit in limits] == pytest.approx(used(core) / core.now, rel=0.03)
 
 
 @pytest.mark.parametrize("others", [1, 3])
-def test_other_programs_can_only_make_it_less_and_the_brake_tells(others):
+def test_other_programs_can_only_make_it_less_and_the_limit_tells(others):
     fractions = (0.8, 0.2)
     core = FakeCore(FakeProcess(), FakeProcess(), others=others)
-    brakes = hold(core, fractions, 4)
+    limits = hold(core, fractions, 4)
     shares = used(core) / core.now
     assert np.all(shares < 1.03 * np.array(fractions))
     assert shares[0] < 0.75 * fractions[0]  # the others take more than is left
-    assert [brake.asked for brake in brakes] == pytest.approx(fractions)
-    assert [brake.realised for brake in brakes] == pytest.approx(shares, rel=0.03)
+    assert [limit.asked for limit in limits] == pytest.approx(fractions)
+    assert [limit.realised for limit in limits] == pytest.approx(shares, rel=0.03)
 
 
 def test_time_that_another_program_took_is_given_back():
@@ -132,27 +132,27 @@ def test_time_that_another_program_took_is_given_back():
 def test_a_slowdown_comes_and_goes():
     process = FakeProcess()
     core = FakeCore(process)
-    brake = Brake(process, lambda: core.now)
+    limit = CpuLimit(process, lambda: core.now)
     shares = []
     for fraction in (0.5, 0.125, 0.5):
         before, start = process.used, core.now
         for _ in range(1000):
             core.advance(TICK_SECONDS)
-            brake.hold(fraction, TICK_SECONDS)
-        brake.count(fraction)
+            limit.hold(fraction, TICK_SECONDS)
+        limit.count(fraction)
         shares.append((process.used - before) / (core.now - start))
     assert shares == pytest.approx([0.5, 0.125, 0.5], rel=0.03)
-    assert brake.asked == pytest.approx((0.5 + 0.125 + 0.5) / 3)
+    assert limit.asked == pytest.approx((0.5 + 0.125 + 0.5) / 3)
 
 
 def test_waiting_does_not_count_against_the_realised_speed():
     process = FakeProcess(work=0.04, wait=0.1)
     core = FakeCore(process)
-    (brake,) = hold(core, [0.25], 4)
+    (limit,) = hold(core, [0.25], 4)
     # 40 ms in 160 + 100, so far below its fraction; but while it worked it had that.
     assert process.used / core.now < 0.2
-    assert brake.realised == pytest.approx(0.25, rel=0.1)
-    assert brake.asked == pytest.approx(0.25)
+    assert limit.realised == pytest.approx(0.25, rel=0.1)
+    assert limit.asked == pytest.approx(0.25)
 
 
 def test_a_process_that_waits_enough_is_never_suspended():
@@ -184,25 +184,25 @@ def test_a_launcher_that_is_late_makes_up_for_it(ticks):
 def test_a_long_pause_of_the_launcher_has_no_long_effect():
     process = FakeProcess()
     core = FakeCore(process)
-    brake = Brake(process, lambda: core.now)
+    limit = CpuLimit(process, lambda: core.now)
     core.advance(60)
-    brake.hold(0.25, 60)
+    limit.hold(0.25, 60)
     assert process.suspended
     start = core.now
     while process.suspended:
         core.advance(TICK_SECONDS)
-        brake.hold(0.25, TICK_SECONDS)
+        limit.hold(0.25, TICK_SECONDS)
     assert core.now - start == pytest.approx(MAX_SECONDS, abs=2 * TICK_SECONDS)
 
 
 def test_a_released_process_runs():
     process = FakeProcess()
     core = FakeCore(process)
-    (brake,) = hold(core, [0.05], 0.1)
+    (limit,) = hold(core, [0.05], 0.1)
     assert process.suspended
-    brake.release()
+    limit.release()
     assert not process.suspended
-    brake.release()  # a second time changes nothing
+    limit.release()  # a second time changes nothing
 
 
 class Ended(FakeProcess):
@@ -213,8 +213,8 @@ class Ended(FakeProcess):
 
 
 def test_a_process_that_has_ended_was_given_nothing():
-    brake = Brake(Ended(), lambda: 0.0)
+    limit = CpuLimit(Ended(), lambda: 0.0)
     with pytest.raises(OSError):  # noqa: PT011
-        brake.hold(0.5, TICK_SECONDS)
-    assert math.isnan(brake.realised)
-    assert math.isnan(brake.asked)
+        limit.hold(0.5, TICK_SECONDS)
+    assert math.isnan(limit.realised)
+    assert math.isnan(limit.asked)

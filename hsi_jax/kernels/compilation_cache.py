@@ -11,6 +11,7 @@ kept.
 
 import contextlib
 import hashlib
+import logging
 import os
 import platform
 import stat
@@ -25,8 +26,18 @@ import jax
 MAX_BYTES = 512 * 2**20  # of all folders together; a run of ours adds less than one MiB
 FOLDER_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
 
+_log = logging.getLogger(__name__)
+
 _CHECKED = "checked"  # an empty file, as old as the last look at its folder
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"  # with which entries begin where JAX has it instead of zlib
+
+_SETTINGS = {
+    # Even the smallest program takes ten times as long to compile as to read.
+    "jax_persistent_cache_min_compile_time_secs": 0.0,
+    "jax_persistent_cache_min_entry_size_bytes": 0,
+    # Whose files nothing would bound; a program from the cache is tuned already.
+    "jax_persistent_cache_enable_xla_caches": "none",
+}
 
 # Lines of /proc/cpuinfo that tell for which processor a program is compiled.
 _PROCESSOR = (
@@ -35,12 +46,13 @@ _PROCESSOR = (
 )
 
 
-def keep_compiled() -> Path | None:
+def use_compilation_cache() -> Path | None:
     """Makes JAX keep what it compiles; call it when devices are chosen, before they compile much.
 
     Programs go to the folder `JAX_COMPILATION_CACHE_DIR`, by default `hsi_jax` in the user's cache
-    folder. With `JAX_ENABLE_COMPILATION_CACHE=false` none is kept. The oldest go when all take more
-    than `MAX_BYTES`.
+    folder. A folder in which others could write is not used, and a warning says so, because their
+    programs would run with the rights of this user. With `JAX_ENABLE_COMPILATION_CACHE=false` none
+    is kept. The oldest go when all take more than `MAX_BYTES`.
 
     Returns:
         The folder of this place, or None where nothing is kept.
@@ -49,30 +61,38 @@ def keep_compiled() -> Path | None:
         return None
     chosen = os.environ.get(FOLDER_VARIABLE)
     root = Path(chosen) if chosen else default_folder(os.environ)
-    if root is None:
-        return None
-    folder = root / place_name()
-    try:
-        for each in (root.parent, root, folder):
-            each.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not (chosen or (is_own(root) and is_own(folder))):
-            return None  # programs of others would run with the rights of this user
-    except OSError:
+    folder = _open(root) if root else None
+    if root is None or folder is None:
+        jax.config.update("jax_compilation_cache_dir", None)
         return None
     tidy(root)
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    for name, value in (
-        # Even the smallest program takes ten times as long to compile as to read.
-        ("jax_persistent_cache_min_compile_time_secs", 0.0),
-        ("jax_persistent_cache_min_entry_size_bytes", 0),
-        # Whose files nothing would bound; a program from the cache is tuned already.
-        ("jax_persistent_cache_enable_xla_caches", "none"),
-    ):
+    for name, value in _SETTINGS.items():
         if name.upper() not in os.environ:
             jax.config.update(name, value)
     # A full disk, or a damaged entry, costs the time to compile and nothing else.
     warnings.filterwarnings("ignore", "Error (read|writ)ing persistent compilation cache entry")
     return folder
+
+
+def _open(root: Path) -> Path | None:
+    """The folder of this place, made where it is not there; None where it cannot be used."""
+    folder = root / place_name()
+    try:
+        for each in (root.parent, root, folder):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if is_own(root) and is_own(folder) and _owns_all(folder):
+            folder.chmod(0o700)  # so that the modes of the files in it do not count
+            return folder
+    except OSError:
+        return None
+    _log.warning(
+        "Compiled programs are not kept in %s, because other users can write there, or have; give "
+        "%s a folder of your own",
+        root,
+        FOLDER_VARIABLE,
+    )
+    return None
 
 
 def default_folder(environment: Mapping[str, str], name: str = "compiled") -> Path | None:
@@ -116,7 +136,7 @@ def processor(file: Path) -> str:
 
 
 def tidy(root: Path, max_bytes: int = MAX_BYTES) -> None:
-    """Removes entries that were not written to their end, and the oldest beyond so many bytes.
+    """Removes entries that were not written to their end, and the oldest beyond `max_bytes`.
 
     JAX would never replace a damaged entry. Those that came since the last call are looked at.
     Another process that uses an entry meanwhile compiles it.
@@ -159,9 +179,16 @@ def _is_sound(data: bytes) -> bool:
     return True
 
 
-def is_own(folder: Path) -> bool:
-    """Whether nobody but this user can have written there."""
+def is_own(path: Path) -> bool:
+    """Whether nobody but this user can have written a file, or into a folder."""
     if not hasattr(os, "geteuid"):
         return True  # Windows: the folders of a user are the user's own
-    facts = folder.stat()
+    facts = path.stat()
     return facts.st_uid == os.geteuid() and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _owns_all(folder: Path) -> bool:
+    """Whether all that a folder holds is this user's, whatever its mode."""
+    if not hasattr(os, "geteuid"):
+        return True
+    return all(path.lstat().st_uid == os.geteuid() for path in folder.iterdir())

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from hsi_jax.errors import InputError
-from hsi_jax.evaluate.figures.spectra import class_spectra
+from hsi_jax.evaluate.measures.spectra import class_spectra
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -118,16 +118,22 @@ def test_what_it_does_not_say_of_itself_has_defaults():
         ("nopackage:make", "nopackage cannot be imported"),
         ("mypackage.needy:make", "a_package_that_is_missing"),
         ("mypackage.mynet:create", "'create'.* Net, make, "),
-        ("mypackage.mynet:number", "number is a int"),
-        ("mypackage.mynet:", "package.module:factory"),
-        (":make", "package.module:factory"),
-        ("mypackage/mynet.py:make", "package.module:factory"),
-        ("mypackage.mynet:Net:x", "package.module:factory"),
     ],
 )
 def test_a_name_that_leads_nowhere_is_told(name, message):
     with pytest.raises(InputError, match=f"^`model`={name}: .*{message}"):
         find_model(name)
+
+
+def test_a_network_or_factory_itself_is_a_model():
+    mynet = importlib.import_module("mypackage.mynet")
+    network = mynet.Net(6, hidden=2)
+    assert build_model(network, 6, {}) is network
+    assert find_trait(network, "min_patch_size") == 5
+    assert parameter_count(build_model(mynet.make, 6, {"sizes": (2,)})) == 3 * 2 + 3 * 6
+    for options, classes in (({"hidden": 3}, 6), ({}, 7)):
+        with pytest.raises(InputError, match="mynet:Net"):
+            build_model(network, classes, options)
 
 
 @pytest.mark.parametrize(

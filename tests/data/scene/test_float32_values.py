@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hsi_jax.data import Scene
-from hsi_jax.data.scene.precision import check_precision
+from hsi_jax.data.scene.float32_values import check_precision
 from hsi_jax.errors import InputError
 
 VALUES = np.random.default_rng(0).integers(400, 3000, (6, 7, 4))

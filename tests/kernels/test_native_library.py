@@ -1,4 +1,4 @@
-"""Our own kernels: built once, kept for this processor alone, and clear words where that fails."""
+"""The bundled kernels: built once, kept for this processor, and clear words where that fails."""
 
 import os
 import stat
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hsi_jax.errors import InputError
-from hsi_jax.kernels import building as native
+from hsi_jax.kernels import native_library as native
 from hsi_jax.kernels import native_winograd
 
 
@@ -52,12 +52,12 @@ def test_they_are_built_once_and_kept(caches, tmp_path, monkeypatch):
 
 
 def test_each_processor_source_and_jax_has_its_own(caches, tmp_path, monkeypatch):
-    def path():
-        return native.kept_path(os.environ)
+    def key():
+        return native._key(os.environ)
 
     source = tmp_path / "source.cc"
     source.write_text("another", encoding="utf-8")
-    paths = [path(), path()]
+    keys = [key(), key()]
     for owner, name, value in (
         (native, "processor", lambda file: "another"),
         (native, "version", lambda package: "another"),
@@ -65,15 +65,17 @@ def test_each_processor_source_and_jax_has_its_own(caches, tmp_path, monkeypatch
     ):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, value)
-            paths.append(path())
-    assert paths[0] == paths[1]
-    assert len(set(paths)) == 4
+            keys.append(key())
+    monkeypatch.setenv("CXX", "another")
+    keys.append(key())
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 5
 
 
 def test_a_folder_of_others_is_not_used(caches, tmp_path, monkeypatch):
     caches.mkdir(parents=True)
     caches.chmod(0o777)
-    assert native.kept_path(os.environ) is None
+    assert native.kept_folder(os.environ) is None
     monkeypatch.setenv("CXX", str(compiler(tmp_path, BUILDS)))
     native.use_kernels("native")
     assert native_winograd.is_used()
@@ -82,9 +84,9 @@ def test_a_folder_of_others_is_not_used(caches, tmp_path, monkeypatch):
 
 def test_nothing_to_keep_it_in(caches, tmp_path, monkeypatch):
     caches.parent.write_text("a file", encoding="utf-8")
-    assert native.kept_path(os.environ) is None
+    assert native.kept_folder(os.environ) is None
     monkeypatch.setattr(native, "default_folder", lambda environment, name: None)
-    assert native.kept_path(os.environ) is None
+    assert native.kept_folder(os.environ) is None
 
 
 def test_a_full_disk_costs_the_time_to_build(caches, tmp_path, monkeypatch):
@@ -127,16 +129,51 @@ def test_a_compiler_that_fails_is_quoted(caches, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [OSError("not a library"), AttributeError("no such symbol")])
-def test_a_library_that_cannot_be_loaded(caches, monkeypatch, error):
+def test_a_library_that_cannot_be_loaded(caches, tmp_path, monkeypatch, error):
     def fail(library):
         raise error
 
-    kept = native.kept_path(os.environ)
-    kept.write_bytes(b"damaged")
+    monkeypatch.setenv("CXX", str(compiler(tmp_path, BUILDS)))
     monkeypatch.setattr(native_winograd, "load", fail)
-    with pytest.raises(InputError, match=f"{kept} cannot be loaded.*{error}.*remove it"):
+    with pytest.raises(InputError, match=f"cannot be loaded.*{error}"):
         native.use_kernels("native")
     assert not native_winograd.is_used()
+
+
+def other_bits(path):
+    path.write_bytes(b"L" + path.read_bytes()[1:])
+
+
+def other_owner(path):
+    os.chown(path, 12345, 12345)
+
+
+def other_writers(path):
+    path.chmod(0o666)
+
+
+def link(path):
+    path.rename(path.with_suffix(".moved"))
+    path.symlink_to(path.with_suffix(".moved"))
+
+
+@pytest.mark.parametrize(
+    "spoil", [other_bits, lambda path: os.truncate(path, 3), other_owner, other_writers, link]
+)
+def test_what_was_kept_and_is_not_sound_is_built_anew(caches, tmp_path, monkeypatch, spoil):
+    if spoil is other_owner and os.geteuid() != 0:
+        pytest.skip("needs another owner")
+    loaded = []
+    monkeypatch.setattr(native_winograd, "load", lambda path: loaded.append(path.read_bytes()))
+    monkeypatch.setenv("CXX", str(compiler(tmp_path, BUILDS)))
+    native.use_kernels("native")
+    native.use_kernels("xla")
+    (kept,) = caches.iterdir()
+    spoil(kept)
+    native.use_kernels("native")
+    assert loaded == [b"library\n"] * 2
+    assert len(calls(tmp_path)) == 2
+    assert kept.read_bytes() == b"library\n"
 
 
 def test_another_platform_needs_none(caches, monkeypatch):
@@ -154,4 +191,4 @@ def test_only_these_names():
 def test_the_source_is_part_of_the_package():
     assert native_winograd.SOURCE.is_file()
     package_data = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
-    assert '"models/*.cc"' in package_data
+    assert '"kernels/*.cc"' in package_data

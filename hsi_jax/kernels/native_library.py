@@ -1,8 +1,9 @@
-"""Our own kernels for this processor, which a C++ compiler builds at their first use.
+"""The bundled C++ kernels: built for this processor at their first use, kept, and loaded.
 
-The library is kept in the user's cache folder, one for each processor, source and JAX, so that a
-home that several kinds of machines share has one for each. A folder that cannot be written costs
-the time to build, some seconds, in each process.
+The library is kept in the user's cache folder, one for each processor, compiler, source and JAX, so
+that a home that several kinds of machines share has one for each. Its name holds its SHA-256, which
+is compared before it is loaded. A folder that cannot be written costs the time to build, some
+seconds, in each process.
 """
 
 import contextlib
@@ -20,7 +21,8 @@ import jax
 
 from hsi_jax.errors import InputError
 from hsi_jax.kernels import native_winograd
-from hsi_jax.kernels.program_cache import default_folder, is_own, processor
+from hsi_jax.kernels.compilation_cache import default_folder, is_own, processor
+from hsi_jax.temporary import temporary_folder
 
 KERNELS = ("xla", "native")
 COMPILERS = ("c++", "g++", "clang++")
@@ -35,7 +37,7 @@ def use_kernels(name: str) -> None:
     A program for another platform is the same with both.
 
     Args:
-        name: "xla", or "native" for our own kernels, which are built where they are not yet.
+        name: "xla", or "native" for the bundled C++ kernels, built at their first use.
 
     Raises:
         InputError: for another name, or if the kernels cannot be built or loaded here.
@@ -52,13 +54,12 @@ def use_kernels(name: str) -> None:
 
 
 def _load() -> None:
-    kept = kept_path(os.environ)
-    if kept is not None and kept.is_file():
-        _load_from(kept)
-        return
-    with tempfile.TemporaryDirectory(prefix="hsi_jax-", ignore_cleanup_errors=True) as folder:
-        library = build(Path(folder) / "native.so", find_compiler(os.environ))
-        _load_from(_keep(library, kept) if kept else library)
+    folder, key = kept_folder(os.environ), _key(os.environ)
+    if folder and (kept := find_kept(folder, key)):
+        return _load_from(kept)
+    with temporary_folder() as built:
+        library = build(built / "native.so", find_compiler(os.environ))
+        return _load_from(_keep(library, folder, key) if folder else library)
 
 
 def _load_from(library: Path) -> None:
@@ -70,25 +71,50 @@ def _load_from(library: Path) -> None:
         ) from None
 
 
-def kept_path(environment: Mapping[str, str]) -> Path | None:
-    """Where the library for this processor is kept; None where nobody but the user may write."""
-    root = default_folder(environment, "native")
-    if root is None:
+def kept_folder(environment: Mapping[str, str]) -> Path | None:
+    """Where libraries are kept; None where somebody else could write them.
+
+    A library of another user would run with the rights of this one.
+    """
+    folder = default_folder(environment, "native")
+    if folder is None:
         return None
     try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not is_own(root):
-            return None  # the library of another would run with the rights of this user
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder if is_own(folder) and is_own(folder.parent) else None
     except OSError:
         return None
+
+
+def find_kept(folder: Path, key: str) -> Path | None:
+    """The kept library for this place, if it is this user's and as it was built.
+
+    A damaged one could compute wrong numbers, or end the process. It is removed.
+    """
+    for path in sorted(folder.glob(f"{key}.*.so")):
+        with contextlib.suppress(OSError):
+            if path.is_symlink() or not path.is_file() or not is_own(path):
+                continue
+            if path.name == _kept_name(key, path):
+                return path
+            path.unlink()
+    return None
+
+
+def _key(environment: Mapping[str, str]) -> str:
+    """Tells apart all that a library depends on."""
     facts = (
         native_winograd.SOURCE.read_text(encoding="utf-8"),
         *OPTIONS,
+        environment.get("CXX", ""),
         version("jaxlib"),
         processor(Path("/proc/cpuinfo")),
     )
-    digest = hashlib.sha256("\n".join(facts).encode()).hexdigest()
-    return root / f"{digest[:16]}.so"
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
+
+
+def _kept_name(key: str, library: Path) -> str:
+    return f"{key}.{hashlib.sha256(library.read_bytes()).hexdigest()}.so"
 
 
 def find_compiler(environment: Mapping[str, str]) -> list[str]:
@@ -137,13 +163,16 @@ def _listed(names) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _keep(library: Path, kept: Path) -> Path:
+def _keep(library: Path, folder: Path, key: str) -> Path:
     """Puts a library where it is kept, whole, and returns where it is then."""
-    partial = kept.with_name(f".{kept.name}.{os.getpid()}")
+    kept = folder / _kept_name(key, library)
+    partial = None
     with contextlib.suppress(OSError):
+        file, partial = tempfile.mkstemp(dir=folder)
+        os.close(file)
         shutil.copyfile(library, partial)
-        partial.replace(kept)
+        os.replace(partial, kept)  # other processes may do so at the same time
         return kept
-    with contextlib.suppress(OSError):
-        partial.unlink(missing_ok=True)
+    if partial:
+        Path(partial).unlink(missing_ok=True)
     return library

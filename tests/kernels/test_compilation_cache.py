@@ -12,7 +12,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from hsi_jax.kernels import program_cache as compiled
+from hsi_jax.kernels import compilation_cache as compiled
 
 ROOT = Path(__file__).parents[2]
 KEPT = "hsi_jax/compiled"  # in the user's cache folder
@@ -20,7 +20,8 @@ KEPT = "hsi_jax/compiled"  # in the user's cache folder
 PROGRAM = """
 import os, resource
 import jax, numpy as np
-from hsi_jax.cluster import emulate_devices, keep_compiled
+from hsi_jax.cluster import emulate_devices
+from hsi_jax.kernels import use_compilation_cache
 
 hits = []
 jax.monitoring.register_event_listener(
@@ -29,7 +30,7 @@ jax.monitoring.register_event_listener(
 if limit := int(os.environ.get("LIMIT", 0)):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 emulate_devices(2)
-folder = keep_compiled()
+folder = use_compilation_cache()
 rows = np.arange(64.0, dtype=np.float32).reshape(8, 8)
 result = jax.jit(lambda x: jax.numpy.sin(x) @ x.T)(rows)
 print(folder, len(hits), np.asarray(result).tobytes().hex())
@@ -163,23 +164,43 @@ def test_several_processes_may_begin_at_once(tmp_path, filled):
 def test_folders_in_which_others_may_write_are_not_used(tmp_path, monkeypatch, of_jax):
     monkeypatch.delenv(compiled.FOLDER_VARIABLE)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    folder = compiled.keep_compiled()
+    folder = compiled.use_compilation_cache()
     assert folder.parent == tmp_path / KEPT
     folder.chmod(0o770)
-    assert compiled.keep_compiled() is None
+    assert compiled.use_compilation_cache() is None
     folder.chmod(0o700)
     (tmp_path / KEPT).chmod(0o777)
-    assert compiled.keep_compiled() is None
+    assert compiled.use_compilation_cache() is None
+
+
+def test_neither_is_a_chosen_folder_that_others_may_write_in(tmp_path, monkeypatch, of_jax, caplog):
+    monkeypatch.setenv(compiled.FOLDER_VARIABLE, str(tmp_path / "mine"))
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path / "mine"))  # as JAX does itself
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine").chmod(0o777)
+    assert compiled.use_compilation_cache() is None
+    assert jax.config.jax_compilation_cache_dir is None
+    assert str(tmp_path / "mine") in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(os, "chown") or os.geteuid() != 0, reason="needs another owner")
+def test_neither_is_one_with_programs_of_another_user(tmp_path, monkeypatch, of_jax):
+    monkeypatch.setenv(compiled.FOLDER_VARIABLE, str(tmp_path / "mine"))
+    program = compiled.use_compilation_cache() / "program"
+    program.touch(mode=0o664)
+    assert compiled.use_compilation_cache() is not None
+    os.chown(program, 12345, 12345)
+    assert compiled.use_compilation_cache() is None
 
 
 def test_the_variables_of_jax_are_followed(tmp_path, monkeypatch, of_jax):
     monkeypatch.setenv(compiled.FOLDER_VARIABLE, str(tmp_path / "mine"))
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "7")
     before = jax.config.jax_persistent_cache_min_compile_time_secs
-    assert compiled.keep_compiled().parent == tmp_path / "mine"
+    assert compiled.use_compilation_cache().parent == tmp_path / "mine"
     assert jax.config.jax_persistent_cache_min_compile_time_secs == before
     jax.config.update("jax_enable_compilation_cache", False)
-    assert compiled.keep_compiled() is None
+    assert compiled.use_compilation_cache() is None
 
 
 def test_the_default_is_in_the_users_cache_folder(tmp_path, monkeypatch):
