@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import SCHEMES
+from hsi_jax.kernels.choice import KERNELS
 from hsi_jax.models import MODELS
 from hsi_jax.options import check_options, option
 
@@ -58,7 +59,7 @@ class DeviceOptions:
     scheme: str = option(
         "balanced",
         "shares and weights",
-        choices=tuple(SCHEMES),
+        choices=SCHEMES,
     )
     retime_every: int = option(
         20,
@@ -101,15 +102,14 @@ class DeviceOptions:
     )
     kernels: str = option(
         "xla",
-        "who computes convolutions on a CPU: XLA, or kernels of our own (native) that a C++ "
-        "compiler builds for this processor at the first use; they are faster and differ in the "
-        "last bits",
-        choices=("xla", "native"),
+        "who computes convolutions on a CPU: XLA, or bundled C++ kernels (native) that a compiler "
+        "builds for this processor at the first use; they are faster and differ in the last bits",
+        choices=KERNELS,
     )
     devices_per_process: int = option(
         1,
         "with several processes: devices of this one, such as the GPUs that it sees; a CPU is "
-        "divided into so many. Processes may have different numbers. A `profile` has all devices, "
+        "divided into this many. Processes may have different numbers. A `profile` has all devices, "
         "process by process",
         at_least=1,
         may_change=True,
