@@ -109,8 +109,8 @@ class DeviceOptions:
     devices_per_process: int = option(
         1,
         "with several processes: devices of this one, such as the GPUs that it sees; a CPU is "
-        "divided into this many. Processes may have different numbers. A `profile` has all devices, "
-        "process by process",
+        "divided into this many. Processes may have different numbers; a `profile` lists the "
+        "devices of all, process by process",
         at_least=1,
         may_change=True,
     )
