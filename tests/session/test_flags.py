@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from hsi_jax.errors import InputError
 from hsi_jax.session.flags import parse_run
+from hsi_jax.session.loading import open_scene
 from hsi_jax.session.options import RunOptions
 
 
@@ -46,3 +48,17 @@ def test_flags_of_other_programs_are_named(capsys):
     with pytest.raises(SystemExit):
         parse_run(["--lr=0.1"])
     assert "--learning_rate" in capsys.readouterr().err
+
+
+def test_the_bands_of_pictures_are_chosen(tmp_path):
+    cube = np.random.default_rng(0).normal(size=(6, 7, 5)).astype(np.float32)
+    np.save(tmp_path / "cube.npy", cube)
+    np.save(tmp_path / "labels.npy", np.arange(42).reshape(6, 7) % 3)
+    given = {"dataset": "file", "cube": str(tmp_path / "cube.npy"), "drop_bands": "1"}
+    given["labels"] = str(tmp_path / "labels.npy")
+    assert open_scene(RunOptions.of(**given)).rgb_bands is None  # no wavelengths are known
+    assert open_scene(RunOptions.of(**given, rgb="4,2,0")).rgb_bands == (3, 1, 0)
+    with pytest.raises(InputError, match="0 to 4"):
+        open_scene(RunOptions.of(**given, rgb="5,2,0"))
+    with pytest.raises(InputError, match="rgb"):
+        RunOptions.of(rgb="red,green,blue")
