@@ -79,9 +79,7 @@ def classes_of_features(
     said = f"Classes are the attribute '{chosen}' of {Path(source).name}"
     if partner:
         said += f", with {'names' if kinds == {int} else 'ids'} from '{partner}'"
-    return FeatureClasses(
-        ids, names, () if attribute and not numbered else (f"{said}.{numbered}",)
-    )
+    return FeatureClasses(ids, names, () if attribute and not numbered else (f"{said}.{numbered}",))
 
 
 def _first(pair: tuple) -> int:

@@ -1,9 +1,9 @@
 """Arrays of MATLAB files of version 5 to 7.2, also those in structs and cells.
 
 scipy.io, which pymatreader calls too, fails `tests/field/test_damaged_files.py`: it trusts what it
-reads. Of 600 damaged files that are not compressed, 13 end the whole process by a signal, and 5 take
-memory that they do not hold (scipy 1.17). Layout: MathWorks, "MAT-File Format", chapter "Level 5
-MAT-File Format".
+reads. Of 600 damaged files that are not compressed, 13 end the whole process by a signal, and 5
+take memory that they do not justify (scipy 1.17). Layout: MathWorks, "MAT-File Format", chapter
+"Level 5 MAT-File Format".
 """
 
 import io

@@ -9,7 +9,8 @@ import numpy as np
 
 from hsi_jax.data.files.classes_of_features import classes_of_features
 from hsi_jax.data.files.file_kind import no_such_file, remedy
-from hsi_jax.data.files.gdal_guard import check_projections, check_vector
+from hsi_jax.data.files.gdal_guard import check_vector
+from hsi_jax.data.files.georeference import check_projections
 from hsi_jax.data.files.raster_source import RasterFacts
 from hsi_jax.errors import InputError
 
