@@ -70,7 +70,7 @@ def read_array(
         with open_file(path) as arrays:
             if variable is None:
                 fitting = [array for array in arrays if math.prod(array.shape) in sizes]
-                stored = _only(arrays, path, ndims, argument, fitting)
+                stored = _only(arrays, path, ndims, argument=argument, preferred=fitting)
             else:
                 stored = _named(arrays, path, variable, ndims)
             _check_size(stored, path)
@@ -174,6 +174,7 @@ def _only(
     arrays: list[StoredArray],
     path: Path,
     ndims: tuple[int, ...],
+    *,
     argument: str,
     preferred: list[StoredArray],
 ) -> StoredArray:

@@ -182,13 +182,13 @@ def test_a_pipe_is_refused_at_once(path, pipe, kind, folder, monkeypatch):
         read(folder / path)
 
 
-def test_a_mask_beside_is_seen_whatever_the_environment_says(folder, monkeypatch):
+def test_a_mask_beside_is_seen_whatever_the_environment_says(folder):
     mask = np.where(np.arange(42).reshape(7, 6) < 12, 0, 255).astype(np.uint8)
     path = folder / "plain.tiff"
     fuzz_samples._write_geotiff(path, CUBE)
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+") as file:
         file.write_mask(mask)
     assert (folder / "plain.tiff.msk").exists()
-    monkeypatch.setenv("GDAL_DISABLE_READDIR_ON_OPEN", "EMPTY_DIR")
-    raster = read_raster(path)
+    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
+        raster = read_raster(path)
     np.testing.assert_array_equal(np.isnan(raster.array).all(axis=2), mask == 0)

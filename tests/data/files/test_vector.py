@@ -107,8 +107,11 @@ def test_names_and_ids_in_two_attributes(tmp_path):
         tmp_path / "a.gpkg", shapes, label=["soy", "corn", "soy"], code=[7, 3, 7], other=[1, 2, 3]
     )
     for attribute in (None, "label", "code"):
-        assert burn_labels(path, SHAPE, GRID, attribute).class_names == {3: "corn", 7: "soy"}
-    assert burn_labels(path, SHAPE, GRID, "other").class_names == {
+        assert burn_labels(path, SHAPE, GRID, attribute=attribute).class_names == {
+            3: "corn",
+            7: "soy",
+        }
+    assert burn_labels(path, SHAPE, GRID, attribute="other").class_names == {
         number: f"class {number}" for number in (1, 2, 3)
     }
 
@@ -143,7 +146,7 @@ def test_without_a_reference_system_it_is_said(tmp_path):
 def test_wrong_attributes_are_refused(tmp_path, attributes, asked, word):
     path = write(tmp_path / "a.gpkg", TWO, **attributes)
     with pytest.raises(InputError, match=word):
-        burn_labels(path, SHAPE, GRID, asked)
+        burn_labels(path, SHAPE, GRID, attribute=asked)
 
 
 def test_polygons_elsewhere_are_refused(tmp_path):
@@ -197,7 +200,7 @@ def test_options_of_polygons_do_not_go_with_maps(tmp_path):
 @pytest.mark.parametrize("attribute", [None, "class", "code"])
 def test_codes_of_ten_digits(attribute, tmp_path):
     path = write(tmp_path / "a.gpkg", [*TWO, TWO[0]], **CODES)
-    burnt = burn_labels(path, SHAPE, GRID, attribute)
+    burnt = burn_labels(path, SHAPE, GRID, attribute=attribute)
     np.testing.assert_array_equal(burnt.ids, np.where(EXPECTED, 3 - EXPECTED, 0))
     assert burnt.class_names == {1: "corn", 2: "soy"}
     assert any("numbered" in remark for remark in burnt.remarks)
