@@ -258,7 +258,9 @@ def _write_files(request: Request, store: TileStore) -> None:
             nodata=float("nan"),
         )
     write_areas(request.areas, count_classes(store.strips("classes"), len(key.names)), key, grid)
-    figure = draw_classes(_thinned(store, grid), captions(key.names, key.values), rgb_colours(key.colours))
+    figure = draw_classes(
+        _thinned(store, grid), captions(key.names, key.values), rgb_colours(key.colours)
+    )
     with written_whole(request.legend) as partial:
         figure.savefig(partial, dpi=200)
     print(f"Map: {request.output}, {request.legend.name}, {request.areas.name}", flush=True)

@@ -69,7 +69,12 @@ def _panels(classes: int, x_label: str) -> np.ndarray:
     rows = math.ceil(classes / columns)
     height = rows * _TILE + 2 * _MARGIN
     figure = Figure(figsize=(PAGE * max(columns, 2) / _COLUMNS, height))
-    edges = {"left": 0.36 / columns, "right": 0.99, "bottom": _MARGIN / height, "top": 1 - _MARGIN / height}
+    edges = {
+        "left": 0.36 / columns,
+        "right": 0.99,
+        "bottom": _MARGIN / height,
+        "top": 1 - _MARGIN / height,
+    }
     panels = figure.subplots(
         rows, columns, sharex=True, sharey=True, squeeze=False, gridspec_kw=edges | {"hspace": 0.3}
     )
@@ -91,7 +96,11 @@ def _check(mean: np.ndarray, deviation: np.ndarray, classes: int) -> None:
 
 def _band_axis(wavelengths: np.ndarray | None, bands: int) -> tuple[np.ndarray, str]:
     """Where the bands lie, float64 [bands], and what that is."""
-    if wavelengths is not None and wavelengths.shape == (bands,) and wavelengths.dtype.kind in "iuf":
+    if (
+        wavelengths is not None
+        and wavelengths.shape == (bands,)
+        and wavelengths.dtype.kind in "iuf"
+    ):
         x = wavelengths.astype(np.float64)
         if np.isfinite(x).all() and np.ptp(x) > 0:
             return x, "wavelength (nm)"

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _SCRIPTS = ("map.js", "page.js")
-_PIXELS = 96 * 1.3  # of the page for an inch of a figure, so that its text of 7 points has 12 pixels
+_PIXELS = (
+    96 * 1.3
+)  # of the page for an inch of a figure, so that its text of 7 points has 12 pixels
 _Made = TypeVar("_Made")
 
 
@@ -133,7 +135,9 @@ def _environment() -> "jinja2.Environment":
     environment.filters["grouped"] = lambda value: f"{value:,}"
     environment.filters["short"] = lambda value: f"{value:,.4g}"
     # Names such as Corn_senesced_green_weeds may be broken after an underscore.
-    environment.filters["breakable"] = lambda name: escape(printable(name)).replace("_", Markup("_<wbr>"))
+    environment.filters["breakable"] = lambda name: escape(printable(name)).replace(
+        "_", Markup("_<wbr>")
+    )
     return environment
 
 

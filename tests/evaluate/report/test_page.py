@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
-from hsi_jax.errors import InputError
+from hsi_jax.errors import InputError, printable
+from hsi_jax.evaluate.figures import run_figures
+from hsi_jax.evaluate.report import page
 from hsi_jax.evaluate.run_files import read_run
 from hsi_jax.run import RunFolder
 
@@ -35,6 +38,13 @@ class Parsed(HTMLParser):
 
     def handle_data(self, data):
         self.text.append(data)
+
+
+@pytest.fixture(autouse=True)
+def save_nothing(monkeypatch, request):
+    """Figures are drawn but not written, which takes longest, but for the tests of damage."""
+    if "damaged" not in request.node.name:
+        monkeypatch.setattr(page, "save_figure", lambda figure, file, kind: file.write(b"<svg/>"))
 
 
 @pytest.fixture
@@ -82,14 +92,16 @@ def test_the_page_asks_for_nothing_outside(render_run, make_run):
 NAMES = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"])), min_size=3, max_size=3)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=4, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=4, deadline=None
+)
 @given(NAMES.map(lambda names: [f"{name}</script><img onerror=alert(1)>'\"" for name in names]))
 def test_names_stay_text(make_run, parse, names):
     harmless, hostile = parse(make_run("run")), parse(make_run("run", names))
     assert hostile.tags == harmless.tags
     assert hostile.handlers == []
     for name in names:
-        assert " ".join(name.split()) in hostile.words
+        assert " ".join(printable(name).split()) in hostile.words
 
 
 @pytest.mark.parametrize(
@@ -130,6 +142,18 @@ def test_a_summary_of_another_version_still_tells_its_accuracies(parse, make_run
     assert "another version" in page.words
     assert "Confusion matrix" in page.words
     assert "class 3" in page.words
+
+
+def test_a_figure_from_outside_is_on_the_page(parse, make_run, monkeypatch):
+    monkeypatch.setattr(run_figures, "FIGURES", dict(run_figures.FIGURES))
+    path = make_run()
+    before = parse(path).tags["img"]
+    run_figures.register("loss_by_class", lambda run: Figure() if run.summary else None)
+    drawn = parse(path)
+    assert "Loss by class" in drawn.words
+    assert drawn.tags["img"] == before + 1
+    run_figures.register("broken", lambda run: {}["x"])
+    assert "The figure broken cannot be drawn" in parse(path).words
 
 
 def test_an_interrupted_training_is_said(parse, make_run):
@@ -191,7 +215,9 @@ def test_runs_of_the_same_name_are_told_apart(parse, make_run):
 
 
 @pytest.mark.parametrize("name", ["summary.json", "metrics.jsonl", "prediction.npz", "spectra.npz"])
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=4, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=4, deadline=None
+)
 @given(data=st.data())
 def test_a_damaged_file_never_ends_in_a_traceback(make_run, render_run, name, data):
     path = make_run("damaged")
