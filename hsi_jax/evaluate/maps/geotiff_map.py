@@ -1,7 +1,7 @@
 """Maps as GeoTIFF, for GDAL and QGIS."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -54,13 +54,11 @@ def write_geotiff(
             ):
                 if colours:
                     file.write_colormap(1, colours)
-                for band, name in enumerate(names, start=1):
-                    file.set_band_description(band, name)
+                if names:
+                    file.descriptions = names
                 if scale != 1:
                     file.scales = (scale,) * file.count
-                for window, strip in _windows(rasterio, strips):
-                    bands = strip[None] if strip.ndim == 2 else np.moveaxis(strip, -1, 0)
-                    file.write(bands.astype(dtype, copy=False), window=window)
+                _write_strips(rasterio, file, strips, dtype)
             if large:
                 _optimise(strip_file, partial)
         finally:
@@ -106,10 +104,12 @@ def _optimise(source: Path, target: Path) -> None:
         )
 
 
-def _windows(rasterio: Any, strips: Iterable[np.ndarray]) -> Iterator[tuple[Any, np.ndarray]]:
-    start = 0
+def _write_strips(rasterio: Any, file: Any, strips: Iterable[np.ndarray], dtype: str) -> None:
+    start = 0  # row
     for strip in strips:
-        yield rasterio.windows.Window(0, start, strip.shape[1], len(strip)), strip
+        bands = strip[None] if strip.ndim == 2 else np.moveaxis(strip, -1, 0)
+        window = rasterio.windows.Window(0, start, strip.shape[1], len(strip))
+        file.write(bands.astype(dtype, copy=False), window=window)
         start += len(strip)
 
 

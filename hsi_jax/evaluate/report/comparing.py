@@ -74,7 +74,8 @@ def _compare(
         first,
         second,
         draw_layer(shown, rgb_colours(_COLOURS)),
-        *shown.shape,
+        shown.shape[0],
+        shown.shape[1],
         every,
         tuple(zip((*_KINDS, _ELSEWHERE), _COLOURS, counts, strict=True)),
     )

@@ -62,7 +62,7 @@ def test_the_page_says_what_the_run_says(parse, make_run):
         "A remark.",
         "4 devices emulated",
         "were not measured",
-        "ms, measured",
+        "Timeline, measured",
         "python -m experiments.run --steps=8",
         "All options (4)",
         "salt & <sand>",
