@@ -5,6 +5,7 @@ import textwrap
 from hsi_jax.cluster.exchange import num_processes
 from hsi_jax.cluster.processes import rank
 from hsi_jax.data.scene.read_options import bands_to_text
+from hsi_jax.errors import printable
 from hsi_jax.hetero import Plan, Profile
 from hsi_jax.models import find_trait
 from hsi_jax.run import Checkpoints
@@ -233,4 +234,4 @@ def say(text: str) -> None:
     """Prints; in a cluster, with the number of the process before each line."""
     if num_processes() > 1:
         text = "\n".join(f"[{rank()}] {line}" for line in text.splitlines())
-    print(text, flush=True)
+    print(printable(text), flush=True)

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import os
+import zipfile
 from html.parser import HTMLParser
 
 import numpy as np
@@ -184,9 +186,10 @@ def test_images_have_a_gallery_and_no_map(parse, make_run):
     del content["split"]["leakage"]
     (path / "summary.json").write_text(json.dumps(content))
     (path / "spectra.npz").unlink()
-    (path / "gallery.png").write_bytes(b"a picture")
+    content = b"\x89PNG\r\n\x1a\n a picture"
+    (path / "gallery.png").write_bytes(content)
     page = parse(path)
-    picture = "data:image/png;base64," + base64.b64encode(b"a picture").decode()
+    picture = "data:image/png;base64," + base64.b64encode(content).decode()
     assert picture in page.addresses
     assert "canvas" not in page.tags
     assert "test images" in page.words
@@ -232,3 +235,32 @@ def test_a_damaged_file_never_ends_in_a_traceback(make_run, render_run, name, da
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no run"):
         read_run(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["gallery.png", "prediction.npz", "spectra.npz", "metrics.jsonl"])
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_links_and_pipes_are_not_read(make_run, tmp_path, name, kind):
+    path = make_run()
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"\x89PNG\r\n\x1a\n of somebody")
+    (path / name).unlink(missing_ok=True)
+    if kind == "link":
+        (path / name).symlink_to(secret)
+    else:
+        os.mkfifo(path / name)
+    run = read_run(path)
+    assert run.gallery is None
+    assert any(name in sentence for sentence in run.missing)
+
+
+def test_arrays_that_unpack_to_far_more_are_not_read(make_run):
+    path = make_run()
+    header = {"descr": "|u1", "fortran_order": False, "shape": (2**27,)}
+    archive = zipfile.ZipFile(path / "prediction.npz", "w", zipfile.ZIP_DEFLATED)
+    with archive, archive.open("truth.npy", "w") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for _ in range(128):
+            file.write(bytes(2**20))
+    run = read_run(path)
+    assert run.prediction is None
+    assert any("far more" in sentence for sentence in run.missing)
