@@ -36,8 +36,8 @@ class RunFiles:
         path: the folder.
         config: its options; empty if they cannot be read.
         profile: its devices, as profile.json has them; empty if they cannot be read.
-        summary: what it tells of itself; an `Outcome` where it is not wholly of this version, None
-            if there is none.
+        summary: of the run; an `Outcome` where another version or program wrote it, None if there
+            is none.
         records: its steps and evaluations.
         class_names: C names; none if they are not known.
         class_ids: the id of each class in prediction.npz.

@@ -16,7 +16,7 @@ _SMALLEST = 6  # of a bin with few samples, so that it can be seen
 def draw_reliability(calibration: Calibration, title: str = "") -> Figure:
     """Draws accuracy over confidence, and below it how many samples have such a confidence.
 
-    The area of a dot tells how many samples its bin holds.
+    The area of a dot is proportional to the samples in its bin; the smallest dots are enlarged.
 
     Args:
         calibration: of some samples.

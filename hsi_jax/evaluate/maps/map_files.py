@@ -101,7 +101,7 @@ def write_numbers(
         dtype: of the numbers.
         names: of the bands; none for an array without that axis.
         nodata: what stands for no data.
-        scale: by which numbers are to be multiplied, which a GeoTIFF tells its readers.
+        scale: by which readers multiply the numbers; a GeoTIFF holds it.
 
     Raises:
         InputError: if a library is missing.

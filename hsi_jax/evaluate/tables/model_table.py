@@ -102,7 +102,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class ProtocolTable:
-    """All that is told of the models on one protocol.
+    """The results of all models on one protocol.
 
     Attributes:
         protocol: its name, or "".
