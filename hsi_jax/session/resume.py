@@ -14,7 +14,7 @@ from hsi_jax.session.results import model_of
 from hsi_jax.session.resume_check import check_same_run, fingerprint
 from hsi_jax.session.setup import Setup
 from hsi_jax.train import Progress, Rebalancing
-from hsi_jax.trained.description import library_versions
+from hsi_jax.trained.from_training import library_versions
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from hsi_jax.cluster.devices import emulate_devices
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.data.splits.split import Split
 from hsi_jax.hetero import Profile, make_plan, parse_profile
-from hsi_jax.models import find_trait, parse_options
+from hsi_jax.models import Model, find_trait, parse_options
 from hsi_jax.train.baseline import fit_baseline
 from hsi_jax.train.dataset import Dataset, first_state, scene_dataset
 from hsi_jax.train.evaluation import Assessment, evaluate
@@ -15,7 +15,7 @@ from hsi_jax.train.loop import Fit, fit, unstepped
 from hsi_jax.train.recipe import Recipe
 from hsi_jax.train.replicas import Replicas
 from hsi_jax.train.state import TrainState
-from hsi_jax.trained.description import provenance_of
+from hsi_jax.trained.from_training import model_of_training, provenance_of
 from hsi_jax.trained.trained_model import TrainedModel
 
 
@@ -30,7 +30,7 @@ def train_scene(
     scene: Scene,
     split: Split,
     *,
-    model: str = "cnn2d",
+    model: Model = "cnn2d",
     options: str = "",
     patch_size: int | None = None,
     components: int | None = None,
@@ -49,7 +49,7 @@ def train_scene(
     Args:
         scene: with labels.
         split: of its labelled pixels.
-        model: name of the architecture, or package.module:factory.
+        model: name of the architecture, package.module:factory, a factory, or a network.
         options: of the architecture, such as "features=(32, 32, 64); hidden=64".
         patch_size: side of a patch, odd; None for the model's own.
         components: principal components, 0 for all bands; None for the model's own.
@@ -110,9 +110,9 @@ def train_scene(
 
 
 def _trained_model(
-    dataset: Dataset, fitted: Fit, model: str, options: Mapping[str, Any], recipe: Recipe
+    dataset: Dataset, fitted: Fit, model: Model, options: Mapping[str, Any], recipe: Recipe
 ) -> TrainedModel:
-    return TrainedModel.of_training(
+    return model_of_training(
         dataset,
         fitted.state,
         architecture=model,

@@ -34,7 +34,7 @@ from hsi_jax.session.as_published import summarise_as_published
 from hsi_jax.session.setup import Setup
 from hsi_jax.session.summarise_devices import summarise_devices, summarise_straggler
 from hsi_jax.train import Assessment, Dataset, Fit, Rebalancing, Replicas, count_parameters
-from hsi_jax.trained.description import library_versions
+from hsi_jax.trained.from_training import library_versions
 
 FIRST_STEPS = 20
 

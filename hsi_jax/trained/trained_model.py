@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import msgspec
 import numpy as np
 import optax
 from flax import linen as nn
@@ -16,11 +15,9 @@ from hsi_jax.data.images.image_set import ImageSet
 from hsi_jax.data.preprocess import Preprocessing
 from hsi_jax.data.scene.scene import UNLABELLED, Scene
 from hsi_jax.errors import InputError
-from hsi_jax.evaluate.figures.palette import hex_colours
-from hsi_jax.models import MODELS, Model, find_model, name_model, options_to_text
+from hsi_jax.models import Model
 from hsi_jax.run.checkpoint import Checkpoint, Checkpoints
 from hsi_jax.train.augmentation import Preparation
-from hsi_jax.train.dataset import Dataset
 from hsi_jax.train.evaluation import (
     Assessment,
     OnProgress,
@@ -30,8 +27,14 @@ from hsi_jax.train.evaluation import (
 )
 from hsi_jax.train.samples import Patches, Samples
 from hsi_jax.train.state import Classification, Task, TrainState
-from hsi_jax.trained.description import Description, Provenance, read_description
-from hsi_jax.trained.model_folder import DESCRIPTION, WEIGHTS, read_folder, write_model
+from hsi_jax.trained.description import Description
+from hsi_jax.trained.model_folder import (
+    DESCRIPTION,
+    WEIGHTS,
+    read_checkpoint,
+    read_folder,
+    write_model,
+)
 from hsi_jax.trained.model_inputs import Data, inputs_of, labels_of
 from hsi_jax.trained.network import (
     Layout,
@@ -81,42 +84,6 @@ class TrainedModel:
         )
 
     @classmethod
-    def of_training(
-        cls,
-        dataset: Dataset,
-        state: TrainState,
-        *,
-        architecture: Model,
-        options: Mapping[str, Any],
-        microbatch_size: int,
-        provenance: Provenance,
-    ) -> "TrainedModel":
-        """The model of a state that was trained on a dataset.
-
-        Args:
-            dataset: that it learnt from.
-            state: not replicated.
-            architecture: name of the network, or what makes it; see `hsi_jax.models.find_model`.
-            options: of the network.
-            microbatch_size: samples that are predicted together.
-            provenance: where the model comes from.
-        """
-        description = Description(
-            architecture=name_model(architecture),
-            options=options_to_text(options),
-            class_names=tuple(dataset.class_names),
-            class_ids=tuple(int(class_id) for class_id in dataset.class_ids),
-            colours=hex_colours(dataset.num_classes),
-            input_shape=dataset.input_shape,
-            microbatch_size=microbatch_size,
-            provenance=provenance,
-            **(_of_images(dataset) if dataset.scene is None else _of_scene(dataset.scene)),
-            value_ranges=dataset.value_ranges,
-        )
-        own = None if architecture in MODELS else find_model(architecture)
-        return cls(description, dataset.preprocessing, state.params, state.batch_stats, own)
-
-    @classmethod
     def of_checkpoint(
         cls, checkpoint: Checkpoint, *, factory: Model | None = None
     ) -> "TrainedModel":
@@ -130,21 +97,7 @@ class TrainedModel:
             InputError: if the checkpoint does not describe its model, or as `load`.
         """
         source = "the checkpoint"
-        facts, tree = checkpoint.facts, checkpoint.tree
-        if "model" not in facts:
-            raise InputError(
-                "the checkpoint does not describe its model; it was written by an earlier version, "
-                "or without the facts of a run"
-            )
-        description = read_description(facts["model"], source)
-        steps = {"steps": facts.get("best_step")}
-        provenance = msgspec.to_builtins(description.provenance) | steps
-        description = read_description(
-            msgspec.to_builtins(description) | {"provenance": provenance}, source
-        )
-        state = tree.get("best", tree.get("state", {}))
-        trees = {name: state.get(name, {}) for name in ("params", "batch_stats")}
-        arrays = flatten(trees | tree.get("model", {}))
+        description, arrays = read_checkpoint(checkpoint)
         layouts = {name: Layout(array.shape, array.dtype) for name, array in arrays.items()}
         check_arrays(description, choose_network(description, factory, source), layouts, source)
         return cls._of_arrays(description, arrays, factory, source)
@@ -231,9 +184,8 @@ class TrainedModel:
 
     def arrays_beside(self) -> dict[str, dict[str, np.ndarray]]:
         """The arrays that are not weights, which a checkpoint keeps for `of_checkpoint`."""
-        return (
-            {} if self.preprocessing is None else {"preprocessing": self.preprocessing.to_arrays()}
-        )
+        preprocessing = self.preprocessing
+        return {} if preprocessing is None else {"preprocessing": preprocessing.to_arrays()}
 
     @property
     def network(self) -> Model:
@@ -359,31 +311,3 @@ class TrainedModel:
         """
         ids = np.array([*self.description.class_ids, self.description.unlabelled_id], np.int32)
         return ids[np.asarray(classes)]  # -1 takes the last one
-
-
-def _of_scene(scene: Scene) -> dict[str, Any]:
-    """The part of a description that a scene decides."""
-    known = scene.wavelengths
-    return {
-        "kind": "patch",
-        "num_bands": scene.cube.shape[-1],
-        "unlabelled_id": scene.unlabelled_ids[0],
-        "wavelengths": None if known is None else tuple(known.tolist()),
-        "file_bands": scene.file_bands,
-        "kept_bands": scene.kept_bands,
-        "band_axis": scene.band_axis,
-        "nodata_values": tuple(None if v != v else v for v in scene.nodata_values),
-    }
-
-
-def _of_images(dataset: Dataset) -> dict[str, Any]:
-    """The part of a description that a set of images decides."""
-    prepare, images = dataset.prepare, dataset.images
-    assert prepare is not None  # images are always normalised
-    return {
-        "kind": "image",
-        "num_bands": dataset.input_shape[-1],
-        "mean": prepare.mean,
-        "deviation": prepare.deviation,
-        "image_dtype": "" if images is None else images.dtype.name,
-    }
