@@ -17,16 +17,11 @@ from hsi_jax.data.scene.scene import UNLABELLED, Scene
 from hsi_jax.errors import InputError
 from hsi_jax.models import Model
 from hsi_jax.run.checkpoint import Checkpoint, Checkpoints
+from hsi_jax.train import evaluation
 from hsi_jax.train.augmentation import Preparation
-from hsi_jax.train.evaluation import (
-    Assessment,
-    OnProgress,
-    evaluate,
-    predict,
-    predict_probabilities,
-)
 from hsi_jax.train.samples import Patches, Samples
 from hsi_jax.train.state import Classification, Task, TrainState
+from hsi_jax.trained import network as networks
 from hsi_jax.trained.description import Description
 from hsi_jax.trained.model_folder import (
     DESCRIPTION,
@@ -36,15 +31,6 @@ from hsi_jax.trained.model_folder import (
     write_model,
 )
 from hsi_jax.trained.model_inputs import Data, inputs_of, labels_of
-from hsi_jax.trained.network import (
-    Layout,
-    build_network,
-    check_arrays,
-    check_values,
-    choose_network,
-    flatten,
-    unflatten,
-)
 from hsi_jax.trained.prediction_devices import PredictionDevices
 from hsi_jax.trained.weights_file import read_arrays, read_layouts
 
@@ -98,8 +84,7 @@ class TrainedModel:
         """
         source = "the checkpoint"
         description, arrays = read_checkpoint(checkpoint)
-        layouts = {name: Layout(array.shape, array.dtype) for name, array in arrays.items()}
-        check_arrays(description, choose_network(description, factory, source), layouts, source)
+        networks.check_arrays(description, factory, arrays, source)
         return cls._of_arrays(description, arrays, factory, source)
 
     @classmethod
@@ -136,7 +121,7 @@ class TrainedModel:
             StorageError: if the folder cannot be written.
         """
         trees = {"params": self.params, "batch_stats": self.batch_stats, **self.arrays_beside()}
-        write_model(Path(folder), self.description, flatten(trees), overwrite)
+        write_model(Path(folder), self.description, networks.flatten(trees), overwrite)
 
     @classmethod
     def load(cls, folder: str | Path, *, factory: Model | None = None) -> "TrainedModel":
@@ -154,9 +139,8 @@ class TrainedModel:
         """
         folder, source = Path(folder), str(folder)
         description = read_folder(folder)
-        network = choose_network(description, factory, source)
         layouts = read_layouts(folder / WEIGHTS)
-        check_arrays(description, network, layouts, source)
+        networks.check_arrays(description, factory, layouts, source)
         arrays = read_arrays(folder / WEIGHTS, layouts)
         return cls._of_arrays(description, arrays, factory, source)
 
@@ -169,8 +153,8 @@ class TrainedModel:
         source: str,
     ) -> "TrainedModel":
         """The model of arrays whose layouts fit."""
-        check_values(arrays, source)
-        trees = unflatten(arrays)
+        networks.check_values(arrays, source)
+        trees = networks.unflatten(arrays)
         preprocessing = None
         if description.kind == "patch":
             preprocessing = Preprocessing.from_arrays(trees["preprocessing"])
@@ -194,7 +178,7 @@ class TrainedModel:
         Raises:
             InputError: if it is neither.
         """
-        return choose_network(self.description, self.factory, "the model")
+        return networks.choose_network(self.description, self.factory, "the model")
 
     def module(self) -> nn.Module:
         """The network.
@@ -202,7 +186,7 @@ class TrainedModel:
         Raises:
             InputError: if it is one of your own that cannot be made.
         """
-        return build_network(self.network, self.description)
+        return networks.build_network(self.network, self.description)
 
     def prediction_state(self, task: Task | None = None) -> TrainState:
         """The state that predicts, not replicated; by default a classifier of samples."""
@@ -225,7 +209,7 @@ class TrainedModel:
         data: Data,
         *,
         devices: int | None = None,
-        on_progress: OnProgress = lambda samples: None,
+        on_progress: evaluation.OnProgress = lambda samples: None,
     ) -> np.ndarray:
         """The class of every pixel of a scene, labelled or not, or of every image.
 
@@ -245,7 +229,7 @@ class TrainedModel:
         """
         inputs = inputs_of(self.description, self.preprocessing, data)
         given = self._on_devices(inputs.samples, devices)
-        classes, _ = predict(ids=inputs.ids, on_progress=on_progress, **given)
+        classes, _ = evaluation.predict(ids=inputs.ids, on_progress=on_progress, **given)
         classes = classes.reshape(inputs.shape)
         return classes if inputs.nodata is None else np.where(inputs.nodata, UNLABELLED, classes)
 
@@ -254,7 +238,7 @@ class TrainedModel:
         data: Data,
         *,
         devices: int | None = None,
-        on_progress: OnProgress = lambda samples: None,
+        on_progress: evaluation.OnProgress = lambda samples: None,
     ) -> np.ndarray:
         """The probability of each class for every pixel or image; arguments as of `predict`.
 
@@ -263,7 +247,7 @@ class TrainedModel:
         """
         inputs = inputs_of(self.description, self.preprocessing, data)
         given = self._on_devices(inputs.samples, devices)
-        rows = predict_probabilities(ids=inputs.ids, on_progress=on_progress, **given)
+        rows = evaluation.predict_probabilities(ids=inputs.ids, on_progress=on_progress, **given)
         probabilities = rows.reshape(*inputs.shape, -1)
         if inputs.nodata is not None:
             probabilities[inputs.nodata] = np.nan
@@ -271,7 +255,7 @@ class TrainedModel:
 
     def evaluate(
         self, data: Scene | ImageSet, ids: np.ndarray | None = None, *, devices: int | None = None
-    ) -> Assessment:
+    ) -> evaluation.Assessment:
         """Compares predictions with labels; classes of a scene are matched by their ids.
 
         Args:
@@ -294,7 +278,7 @@ class TrainedModel:
             inputs = inputs_of(self.description, self.preprocessing, data)
             samples = inputs.samples.replace(labels=labels)
         given = self._on_devices(samples, devices)
-        return evaluate(ids=ids, labels=labels, num_classes=self.num_classes, **given)
+        return evaluation.evaluate(ids=ids, labels=labels, num_classes=self.num_classes, **given)
 
     def _on_devices(self, samples: Patches | Samples, devices: int | None) -> dict[str, Any]:
         size = self.description.microbatch_size
