@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import SCHEMES
 from hsi_jax.kernels.choice import KERNELS
-from hsi_jax.models import MODELS
+from hsi_jax.models import MODELS, Model
 from hsi_jax.options import check_options, option
 
 
@@ -17,11 +17,12 @@ class ModelOptions:
         InputError: on a value that cannot be used.
     """
 
-    model: str | None = option(
+    model: Model | None = option(
         None,
-        f"network ({', '.join(MODELS)}), or package.module:factory of your own; default cnn2d for "
-        f"a scene, resnet20 for images",
+        "network, or package.module:factory of your own; default cnn2d for a scene, resnet20 for "
+        "images",
         kind=str,
+        choices=MODELS,
     )
     patch_size: int | None = option(
         None,
