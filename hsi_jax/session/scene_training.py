@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.data.splits.split import Split
 from hsi_jax.hetero import Profile
-from hsi_jax.models import find_trait
+from hsi_jax.models import Model, find_trait
 from hsi_jax.run import RunFolder
 from hsi_jax.session.data_options import DataOptions
 from hsi_jax.session.device_options import DeviceOptions, ModelOptions

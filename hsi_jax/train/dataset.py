@@ -162,7 +162,7 @@ def image_dataset(
     images: ImageSet,
     split: Split,
     *,
-    model: str,
+    model: Model,
     devices: Sequence[JaxDevice],
     augment: tuple[str, ...] = (),
     feed: str = "auto",

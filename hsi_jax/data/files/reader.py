@@ -87,6 +87,24 @@ def read_array(
         ) from error
 
 
+def array_names(path: str | Path) -> list[str]:
+    """The paths of the arrays of numbers in a file that `read_array` reads.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    path = Path(path)
+    if not os.path.isfile(path):
+        raise no_such_file(path)
+    try:
+        with _READERS[path.suffix.lower()](path) as arrays:
+            return [array.path for array in arrays if array.read is not None]
+    except Exception as error:  # a damaged file may make the parsers raise anything
+        raise InputError(
+            f"{path} cannot be read ({type(error).__name__}: {error}); {remedy(path)}."
+        ) from error
+
+
 @contextlib.contextmanager
 def _open_mat(path: Path) -> Iterator[list[StoredArray]]:
     import h5py  # slow to import
