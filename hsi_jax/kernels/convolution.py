@@ -22,6 +22,7 @@ from hsi_jax.kernels.convolution_2d import Window, convolve_2d
 FEATURES_AT_ONCE = 64  # of several positions along the depth, in a 3-D convolution
 
 
+# It has lax's arguments in lax's order, to stand in its place: so all of them can be positional.
 def convolve(
     lhs: jax.Array,
     rhs: jax.Array,

@@ -57,8 +57,8 @@ class OnePass:
     module: nn.Module
     patch_size: int
 
-    def losses(self, params, batch_stats, batch, mask, key, sample_keys):
-        """Nothing is trained so; this always raises InputError."""
+    def losses(self, params, batch_stats, batch, *, mask, key, sample_keys):
+        """Raises InputError: a network is not trained on blocks."""
         raise InputError("a network is trained on patches, not on whole blocks")
 
     def logits(self, params, batch_stats, inputs: jax.Array) -> jax.Array:

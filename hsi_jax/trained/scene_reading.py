@@ -144,7 +144,7 @@ def bands_as_trained(
         return None if in_order else found
     if own and whole:
         return np.array(own)
-    _check_count(description, given, name, kept_bands, shape)
+    _check_count(description, given, name, kept_bands=kept_bands, shape=shape)
     return None
 
 
@@ -221,6 +221,7 @@ def _check_count(
     description: Description,
     given: Bands,
     name: str,
+    *,
     kept_bands: tuple[int, ...] | None,
     shape: Sequence[int],
 ) -> None:

@@ -34,8 +34,8 @@ class CheckedCube:
         cls,
         numbers: np.ndarray,
         reading: ReadOptions,
-        *,
         nodata: np.ndarray | None = None,
+        *,
         bad_bands: Sequence[int] = (),
         source: str,
     ) -> "CheckedCube":
@@ -73,7 +73,7 @@ class CheckedCube:
                 f"The bands {bands_to_text(kept[constant].tolist())} (counted from 0) have one "
                 f"value in all pixels; `drop_bands`={reading.dropping([CONSTANT])} leaves them out."
             )
-        check_finite(numbers, has_data, source, kept, reading)
+        check_finite(numbers, has_data, source, bands=kept, reading=reading)
         sentences += check_precision(numbers, has_data, source, kept)
         return cls(numbers, nodata, tuple(kept.tolist()), (*remarks, *sentences))
 

@@ -88,7 +88,7 @@ def read_label_map(
     values, indexes, counts = np.unique(ids[has_data], return_inverse=True, return_counts=True)
     numbers = [_whole(value, source) for value in values.tolist()]
     found = {number: int(n) for number, n in zip(numbers, counts, strict=True)}
-    without, sentences = _choose(found, unlabelled, declared, names or {}, source)
+    without, sentences = _choose(found, unlabelled, declared, named=names or {}, source=source)
     class_ids = [n for n in numbers if n is not None and n not in without]
     lost = _lost(ids[~has_data], class_ids, [*without, *declared], unlabelled is None)
     _check_classes(class_ids, found, lost, source)
@@ -128,6 +128,7 @@ def _choose(
     found: Mapping[int | None, int],
     unlabelled: Sequence[int] | None,
     declared: Sequence[float],
+    *,
     named: Collection[int],
     source: str,
 ) -> tuple[list[int], list[str]]:
@@ -150,7 +151,8 @@ def _choose(
         odd, far = far, []
     asks_zero = 0 in found and not named and bool(special or nan)
     if odd or asks_zero:
-        raise InputError(_question(found, special, odd, asks_zero, source))
+        question = _question(found, special, odd, asks_zero)
+        raise InputError(f"The label map of {source} has {question}")
     said = [f"The id {i} ({found[i]} pixels) is taken as unlabelled." for i in special]
     zero = [0] if 0 in found else []
     said += [
@@ -180,13 +182,9 @@ def _suspicious(ids: list[int]) -> tuple[list[int], list[int]]:
 
 
 def _question(
-    found: Mapping[int | None, int],
-    special: list[int],
-    odd: list[int],
-    asks_zero: bool,
-    source: str,
+    found: Mapping[int | None, int], special: list[int], odd: list[int], asks_zero: bool
 ) -> str:
-    """The message that asks what is unlabelled, with the answers that there are."""
+    """The end of the message that asks what is unlabelled, with the answers that there are."""
     zero = [0] if 0 in found else []
     counts = [f"{i} ({found[i]} pixels)" for i in [*special, *odd]][:_MAX_NAMED]
     nan = [f"NaN ({found[None]} pixels)"] if None in found else []
@@ -201,8 +199,8 @@ def _question(
         ways.append(f"`unlabelled`={_listed([*special, *odd])} if 0 is a class")
     beside = f" beside {', '.join(map(str, rest[:_MAX_NAMED]))}{' ...' * (len(rest) > _MAX_NAMED)}"
     return (
-        f"The label map of {source} has {', '.join([*nan, *counts])}{beside}, so it is not certain "
-        f"which ids have no class: give {', or '.join(ways)}."
+        f"{', '.join([*nan, *counts])}{beside}, so it is not certain which ids have no class: "
+        f"give {', or '.join(ways)}."
     )
 
 
