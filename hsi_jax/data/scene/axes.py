@@ -19,8 +19,8 @@ class Oriented:
         cube: [rows, columns, bands]; of a list of pixels [pixels, 1, bands].
         label_ids: [rows, columns], or None.
         band_axis: axis of the bands in the cube that was given.
-        remarks: what a user has to know of it, a sentence each.
-        known_ids: ids that are certain to be classes: those of one-hot labels.
+        remarks: what a user has to know about it, a sentence each.
+        known_ids: ids that are certainly classes: those of one-hot labels.
     """
 
     cube: np.ndarray
@@ -35,10 +35,10 @@ def orient(
 ) -> Oriented:
     """Brings the axes of a cube and of its labels into order.
 
-    A cube of two axes is a list of pixels, [pixels, bands], whose labels are a list as well. Of
-    four axes the first or the last has the length 1, and is left out. Labels may have an axis of
-    length 1 too many, or be one-hot: one layer of 0 and 1 for each class, of which the first
-    becomes the id 1; a pixel without a 1 becomes 0.
+    A cube of two axes is a list of pixels, [pixels, bands], whose labels are a list as well. If a
+    cube has four axes, the first or the last must have length 1 and is dropped. Labels may have an
+    extra axis of length 1, or be one-hot: a layer of 0 and 1 for each class. The first layer gets
+    the id 1, and a pixel without a 1 gets 0.
 
     Args:
         cube: real numbers, of three axes or two.
@@ -48,7 +48,7 @@ def orient(
         source: where the arrays come from, for messages.
 
     Raises:
-        InputError: if they are no such arrays, or do not fit each other.
+        InputError: if the arrays are of another kind, or do not fit each other.
     """
     _check_numbers("cube", cube, "iuf", source)
     cube = _of_three_axes(cube)
@@ -60,7 +60,7 @@ def orient(
     if cube.ndim == 2 and label_ids is not None and label_ids.ndim == 3:
         raise InputError(
             f"The cube of {source} has shape {cube.shape}, and the label map has shape "
-            f"{label_ids.shape}; if they are swapped, give each for the other."
+            f"{label_ids.shape}; if you have swapped them, swap them back."
         )
     if cube.ndim != 3 or 0 in cube.shape:
         raise InputError(
@@ -138,10 +138,10 @@ def _orient_list(
     for axis in orders:
         pixels = cube.shape[1 - axis]
         if cube.size and (labels is None or labels.size == pixels):
-            said = "The cube is a list of pixels without neighbours."
+            remark = "The cube is a list of pixels without neighbours."
             spectra = np.moveaxis(cube, axis, 1)[:, np.newaxis]
             ids = None if labels is None else labels.reshape(pixels, 1)
-            return Oriented(spectra, ids, axis, (said,))
+            return Oriented(spectra, ids, axis, (remark,))
     raise InputError(
         f"The cube of {source} is a list of shape {cube.shape}, [pixels, bands], but there are "
         f"{0 if labels is None else labels.size} labels; give one label for each pixel."
@@ -159,7 +159,7 @@ def _check_numbers(what: str, array: np.ndarray, kinds: str, source: str) -> Non
 
 
 def _tell_one_hot(fit: _Fit, labels: np.ndarray, ids: np.ndarray) -> Iterator[str]:
-    """What is to be said of one-hot labels."""
+    """Remarks on one-hot labels."""
     if fit.layers:
         layers = f"their layers are the classes 1 to {fit.layers}"
         yield f"The labels {labels.shape} are one-hot; {layers}."
@@ -171,7 +171,7 @@ def _tell_one_hot(fit: _Fit, labels: np.ndarray, ids: np.ndarray) -> Iterator[st
 
 
 def _tell_axis(cube: np.ndarray, fits: list[_Fit]) -> Iterator[str]:
-    """What is to be said of the axis of the bands that the labels decide."""
+    """Remarks on the axis of the bands, which the labels decide."""
     axis = fits[0].axis
     if axis != 2:
         yield f"The axes of the cube {cube.shape} are {_NAMES[axis]} (`band_axis`={axis})."

@@ -1,4 +1,4 @@
-"""The bands of a cube: those to leave out, those that hold one value alone, their wavelengths."""
+"""The bands of a cube: those to leave out, those with a single value, their wavelengths."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ _PART = 4_000_000  # numbers of a cube that are looked at together
 def dropped_bands(
     asked: Sequence[int | str], bands: int, bad: Sequence[int], source: str
 ) -> list[int]:
-    """The bands to leave out that are known by number.
+    """The numbers of the bands to leave out.
 
     Args:
         asked: numbers, counted from 0; "bad" stands for those of `bad`, other words for none.
@@ -60,13 +60,13 @@ def row_parts(cube: np.ndarray) -> Iterator[slice]:
 
 
 def one_value_bands(blocks: Iterable[np.ndarray]) -> tuple[list[int], int]:
-    """The bands that have one value in all pixels, or nowhere a finite one.
+    """The bands that have one value in all pixels, or no finite value.
 
     Args:
         blocks: of pixels, [..., bands]; none is read after the last such band has varied.
 
     Returns:
-        They, increasing, and the number of all bands. A single pixel tells of none.
+        These bands, increasing, and the number of all bands. For a single pixel there are none.
     """
     pixels, first, alike, empty = 0, np.empty(0), np.empty(0, bool), np.empty(0, bool)
     for block in blocks:

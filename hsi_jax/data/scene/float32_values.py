@@ -64,7 +64,7 @@ def check_finite(
 def check_precision(
     numbers: np.ndarray, has_data: np.ndarray, source: str, kept: np.ndarray
 ) -> tuple[str, ...]:
-    """Says which bands become coarse, a sentence.
+    """A remark on the bands that float32 rounds coarsely, if there are any.
 
     Args:
         numbers: real, [rows, columns, bands], finite in float32 where there are data.
@@ -90,12 +90,12 @@ def check_precision(
         raise InputError(
             f"The values of the cube of {source} lie so close together ({example} in band "
             f"{kept[first]}, counted from 0) that float32, in which a cube is kept, cannot tell "
-            f"them apart; subtract a number from the cube that is near to them."
+            f"them apart; subtract a number near them from the cube."
         )
     bands = bands_to_text(kept[coarse].tolist())
     return (
         f"The values of the bands {bands} (counted from 0) lie so close together ({example}) that "
-        f"float32 rounds them coarsely; subtract a number that is near to them.",
+        f"float32 rounds them coarsely; subtract a number near them.",
     )
 
 

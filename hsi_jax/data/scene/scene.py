@@ -26,8 +26,8 @@ class Scene:
     Attributes:
         name: short name, used in file names and log lines.
         cube: float32 [rows, columns, bands], in whatever unit the file has; all values finite, 0
-            where a pixel has no data. Of a scene that does not hold its cube a `StoredCube`, whose
-            rows are read when they are asked for.
+            where a pixel has no data. A scene that does not hold its cube has a `StoredCube`, whose
+            rows are read when they are needed.
         labels: int32 [rows, columns], class index 0..C-1, or -1 where a pixel is unlabelled; None
             if the scene has no ground truth.
         class_names: C names; none without ground truth.
@@ -45,7 +45,7 @@ class Scene:
         file_bands: number of bands in the file; None if all of them are in the cube.
         kept_bands: the bands of the file that are in the cube, counted from 0; None if all are.
         band_axis: axis along which the bands lie in the file.
-        remarks: what is to be said before the scene is used, a sentence each; arguments stand
+        remarks: what to tell the user before the scene is used, a sentence each; arguments stand
             between backquotes.
         crs: coordinate reference system, WKT or a code such as "EPSG:32616", or None.
         transform: the affine transform (a, b, c, d, e, f) from pixels to the coordinates of crs,
@@ -132,14 +132,14 @@ class Scene:
             arrays.cube, source, wavelengths=wavelengths, band_names=band_names, rgb_bands=rgb_bands
         )
         checked = CheckedCube.of(arrays.cube, reading, nodata, bad_bands=bad_bands, source=source)
-        labels, said = _read_labels(
+        labels, remarks = _read_labels(
             arrays, checked, reading, names=class_names or {}, declared=declared_ids, source=source
         )
         return cls(
             name,
             note=note,
             nodata_values=reading.nodata,
-            remarks=(*arrays.remarks, *checked.remarks, *said),
+            remarks=(*arrays.remarks, *checked.remarks, *remarks),
             polygon_ids=polygon_ids,
             **_cube_fields(arrays, checked, stored),
             **labels,
@@ -224,7 +224,7 @@ def _read_labels(
     declared: Sequence[float],
     source: str,
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The attributes of a scene that its labels tell, and remarks on them and on fill values."""
+    """The attributes of a scene that come from its labels, and remarks, also on fill values."""
     if arrays.label_ids is None:
         return {}, checked.look_for_fill_values(None, reading, source)
     found = read_label_map(
@@ -250,7 +250,7 @@ def _read_labels(
 def _cube_fields(
     arrays: Oriented, checked: CheckedCube, stored: RasterSource | None
 ) -> dict[str, Any]:
-    """The attributes of a scene that its numbers tell."""
+    """The attributes of a scene that come from its numbers."""
     if stored and arrays.band_axis == 2:
         cube = StoredCube(stored, checked.kept_bands, checked.nodata)
     else:
