@@ -35,7 +35,7 @@ HABITS = {
 BYTE_ORDER_MARK = "\ufeff"
 
 # Arguments of the library that are flags under another name.
-OTHER_NAMES = {"augmentations": "augment", "options": "model_options"}
+OTHER_NAMES = {"augmentations": "augment", "options": "model_options", "rgb_bands": "rgb"}
 
 Options = TypeVar("Options")
 
@@ -241,3 +241,23 @@ def _describe(field: dataclasses.Field, names: Mapping[str, str]) -> str:
     return textwrap.fill(
         text, 98, initial_indent=f"{f'  --{field.name}':<26}", subsequent_indent=" " * 26
     )
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: str = "") -> str:
+    """Columns as wide as their longest cell.
+
+    Args:
+        header: a name for each column.
+        rows: their cells.
+        right: names of columns whose cells end on the right, as numbers do, between commas.
+    """
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    numbers = right.split(",")
+    lines = [
+        "  ".join(
+            cell.rjust(width) if name in numbers else cell.ljust(width)
+            for name, cell, width in zip(header, row, widths, strict=True)
+        ).rstrip()
+        for row in (header, ["-" * width for width in widths], *rows)
+    ]
+    return "\n".join(lines)

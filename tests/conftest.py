@@ -12,7 +12,8 @@ import pytest
 from hypothesis import settings
 
 from hsi_jax.errors import InputError
-from hsi_jax.kernels.native_library import find_compiler, use_kernels
+from hsi_jax.kernels.choice import use_kernels
+from hsi_jax.kernels.native_library import find_compiler
 
 NUM_DEVICES = 4
 

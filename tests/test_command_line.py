@@ -123,7 +123,8 @@ def help_entries():
 def test_the_help_lists_each_flag_once_under_its_group():
     entries = help_entries()
     assert {name: group for name, (group, _) in entries.items()} == {
-        name: HEADINGS[name] for name in FIELDS
+        **HEADINGS,
+        "config": "Output",  # a flag, but no option
     }
     groups = re.findall(r"^([A-Z]\w+):$", run_help(), flags=re.MULTILINE)
     assert groups == ["Data", "Split", "Model", "Devices", "Training", "Checkpoints", "Output"]
@@ -149,7 +150,7 @@ def test_the_help_tells_the_presets():
 
 def test_the_help_fits_a_terminal():
     lines = run_help().splitlines()
-    assert len(lines) <= 125
+    assert len(lines) <= 135
     assert max(map(len, lines)) <= 100
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hsi_jax.command_line import fail, help_text, parse_options
+from hsi_jax.command_line import fail, help_text, parse_options, text_table
 from hsi_jax.commands.protocol_list import describe_protocols, format_protocols
-from hsi_jax.commands.text_table import text_table
 from hsi_jax.data.public.catalogue import CATALOGUE, SceneInfo
 from hsi_jax.data.public.image_catalogue import IMAGE_CATALOGUE, ImageSetInfo
 from hsi_jax.errors import HsiJaxError, InputError

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hsi_jax.command_line import fail, help_text, parse_options
-from hsi_jax.commands.text_table import text_table
+from hsi_jax.command_line import fail, help_text, parse_options, text_table
 from hsi_jax.errors import HsiJaxError, InputError
 from hsi_jax.models import MODELS, build_model, check_input, find_model, find_trait
 from hsi_jax.models.options import default_options, options_to_text

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from hsi_jax.commands.text_table import text_table
+from hsi_jax.command_line import text_table
 from hsi_jax.session.protocols import PROTOCOLS, Protocol
 
 

@@ -24,27 +24,26 @@ from hsi_jax.kernels import native_winograd
 from hsi_jax.kernels.compilation_cache import default_folder, is_own, processor
 from hsi_jax.temporary import temporary_folder
 
-KERNELS = ("xla", "native")
 COMPILERS = ("c++", "g++", "clang++")
 OPTIONS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared", "-w")
 ERROR_LINES = 5
 
 
-def use_kernels(name: str) -> None:
-    """Chooses who computes convolutions on a CPU, in programs that are traced from now on.
+def use_xla() -> None:
+    """XLA computes convolutions, in programs that are traced from now on."""
+    _use(False)
 
-    Results of the two differ in the last bits, so processes that train together must choose alike.
-    A program for another platform is the same with both.
 
-    Args:
-        name: "xla", or "native" for the bundled C++ kernels, built at their first use.
+def use_native() -> None:
+    """The bundled C++ kernels compute convolutions on a CPU; elsewhere XLA does.
 
     Raises:
-        InputError: for another name, or if the kernels cannot be built or loaded here.
+        InputError: if the kernels cannot be built or loaded here.
     """
-    if name not in KERNELS:
-        raise InputError(f"`kernels`={name}: choose one of {', '.join(KERNELS)}")
-    native = name == "native" and jax.default_backend() == "cpu"
+    _use(jax.default_backend() == "cpu")
+
+
+def _use(native: bool) -> None:
     if native == native_winograd.is_used():
         return
     if native and not native_winograd.is_loaded():

@@ -1,8 +1,8 @@
 from .data_options import DataOptions as DataOptions
 from .data_options import SplitOptions as SplitOptions
+from .device_options import DeviceOptions as DeviceOptions
+from .device_options import ModelOptions as ModelOptions
 from .options import CheckpointOptions as CheckpointOptions
-from .options import DeviceOptions as DeviceOptions
-from .options import ModelOptions as ModelOptions
 from .options import OutputOptions as OutputOptions
 from .options import RunOptions as RunOptions
 from .running import Result as Result

@@ -10,6 +10,7 @@ from hsi_jax.data.images.image_loader import load_image_set
 from hsi_jax.data.images.image_set import ImageSet
 from hsi_jax.data.public.image_catalogue import IMAGE_CATALOGUE
 from hsi_jax.data.public.tfds_store import cached_scene
+from hsi_jax.data.scene.bands import find_rgb_bands
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.data.scene.scene_file import file_scene, load_scene
 from hsi_jax.data.scene.synthetic import synthetic_scene
@@ -94,7 +95,12 @@ def pixels_of(scene: Scene, resolved: Resolved, split: Split | None = None) -> D
 
 
 def open_scene(options: RunOptions) -> Scene:
-    """The scene that the configuration names."""
+    """The scene that the options name, with the bands that its pictures show."""
+    scene = _open_scene(options)
+    return dataclasses.replace(scene, rgb_bands=find_rgb_bands(scene, options.data.rgb_bands))
+
+
+def _open_scene(options: RunOptions) -> Scene:
     if options.data.dataset == "synthetic":
         return synthetic_scene()
     if options.data.dataset == GIVEN:

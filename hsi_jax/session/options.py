@@ -6,159 +6,19 @@ What needs files, models or the environment is checked by `hsi_jax.session.resol
 import glob
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hsi_jax import options
 from hsi_jax.errors import InputError
-from hsi_jax.hetero import SCHEMES
-from hsi_jax.models import MODELS, find_trait
+from hsi_jax.models import Model, find_trait
 from hsi_jax.options import check_options, group, option
 from hsi_jax.run.figure_file import FIGURE_CHOICES, parse_figure_formats
-from hsi_jax.session.checks import check_together
 from hsi_jax.session.data_options import DataOptions, SplitOptions
+from hsi_jax.session.device_options import DeviceOptions, ModelOptions
 from hsi_jax.session.protocols import PROTOCOLS, check_protocol
 from hsi_jax.train.recipe import Recipe
-
-
-@dataclass(frozen=True)
-class ModelOptions:
-    """Which network learns.
-
-    Raises:
-        InputError: on a value that cannot be used.
-    """
-
-    model: str | None = option(
-        None,
-        f"network ({', '.join(MODELS)}), or package.module:factory of your own; default cnn2d for "
-        f"a scene, resnet20 for images",
-        kind=str,
-    )
-    patch_size: int | None = option(
-        None,
-        "side of a patch, odd; default by model",
-        kind=int,
-        at_least=1,
-    )
-    model_options: str = option(
-        "",
-        'such as "features=(32, 32, 64); hidden=64"',
-    )
-
-    def __post_init__(self):
-        check_options(self)
-        if self.patch_size is not None and self.patch_size % 2 == 0:
-            raise InputError(f"`patch_size`={self.patch_size}: give an odd number")
-
-
-@dataclass(frozen=True)
-class DeviceOptions:
-    """The devices, and how the work is divided over them.
-
-    Raises:
-        InputError: on a value that cannot be used.
-    """
-
-    profile: str | None = option(
-        None,
-        "speeds such as 4:2:1:1, a preset, a .json file, or measured; default 4:2:1:1 on a CPU, "
-        "like shares on accelerators, measured in a cluster",
-        kind=str,
-        path=True,
-        may_change=True,
-    )
-    scheme: str = option(
-        "balanced",
-        "shares and weights",
-        choices=tuple(SCHEMES),
-    )
-    retime_every: int = option(
-        20,
-        "steps between the timed steps of `scheme`=adaptive",
-        at_least=1,
-        may_change=True,
-    )
-    dead_band: float = option(
-        0.05,
-        "error of a measured time, as a fraction, that adaptive shares take for noise",
-        at_least=0,
-        below=1,
-        may_change=True,
-    )
-    hysteresis: int = option(
-        2,
-        "timed steps in a row that must speak for moving adaptive shares, unless it saves 30 %",
-        at_least=1,
-        may_change=True,
-    )
-    time_devices: bool = option(
-        False,
-        "time one step in `retime_every` with every scheme, not only adaptive",
-        may_change=True,
-    )
-    check_every: int = option(
-        100,
-        "with several processes: steps between comparisons of the parameters of all devices, "
-        "which must stay equal; 0 for none but those before each checkpoint",
-        at_least=0,
-        may_change=True,
-    )
-    reduce: str = option(
-        "auto",
-        "with several processes: who adds their sums: one program over all devices (device), or "
-        "the processes themselves (host), whose platforms may then be unlike, such as a GPU here "
-        "and a CPU there; auto takes host where they are unlike",
-        choices=("auto", "device", "host"),
-        may_change=True,
-    )
-    kernels: str = option(
-        "xla",
-        "who computes convolutions on a CPU: XLA, or kernels of our own (native) that a C++ "
-        "compiler builds for this processor at the first use; they are faster and differ in the "
-        "last bits",
-        choices=("xla", "native"),
-    )
-    devices_per_process: int = option(
-        1,
-        "with several processes: devices of this one, such as the GPUs that it sees; a CPU is "
-        "divided into so many. Processes may have different numbers. A `profile` has all devices, "
-        "process by process",
-        at_least=1,
-        may_change=True,
-    )
-    coordinator: str = option(
-        "",
-        "host:port of process 0; not needed under srun, mpirun or torchrun",
-        may_change=True,
-    )
-    num_processes: int | None = option(
-        None,
-        "with `coordinator`: number of processes",
-        kind=int,
-        at_least=1,
-        may_change=True,
-    )
-    process_id: int | None = option(
-        None,
-        "with `coordinator`: number of this one",
-        kind=int,
-        at_least=0,
-        may_change=True,
-    )
-
-    def __post_init__(self):
-        check_options(self)
-        given = [n for n in ("num_processes", "process_id") if getattr(self, n) is not None]
-        if self.coordinator and len(given) < 2:
-            raise InputError("`coordinator` needs `num_processes` and `process_id` as well")
-        if given and not self.coordinator:
-            raise InputError(f"`{given[0]}` goes with `coordinator`=HOST:PORT")
-        if self.coordinator and self.process_id >= self.num_processes:  # pyright: ignore
-            raise InputError(
-                f"`process_id`={self.process_id}: give a number below "
-                f"`num_processes`={self.num_processes}"
-            )
 
 
 @dataclass(frozen=True)
@@ -252,7 +112,7 @@ class RunOptions:
         given, unset = options.values(self), options.defaults(RunOptions)
         if self.split.protocol:
             check_protocol(self.split.protocol, given, unset)
-        check_together(given, unset, images=self.data.is_image_set)
+        _check_together(given, unset, images=self.data.is_image_set)
 
     @classmethod
     def of(cls, **given: Any) -> "RunOptions":
@@ -278,13 +138,16 @@ class RunOptions:
         """The options by name, with paths that mean the same in every folder."""
         kept = options.values(self)
         for field, _, _ in options.declared(RunOptions):
+            value = kept[field.name]
+            if callable(value):  # a part that was given itself, in Python
+                kept[field.name] = f"{value.__module__}:{getattr(value, '__qualname__', value)}"
             if field.metadata["path"]:
                 kept[field.name] = _whole(kept[field.name], field.name in ("split", "profile"))
         return kept
 
     @property
-    def model_name(self) -> str:
-        """The network asked for, or the default."""
+    def model_name(self) -> Model:
+        """The network asked for, or the default: its name, or what makes it."""
         return self.model.model or ("resnet20" if self.data.is_image_set else "cnn2d")
 
     @property
@@ -304,3 +167,34 @@ def _whole(text: str | None, may_be_name: bool) -> str | None:
     if not any(glob.glob(part) for part in parts):
         return text
     return ",".join(os.path.abspath(part) for part in parts)
+
+
+def _check_together(given: Mapping[str, Any], unset: Mapping[str, Any], *, images: bool) -> None:
+    """Checks options of different groups; each group has checked its own.
+
+    Args:
+        given: the options of a run, by name.
+        unset: their defaults.
+        images: whether its data are images, and not the pixels of a scene.
+
+    Raises:
+        InputError: naming two options that contradict each other, or one that is missing.
+    """
+    dataset, split = given["dataset"], given["split"]
+    for name in ("components", "patch_size", "as_published") if images else ("image_size",):
+        if given[name] != unset[name]:
+            kind = "scenes" if images else "sets of images"
+            raise InputError(f"`{name}` goes with {kind}, not with `dataset`={dataset}")
+    if given["feed"] == "streamed" and not images:
+        raise InputError("`feed`=streamed goes with sets of images; a scene stays on the devices")
+    if images and split not in ("random", "official"):
+        raise InputError(f"`split`={split}: images have the splits random and official")
+    if split == "official" and not images:
+        raise InputError("`split`=official goes with sets of images; give random or disjoint")
+    unused = dataset in ("synthetic", "file", "given") and not given["protocol"]
+    if given["data_dir"] and unused:
+        raise InputError(f"`data_dir` has no effect with `dataset`={dataset}; leave it out")
+    if given["resume"] and given["overwrite"]:
+        raise InputError("`resume` and `overwrite` exclude each other; give one")
+    if given["resume"] and not given["workdir"] and not given["process_id"]:
+        raise InputError("`resume` needs `workdir`=FOLDER of the run that is to be continued")

@@ -14,7 +14,6 @@ from hsi_jax.options import with_values
 from hsi_jax.run import Checkpoint, Checkpoints
 from hsi_jax.run.summary import Summary
 from hsi_jax.session import console
-from hsi_jax.session.baseline import fit_at_once
 from hsi_jax.session.data_options import GIVEN
 from hsi_jax.session.loading import given_dataset
 from hsi_jax.session.options import RunOptions
@@ -32,6 +31,7 @@ from hsi_jax.session.setup import (
 )
 from hsi_jax.session.summarise import summarise
 from hsi_jax.session.training import (
+    fit_at_once,
     start_rebalancing,
     tell_where_to_go_on,
     told_where_to_go_on,

@@ -2,15 +2,13 @@
 
 import hashlib
 import math
-import os
 import platform
 import statistics
 from typing import Any
 
 import numpy as np
 
-from hsi_jax.cluster.exchange import devices_of_processes, num_processes, reduction
-from hsi_jax.cluster.processes import gather_texts
+from hsi_jax.cluster.exchange import devices_of_processes, reduction
 from hsi_jax.command_line import with_flags
 from hsi_jax.data.scene.read_options import format_value
 from hsi_jax.data.splits.distance import count_leakage
@@ -34,9 +32,13 @@ from hsi_jax.run.summary_parts import (
 from hsi_jax.session.as_published import summarise_as_published
 from hsi_jax.session.fingerprint import digest_of_cube
 from hsi_jax.session.setup import Setup
-from hsi_jax.session.summarise_devices import summarise_devices, summarise_straggler
+from hsi_jax.session.summarise_devices import (
+    describe_hardware,
+    summarise_devices,
+    summarise_straggler,
+)
 from hsi_jax.train import Assessment, Dataset, Fit, Rebalancing, Replicas, count_parameters
-from hsi_jax.trained.description import library_versions
+from hsi_jax.trained.from_training import library_versions
 
 FIRST_STEPS = 20
 
@@ -276,32 +278,3 @@ def _measure_leakage(dataset: Dataset) -> Leakage | None:
             None if validating is None else validating / len(split.validation)
         ),
     )
-
-
-def describe_hardware(replicas: Replicas) -> str:
-    """The devices, and whether they are emulated."""
-    device = replicas.devices[0]
-    kinds = {}
-    counts = devices_of_processes()
-    for text, count in zip(gather_texts(device.device_kind.encode()), counts, strict=True):
-        kinds[text.decode()] = kinds.get(text.decode(), 0) + count
-    if num_processes() == 1 and device.platform != "cpu":
-        return f"{replicas.count} x {device.device_kind}"
-    if set(kinds) != {"cpu"}:
-        return ", ".join(f"{count} x {kind}" for kind, count in kinds.items())
-    if num_processes() > 1:
-        each = set(devices_of_processes())
-        devices = f"{replicas.count} CPU devices" if each != {1} else "one CPU device each"
-        return f"{num_processes()} processes, {devices} ({_cpu_name()})"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    devices = "1 device" if replicas.count == 1 else f"{replicas.count} devices"
-    return f"{devices} emulated on {cores} CPU cores ({_cpu_name()})"
-
-
-def _cpu_name() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.split(":", 1)[1] for line in file if line.startswith("model name")]
-    except OSError:
-        names = []
-    return names[0].strip() if names else platform.processor() or platform.machine()

@@ -1,13 +1,16 @@
 """What summary.json tells of each device: what it did, and for whom the others waited."""
 
-from hsi_jax.cluster.exchange import devices_of_processes
+import os
+import platform
+
+from hsi_jax.cluster.exchange import devices_of_processes, num_processes
 from hsi_jax.cluster.processes import gather_texts
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.measures.straggler import find_straggler
 from hsi_jax.hetero import Plan, Profile, make_plan
 from hsi_jax.run.summary_parts import DeviceSummary, Straggler
 from hsi_jax.session.setup import Setup
-from hsi_jax.train import Fit, Rebalancing
+from hsi_jax.train import Fit, Rebalancing, Replicas
 
 
 def summarise_devices(setup: Setup, fitted: Fit, profile: Profile) -> list[DeviceSummary]:
@@ -53,3 +56,32 @@ def summarise_straggler(
     if rebalancing is None:
         return None
     return find_straggler(rebalancing.records, setup.plan.shares, profile.names)
+
+
+def describe_hardware(replicas: Replicas) -> str:
+    """The devices, and whether they are emulated."""
+    device = replicas.devices[0]
+    kinds = {}
+    counts = devices_of_processes()
+    for text, count in zip(gather_texts(device.device_kind.encode()), counts, strict=True):
+        kinds[text.decode()] = kinds.get(text.decode(), 0) + count
+    if num_processes() == 1 and device.platform != "cpu":
+        return f"{replicas.count} x {device.device_kind}"
+    if set(kinds) != {"cpu"}:
+        return ", ".join(f"{count} x {kind}" for kind, count in kinds.items())
+    if num_processes() > 1:
+        each = set(devices_of_processes())
+        devices = f"{replicas.count} CPU devices" if each != {1} else "one CPU device each"
+        return f"{num_processes()} processes, {devices} ({_cpu_name()})"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    devices = "1 device" if replicas.count == 1 else f"{replicas.count} devices"
+    return f"{devices} emulated on {cores} CPU cores ({_cpu_name()})"
+
+
+def _cpu_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [line.split(":", 1)[1] for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0].strip() if names else platform.processor() or platform.machine()

@@ -1,7 +1,9 @@
 """The training of a run: what it starts from, and what is written after every step."""
 
 import contextlib
+import dataclasses
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -26,6 +28,8 @@ from hsi_jax.train import (
     TrainState,
     fit,
 )
+from hsi_jax.train.baseline import fit_baseline
+from hsi_jax.train.loop import unstepped
 
 COMPILING, TRAINING = "compiling", "training"
 
@@ -59,7 +63,7 @@ class Recorder(Hook):
                 step_seconds=seconds,
             )
         )
-        if self._bar.desc != TRAINING:
+        if not self._bar.disable and self._bar.desc != TRAINING:
             self._bar.unpause()  # the time of compiling is no time of a step
             self._bar.set_description_str(TRAINING)
         self._bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
@@ -163,3 +167,29 @@ def tell_where_to_go_on(checkpoints: Checkpoints, event: str, flags: str = "") -
     """Says after an event with which checkpoint, and by which flags, the run can go on."""
     if rank() == 0:  # the others have none
         console.say(console.describe_checkpoints(checkpoints, event, flags))
+
+
+def fit_at_once(setup: Setup) -> tuple[Setup, Fit, float, str]:
+    """Fits a baseline, and evaluates it on the validation samples.
+
+    Returns:
+        The setup with the options that the fit has found, the fit, its wall time in s, and what is
+        to be said of it.
+
+    Raises:
+        InputError: if the data do not allow it.
+    """
+    began = time.perf_counter()
+    baseline = fit_baseline(
+        setup.dataset,
+        setup.options.model_name,
+        setup.resolved.model_options,
+        setup.recipe.seed,
+    )
+    seconds = time.perf_counter() - began
+    resolved = dataclasses.replace(setup.resolved, model_options=baseline.options)
+    setup = dataclasses.replace(setup, resolved=resolved, state=baseline.state)
+    fitted = unstepped(baseline.state, setup.plan)
+    if len(setup.dataset.split.validation):
+        evaluate_set(setup, fitted.state, "validation", 0)
+    return setup, fitted, seconds, baseline.note

@@ -1,22 +1,23 @@
 """Models over protocols and seeds: the plan, and small comparisons with a forest of few trees."""
 
 import csv
-import dataclasses
 import json
 import re
 
 import pytest
 
+from hsi_jax import session
 from hsi_jax.command_line import parse_command
 from hsi_jax.commands import compare as program
-from hsi_jax.commands import leakage
-from hsi_jax.commands.compare import compare
-from hsi_jax.commands.run import run as do_one
+from hsi_jax.commands.leakage import leakage_help
 from hsi_jax.comparison import one_run as comparison_run
 from hsi_jax.comparison import work as comparison_work
+from hsi_jax.comparison.comparing import compare
+from hsi_jax.comparison.leakage import LeakageOptions, study
 from hsi_jax.comparison.models import PRESETS, choose_models
 from hsi_jax.comparison.options import parse_seeds
 from hsi_jax.errors import InputError
+from hsi_jax.options import with_values
 from hsi_jax.session.flags import parse_run
 from hsi_jax.session.protocols import PROTOCOLS
 
@@ -37,7 +38,7 @@ def done_here(monkeypatch):
     def do(run, platform):
         done.append(run.name)
         folder = str(platform.workdir / run.name)
-        do_one(dataclasses.replace(run.config, workdir=folder, overwrite=True))
+        session.run(with_values(run.options, workdir=folder, overwrite=True, figures="none"))
 
     monkeypatch.setattr(comparison_work, "do_run", do)
     return done
@@ -80,7 +81,7 @@ def test_models_are_names_or_files(tmp_path):
 
 @pytest.mark.parametrize("path", sorted(PRESETS.glob("*.flags")), ids=lambda path: path.name)
 def test_the_files_that_come_with_it_are_models(path):
-    assert parse_run([f"--flagfile={path}"], ("seed", "workdir", "profile")).model
+    assert parse_run([f"--flagfile={path}"], ("seed", "workdir", "profile")).model.model
 
 
 def test_every_model_meets_every_protocol_and_seed(parse, tmp_path):
@@ -91,24 +92,24 @@ def test_every_model_meets_every_protocol_and_seed(parse, tmp_path):
         *("--seeds=4..5", "--workdir=w", "--", "--data_dir=d", "--epochs=9"),
     )
     assert (subject, len(platform.profile)) == ("models", 1)
-    assert [(r.config.seed, r.protocol, r.method) for r in runs] == [
+    assert [(r.options.recipe.seed, r.protocol, r.method) for r in runs] == [
         (seed, protocol, model)
         for seed in (4, 5)
         for protocol in names
         for model in ("svm", "own", "cnn1d")
     ]
     assert runs[3].name == "salinas_a_disjoint-svm-seed4"
-    by_model = {run.method: run.config for run in runs[:3]}
+    by_model = {run.method: run.options.recipe for run in runs[:3]}
     assert [by_model[name].epochs for name in ("svm", "own", "cnn1d")] == [9, 3, 9]
     assert all(
-        run.config.split == PROTOCOLS[run.protocol].options["split"]
-        and run.config.profile == "1"
-        and run.config.data_dir == "d"
+        run.options.split.split == PROTOCOLS[run.protocol].options["split"]
+        and run.options.devices.profile == "1"
+        and run.options.data.data_dir == "d"
         for run in runs
     )
     # With a disjoint split all keep the distance of the largest patch, so that they test alike.
-    assert {run.config.guard for run in runs if run.protocol == names[1]} == {5}
-    assert {run.config.guard for run in runs if run.protocol == names[0]} == {None}
+    assert {run.options.split.guard for run in runs if run.protocol == names[1]} == {5}
+    assert {run.options.split.guard for run in runs if run.protocol == names[0]} == {None}
 
 
 def test_a_run_is_started_with_the_flags_of_its_options(parse):
@@ -118,22 +119,21 @@ def test_a_run_is_started_with_the_flags_of_its_options(parse):
     )
     for run in runs:
         given = parse_run(comparison_run._flags(run, platform), ())
-        given = dataclasses.replace(given, workdir="", overwrite=False)
-        assert given == run.config
+        assert with_values(given, workdir="") == run.options
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--models=svm", "--schemes=even"], "--models and --schemes"),
-        (["--models=svm", "--slowdown=0:2:3"], "--slowdown"),
-        (["--models=svm", "--target_accuracy=0.9"], "--target_accuracy"),
-        (["--models=svm", "--protocols=nope"], "--protocol=nope"),
-        (["--models=svm", "--protocols=salinas_a_disjoint,salinas_a_disjoint"], "--protocols"),
-        (["--models=svm", "--", "--model=mlp"], "--model after --"),
-        (["--models=svm", "--", "--profile=2:1"], "--profile after --"),
+        (["--models=svm", "--schemes=even"], "`models` and `schemes`"),
+        (["--models=svm", "--slowdown=0:2:3"], "`slowdown`"),
+        (["--models=svm", "--target_accuracy=0.9"], "`target_accuracy`"),
+        (["--models=svm", "--protocols=nope"], "`protocol`=nope"),
+        (["--models=svm", "--protocols=salinas_a_disjoint,salinas_a_disjoint"], "`protocols`"),
+        (["--models=svm", "--", "--model=mlp"], "`model` after --"),
+        (["--models=svm", "--", "--profile=2:1"], "`profile` after --"),
         (["--models=nope"], "nope"),
-        (["--models=cnn2d", "--", "--microbatch_size=auto"], "--microbatch_size=auto"),
+        (["--models=cnn2d", "--", "--microbatch_size=auto"], "`microbatch_size`=auto"),
     ],
 )
 def test_a_mistake_is_found_before_anything_starts(arguments, message, parse):
@@ -164,7 +164,7 @@ def test_models_are_compared_and_it_goes_on(parse, done_here, two_forests, tmp_p
     assert r"few\_trees (n = 1)" in (workdir / "table.tex").read_text()
     assert (workdir / "differences.png").stat().st_size > 1000
 
-    with pytest.raises(InputError, match=r"few_trees-seed0 with other --validation_fraction"):
+    with pytest.raises(InputError, match=r"few_trees-seed0 with other `validation_fraction`"):
         compare(*parse(*arguments, "--", "--validation_fraction=0.2"))
     with pytest.raises(InputError, match="other platform"):
         compare(*parse(*arguments, "--profile=2:1"))
@@ -175,13 +175,12 @@ def test_leakage_tests_the_same_pixels_at_each_distance(done_here, tmp_path):
     command = ["leakage", *("--guards=0,6", "--seeds=0", "--models=random_forest")]
     command += [f"--workdir={tmp_path / 'study'}", "--", *FOREST[1:], "--model_options=trees=3"]
 
-    def study():
-        parsed = parse_command(command, leakage.LeakageOptions, leakage.leakage_help)
-        return leakage.study(*parsed)
+    def do():
+        return study(*parse_command(command, LeakageOptions, leakage_help))
 
-    assert study() == {"guard0-random_forest-seed0": "", "guard6-random_forest-seed0": ""}
+    assert do() == {"guard0-random_forest-seed0": "", "guard6-random_forest-seed0": ""}
     assert len(done_here) == 2
-    study()
+    do()
     assert len(done_here) == 2
     splits = [
         json.loads((tmp_path / "study" / name / "summary.json").read_text())["split"]
@@ -199,20 +198,20 @@ def test_leakage_tests_the_same_pixels_at_each_distance(done_here, tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"guards": ("0",)}, "--guards"),
-        ({"guards": ("0", "x")}, "--guards"),
-        ({"guards": ("1", "1")}, "--guards"),
-        ({"workdir": None}, "--workdir"),
-        ({"seeds": ("a",)}, "--seeds"),
+        ({"guards": ("0",)}, "`guards`"),
+        ({"guards": ("0", "x")}, "`guards`"),
+        ({"guards": ("1", "1")}, "`guards`"),
+        ({"workdir": None}, "`workdir`"),
+        ({"seeds": ("a",)}, "`seeds`"),
     ],
 )
 def test_a_study_that_makes_no_sense_is_refused(given, message):
     with pytest.raises(InputError, match=message):
-        leakage.LeakageOptions(**({"workdir": "w"} | given))
+        LeakageOptions(**({"workdir": "w"} | given))
 
 
 @pytest.mark.parametrize("flag", ["--split=random", "--protocol=salinas_a_disjoint", "--model=svm"])
 def test_a_study_sets_the_split_itself(tmp_path, flag):
-    options = leakage.LeakageOptions(workdir=str(tmp_path / "study"))
-    with pytest.raises(InputError, match=f"{flag.partition('=')[0]} after --"):
-        leakage.study(options, [flag])
+    options = LeakageOptions(workdir=str(tmp_path / "study"))
+    with pytest.raises(InputError, match=f"`{flag[2:].partition('=')[0]}` after --"):
+        study(options, [flag])

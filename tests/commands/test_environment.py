@@ -77,12 +77,12 @@ def test_variables_that_would_change_or_stop_a_training_are_told_and_not_followe
 @pytest.mark.parametrize(
     "variable",
     [
-        "JAX_PLATFORMS=cuda",
         "JAX_PLATFORMS=no_such",
         "JAX_NUM_CPU_DEVICES=many",
-        "XLA_FLAGS=--xla_force_host_platform_device_count=2",
-        "OMPI_COMM_WORLD_SIZE=2",
-        "WORLD_SIZE=2",
+        pytest.param("JAX_PLATFORMS=cuda", marks=pytest.mark.long),
+        pytest.param("XLA_FLAGS=--xla_force_host_platform_device_count=2", marks=pytest.mark.long),
+        pytest.param("OMPI_COMM_WORLD_SIZE=2", marks=pytest.mark.long),
+        pytest.param("WORLD_SIZE=2", marks=pytest.mark.long),
     ],
 )
 def test_what_cannot_be_is_one_line_that_names_the_variable(variable, tmp_path):
@@ -96,6 +96,7 @@ def test_what_cannot_be_is_one_line_that_names_the_variable(variable, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_nobody_who_reads_is_no_reason_to_stop(tmp_path, expected):
     closed = start(tmp_path / "closed", command=("sh", "-c", '"$@" >&- 2>&- <&-', "sh"))
@@ -110,6 +111,7 @@ def test_nobody_who_reads_is_no_reason_to_stop(tmp_path, expected):
         assert (tmp_path / name / "prediction.npz").exists()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_second_run_in_a_folder_is_refused_until_the_first_has_died(tmp_path):
     first = start(tmp_path / "run", "--steps=1000000")

@@ -15,6 +15,7 @@ import pytest
 from hsi_jax.commands.predict import PredictOptions, main, predict
 from hsi_jax.data import Scene, random_split
 from hsi_jax.errors import InputError, InputWarning
+from hsi_jax.options import values
 from hsi_jax.run.tile_store import TileStore
 from hsi_jax.session import map_writing, train_scene
 from hsi_jax.session.options import RunOptions
@@ -87,7 +88,7 @@ def test_without_a_cube_it_is_the_scene_of_the_run(folder, scene, tmp_path):
     shutil.copytree(folder / "model", run / "model")
     np.savez(tmp_path / "scene.npz", cube=scene.cube, labels=scene.original_labels(scene.labels))
     path = str(tmp_path / "scene.npz")
-    options = dataclasses.asdict(RunOptions.of(dataset="file", cube=path, labels=path))
+    options = values(RunOptions.of(dataset="file", cube=path, labels=path))
     (run / "config.json").write_text(json.dumps(options))
     predict(PredictOptions(run=str(run), output=str(tmp_path / "map.npy")))
     model = TrainedModel.of_run(run)
@@ -188,6 +189,7 @@ def test_a_scene_that_has_changed_is_not_gone_on_with(folder, scene, tmp_path, m
         predict(options)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_killed_and_gone_on_with_the_bytes_are_the_same(folder, scene, tmp_path):
     """Several tiles, by real processes; the second one is killed once a tile is done."""

@@ -2,15 +2,15 @@
 
 import json
 import shlex
-import subprocess
-import sys
 
 import pytest
 
 from hsi_jax.commands import report as command
 from hsi_jax.commands.report import main, repeat_commands
 from hsi_jax.evaluate.run_files import read_run
+from hsi_jax.options import values
 from hsi_jax.run import RunFolder
+from hsi_jax.session.flags import parse_run
 from hsi_jax.session.options import RunOptions
 from tests.session.runs import run
 
@@ -122,35 +122,28 @@ def test_the_command_repeats_the_options(tmp_path):
         "time_devices": True,
         "seed": 5,
     }
-    options = RunOptions.of(**options, workdir="somewhere", overwrite=True)
+    done = RunOptions.of(**options, workdir="somewhere", overwrite=True)
     folder = RunFolder(tmp_path / "run")
-    folder.start(json.loads(json.dumps(vars(options))))
+    folder.start(json.loads(json.dumps(values(done))))
     (line,) = repeat_commands(read_run(folder.path))
     program, *given = shlex.split(line)[2:]
     assert program == "experiments.run"
-    again, _ = parse_options(given)
-    assert again == RunOptions.of(**options)
-
-
-def parse_options(given):
-    from absl import flags
-
-    from hsi_jax.command_line import define_flags, options_from_flags
-
-    values = flags.FlagValues()
-    define_flags(RunOptions, values)
-    rest = values(["run", *given])
-    return options_from_flags(RunOptions, values), rest
+    assert parse_run(given) == RunOptions.of(**options)
 
 
 @pytest.mark.slow
-def test_a_finished_run_has_a_whole_page(tmp_path):
-    options = RunOptions.of(steps=2, model="mlp", workdir=str(tmp_path / "run"))
+def test_a_finished_run_has_a_whole_page(make, tmp_path, capsys):
+    options = RunOptions.of(
+        steps=2,
+        model="mlp",
+        model_options="hidden=(8, 8); dropout=0",
+        workdir=str(tmp_path / "run"),
+    )
     run(options)
-    program = [sys.executable, "-m", "experiments.report", options.output.workdir]
+    capsys.readouterr()
     page = tmp_path / "page.html"
-    done = subprocess.run([*program, f"--output={page}"], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, f"Report: {page}\n")
+    assert make(tmp_path / "run", f"--output={page}") == 0
+    assert capsys.readouterr().out == f"Report: {page}\n"
     text = page.read_text(encoding="utf-8")
     assert "Not in this report" not in text
     for words in ("Map and classes", "Spectra of the classes", "Confusion matrix"):

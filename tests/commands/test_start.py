@@ -53,7 +53,7 @@ def test_help_imports_nothing_heavy(command):
     out, error, libraries = imported(command, "--help", JAX_PLATFORMS="cpu")
     assert f"experiments.{command}" in out
     assert error == ""
-    assert libraries <= LIGHT
+    assert {"absl", "numpy"} <= libraries <= LIGHT
 
 
 @pytest.mark.parametrize(
@@ -66,13 +66,8 @@ def test_a_mistake_in_a_flag_is_told_without_waiting_for_jax(command, flag):
     assert libraries <= LIGHT
 
 
-def test_the_libraries_that_a_command_has_imported_are_seen():
-    _, _, libraries = imported("models", "--json")
-    assert {"jax", "flax"} <= libraries
-
-
 def test_a_training_begins_without_what_only_its_end_or_some_data_need():
     late = {"matplotlib", "sklearn", "h5py", "tensorflow_datasets", "rasterio", "tensorboardX"}
-    code = f"import sys, hsi_jax.session.run; print(*{late} & set(sys.modules))"
+    code = f"import sys, hsi_jax.session.running; print(*{late} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.stdout.split(), done.stderr, done.returncode) == ([], "", 0)

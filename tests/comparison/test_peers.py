@@ -1,4 +1,4 @@
-"""The programs of benchmarks/peers, which run under a Python that may have nothing of ours."""
+"""The programs of the peers, which run under a Python that may have nothing of ours."""
 
 import importlib.util
 import json
@@ -163,6 +163,7 @@ def run_ranks(commands, folder):
     return logs[0].read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_ddp_times_its_steps(torch_python, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     own = {"python": torch_python, "port": free_port()}
@@ -199,6 +200,7 @@ def losses_of(folder):
     return [record.loss for record in read_records(lines) if isinstance(record, Step)]
 
 
+@pytest.mark.long
 def test_all_peers_begin_alike(train_by):
     _, ddp = train_by("ddp_even", (15, 15))
     _, omnilearn = train_by("omnilearn", (15, 15))
@@ -209,6 +211,7 @@ def test_all_peers_begin_alike(train_by):
     assert losses_of(local)[0] == losses_of(local)[3] != pytest.approx(losses_of(ddp)[3])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("scheme", "counts"),
     [

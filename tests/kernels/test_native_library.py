@@ -9,6 +9,7 @@ import pytest
 from hsi_jax.errors import InputError
 from hsi_jax.kernels import native_library as native
 from hsi_jax.kernels import native_winograd
+from hsi_jax.kernels.choice import use_kernels
 
 
 @pytest.fixture
@@ -40,9 +41,9 @@ def calls(folder):
 def test_they_are_built_once_and_kept(caches, tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", f"{compiler(tmp_path, BUILDS)} -mine")
     for _ in range(2):
-        native.use_kernels("native")
+        use_kernels("native")
         assert native_winograd.is_used()
-        native.use_kernels("xla")
+        use_kernels("xla")
         assert not native_winograd.is_used()
     (call,) = calls(tmp_path)
     assert call.startswith("-mine -std=c++17 ")
@@ -77,7 +78,7 @@ def test_a_folder_of_others_is_not_used(caches, tmp_path, monkeypatch):
     caches.chmod(0o777)
     assert native.kept_folder(os.environ) is None
     monkeypatch.setenv("CXX", str(compiler(tmp_path, BUILDS)))
-    native.use_kernels("native")
+    use_kernels("native")
     assert native_winograd.is_used()
     assert list(caches.iterdir()) == []
 
@@ -95,7 +96,7 @@ def test_a_full_disk_costs_the_time_to_build(caches, tmp_path, monkeypatch):
 
     monkeypatch.setenv("CXX", str(compiler(tmp_path, BUILDS)))
     monkeypatch.setattr(native.shutil, "copyfile", full)
-    native.use_kernels("native")
+    use_kernels("native")
     assert native_winograd.is_used()
     assert list(caches.iterdir()) == []
 
@@ -122,7 +123,7 @@ def test_a_compiler_that_fails_is_quoted(caches, tmp_path, monkeypatch):
     failing = compiler(tmp_path, "for i in 1 2 3 4 5 6; do echo line $i >&2; done; exit 3")
     monkeypatch.setenv("CXX", str(failing))
     with pytest.raises(InputError, match=r"(?s)exit code 3.*\nline 2\n.*line 6$") as raised:
-        native.use_kernels("native")
+        use_kernels("native")
     assert str(failing) in str(raised.value)
     assert not native_winograd.is_used()
     assert list(caches.iterdir()) == []
@@ -136,7 +137,7 @@ def test_a_library_that_cannot_be_loaded(caches, tmp_path, monkeypatch, error):
     monkeypatch.setenv("CXX", str(compiler(tmp_path, BUILDS)))
     monkeypatch.setattr(native_winograd, "load", fail)
     with pytest.raises(InputError, match=f"cannot be loaded.*{error}"):
-        native.use_kernels("native")
+        use_kernels("native")
     assert not native_winograd.is_used()
 
 
@@ -166,11 +167,11 @@ def test_what_was_kept_and_is_not_sound_is_built_anew(caches, tmp_path, monkeypa
     loaded = []
     monkeypatch.setattr(native_winograd, "load", lambda path: loaded.append(path.read_bytes()))
     monkeypatch.setenv("CXX", str(compiler(tmp_path, BUILDS)))
-    native.use_kernels("native")
-    native.use_kernels("xla")
+    use_kernels("native")
+    use_kernels("xla")
     (kept,) = caches.iterdir()
     spoil(kept)
-    native.use_kernels("native")
+    use_kernels("native")
     assert loaded == [b"library\n"] * 2
     assert len(calls(tmp_path)) == 2
     assert kept.read_bytes() == b"library\n"
@@ -179,13 +180,13 @@ def test_what_was_kept_and_is_not_sound_is_built_anew(caches, tmp_path, monkeypa
 def test_another_platform_needs_none(caches, monkeypatch):
     monkeypatch.setattr(native.jax, "default_backend", lambda: "gpu")
     monkeypatch.setenv("CXX", "none such")
-    native.use_kernels("native")
+    use_kernels("native")
     assert not native_winograd.is_used()
 
 
 def test_only_these_names():
     with pytest.raises(InputError, match="`kernels`=onednn: choose one of xla, native"):
-        native.use_kernels("onednn")
+        use_kernels("onednn")
 
 
 def test_the_source_is_part_of_the_package():

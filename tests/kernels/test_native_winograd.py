@@ -15,6 +15,7 @@ from jax import lax
 
 from hsi_jax.kernels import native_library as native
 from hsi_jax.kernels import native_winograd
+from hsi_jax.kernels.choice import use_kernels
 from hsi_jax.kernels.convolution import convolve
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("native_kernels")]
@@ -141,9 +142,9 @@ def test_convolutions_use_them_only_where_they_can():
     for other in ({"stride": 2}, {"dilation": 2}, {"rows": 5}, {"dtype": "bfloat16"}):
         assert library_calls(**other) == []
     assert library_calls(precision="highest") == []
-    native.use_kernels("xla")
+    use_kernels("xla")
     assert library_calls() == []
-    native.use_kernels("native")
+    use_kernels("native")
 
 
 def test_a_batch_of_batches():

@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 
 from hsi_jax.data import Preprocessing, Scene
 from hsi_jax.data.splits.split import random_split
-from hsi_jax.errors import InputError
 from hsi_jax.run import RunFolder
 from hsi_jax.run.records import Evaluation
 from hsi_jax.run.summary import read_summary
@@ -34,8 +33,6 @@ def test_it_is_never_the_default():
     assert summarise_as_published(RunOptions.of(), [evaluation("test", 1, 0.5)]) is None
     assert deviations(PUBLISHED) == (SCALING, EPOCH)
     assert deviations(RunOptions.of(as_published=True, model="svm")) == (SCALING,)
-    with pytest.raises(InputError, match="as_published"):
-        RunOptions.of(dataset="eurosat", as_published=True)
 
 
 @given(

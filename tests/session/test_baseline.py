@@ -3,9 +3,7 @@
 import pytest
 
 from hsi_jax.commands.report import ReportOptions, report
-from hsi_jax.errors import InputError
 from hsi_jax.session.options import RunOptions
-from hsi_jax.session.resolve import resolve
 from hsi_jax.trained import TrainedModel
 from tests.session.runs import run
 
@@ -30,22 +28,3 @@ def test_a_forest_leaves_what_a_network_leaves(tmp_path, capsys):
     assert TrainedModel.of_run(workdir).description.architecture == "random_forest"
     (read,) = report(ReportOptions(output=str(tmp_path / "page.html")), [str(workdir)])
     assert read.missing == []
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"resume": True, "workdir": "x"},
-        {"microbatch_size": "auto"},
-        {"augment": "flip"},
-        {"loss": "focal"},
-    ],
-)
-def test_what_a_baseline_cannot_do_is_refused(given):
-    with pytest.raises(InputError, match="scikit-learn"):
-        resolve(RunOptions.of(model="svm", **given))
-
-
-def test_a_baseline_needs_no_cluster():
-    with pytest.raises(InputError, match="without a cluster"):
-        resolve(RunOptions.of(model="svm"), in_cluster=True)

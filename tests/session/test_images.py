@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hsi_jax import session
 from hsi_jax.data import load_image_set
 from hsi_jax.errors import InputError
 from hsi_jax.session.options import RunOptions
-from hsi_jax.session.resolve import resolve
 from hsi_jax.trained import TrainedModel
-from tests.session.runs import run
 
 pytestmark = pytest.mark.slow
 
@@ -46,12 +45,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def do_run(folder, tmp_path_factory):
+    """Does a run with some options changed; its result."""
+
     def do(**changes):
-        workdir = tmp_path_factory.mktemp("run") / "run"
-        options = RunOptions.of(
-            **(SMALL | {"data_dir": str(folder), "workdir": str(workdir)} | changes)
-        )
-        return workdir, run(options)
+        given = {"data_dir": str(folder), "workdir": str(tmp_path_factory.mktemp("run") / "run")}
+        return session.run(RunOptions.of(**SMALL | given | changes))
 
     return do
 
@@ -62,7 +60,7 @@ def base(do_run):
 
 
 def test_a_run_leaves_a_gallery_and_the_test_predictions(base):
-    workdir, summary = base
+    workdir, summary = base.folder, base.summary
     assert (workdir / "gallery.png").stat().st_size > 1000
     assert not (workdir / "map.png").exists()
     arrays = np.load(workdir / "prediction.npz")
@@ -78,17 +76,32 @@ def test_a_run_leaves_a_gallery_and_the_test_predictions(base):
 
 
 def test_streamed_over_other_devices_gives_the_same_bits(base, do_run):
-    workdir, summary = do_run(profile="2:1:1", feed="streamed", cache_mb=0)
-    assert summary.feed.kind == "streamed"
-    ours, theirs = (np.load(path / "model" / "weights.npz") for path in (workdir, base[0]))
-    assert sorted(ours) == sorted(theirs)
-    for name in ours:
-        assert np.array_equal(ours[name], theirs[name]), name
-    assert summary.losses_first_steps == base[1].losses_first_steps
+    streamed = do_run(profile="2:1:1", feed="streamed", cache_mb=0)
+    assert streamed.summary.feed.kind == "streamed"
+    assert_same_weights(streamed, base)
+    assert streamed.summary.losses_first_steps == base.summary.losses_first_steps
+
+
+def assert_same_weights(ours, theirs):
+    """Both results hold the same bits."""
+    here, there = (np.load(each.folder / "model" / "weights.npz") for each in (ours, theirs))
+    assert sorted(here) == sorted(there)
+    assert all(here[name].tobytes() == there[name].tobytes() for name in here)
+
+
+def test_the_model_that_a_notebook_gets_is_that_of_the_folder(base, folder):
+    images = load_image_set("folder", folder)
+    ids = np.load(base.folder / "prediction.npz")["ids"]
+    probabilities = base.model.predict_probabilities(images)
+    loaded = TrainedModel.of_run(base.folder)
+    np.testing.assert_array_equal(loaded.predict_probabilities(images), probabilities)
+    right = np.mean(probabilities.argmax(1)[ids] == images.labels[ids])
+    assert right == pytest.approx(base.summary.overall_accuracy)
 
 
 def test_images_may_be_resized_and_the_network_be_another(do_run):
-    _, summary = do_run(image_size=12, model="cnn2d", model_options="features=(4, 4, 4); hidden=8")
+    options = {"model": "cnn2d", "model_options": "features=(4, 4, 4); hidden=8"}
+    summary = do_run(image_size=12, **options).summary
     assert summary.input_shape == (12, 12, 3)
     assert summary.model == "cnn2d"
 
@@ -107,22 +120,19 @@ def multiband(tmp_path_factory):
     return root
 
 
-@pytest.mark.slow
 def test_images_of_many_bands_train_stream_and_are_predicted(multiband, do_run):
     given = {"data_dir": str(multiband), "batch_size": 21, "microbatch_size": 21}
     given |= {"steps": 60, "learning_rate": 0.01, "augment": ""}
     given |= {"model": "cnn2d", "model_options": "features=(8, 8, 8); hidden=16"}
-    workdir, summary = do_run(**given)
-    assert summary.input_shape == (SIDE, SIDE, 5)
-    assert summary.overall_accuracy > 0.9
-    streamed, _ = do_run(**given, feed="streamed", cache_mb=0)
-    ours, theirs = (np.load(path / "model" / "weights.npz") for path in (workdir, streamed))
-    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    result = do_run(**given)
+    assert result.summary.input_shape == (SIDE, SIDE, 5)
+    assert result.summary.overall_accuracy > 0.9
+    assert_same_weights(do_run(**given, feed="streamed", cache_mb=0), result)
 
     images = load_image_set("folder", multiband)
-    model = TrainedModel.of_run(workdir)
+    model = result.model
     assert model.description.num_bands == 5
-    arrays = np.load(workdir / "prediction.npz")
+    arrays = np.load(result.folder / "prediction.npz")
     np.testing.assert_array_equal(model.predict(images)[arrays["ids"]], arrays["prediction"])
     everything = images.read(np.arange(len(images))).reshape(-1, 5)
     np.testing.assert_allclose(model.description.mean, everything.mean(0), rtol=0.2)
@@ -130,35 +140,8 @@ def test_images_of_many_bands_train_stream_and_are_predicted(multiband, do_run):
         model.predict(images.read([0])[..., :3])
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"patch_size": 5}, "--patch_size goes with scenes, not with --dataset=folder"),
-        ({"components": 3}, "--components goes with scenes"),
-        ({"cube": "x.npy"}, "--cube goes with --dataset=file"),
-        ({"split": "disjoint"}, "images have the splits random and official"),
-        ({"augment": "flip,wobble"}, "wobble.*is unknown"),
-        ({"dataset": "eurosatt"}, "did you mean eurosat"),
-        ({"dataset": "synthetic", "image_size": 8}, "--image_size goes with sets of images"),
-        ({"dataset": "synthetic", "feed": "streamed"}, "--feed=streamed goes with sets of images"),
-        ({"dataset": "synthetic", "split": "official"}, "--split=official goes with sets of"),
-    ],
-)
-def test_what_does_not_go_together_is_refused(changes, message):
-    values = SMALL | {"data_dir": "pictures"} | changes
-    if values["dataset"] == "synthetic":
-        values |= {"model": "cnn2d", "model_options": "", "augment": "", "data_dir": ""}
-    with pytest.raises(InputError, match=message):
-        resolve(RunOptions.of(**values))
-
-
 def test_a_set_without_an_official_split_says_so(folder, tmp_path):
     given = {"data_dir": str(folder), "split": "official", "train_fraction": None}
     options = RunOptions.of(**(SMALL | given), workdir=str(tmp_path / "run"))
-    with pytest.raises(InputError, match=r"--split=official: .* comes without a split"):
-        run(options)
-
-
-def test_networks_default_to_what_fits_the_data():
-    assert RunOptions.of().model_name == "cnn2d"
-    assert RunOptions.of(dataset="eurosat").model_name == "resnet20"
+    with pytest.raises(InputError, match="`split`=official"):
+        session.run(options)

@@ -17,6 +17,7 @@ from hsi_jax.launch.workers import free_port
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="uneven processes need Linux"),
     pytest.mark.slow,
+    pytest.mark.long,
 ]
 
 ROOT = Path(__file__).parents[2]

@@ -20,6 +20,7 @@ from tests.session.runs import run
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="it kills processes"),
     pytest.mark.slow,
+    pytest.mark.long,
 ]
 
 ROOT = Path(__file__).parents[2]

@@ -32,6 +32,8 @@ RANGES = {
     "steps": ([0, -1], [1]),
     "learning_rate": ([0.0, -1.0, math.nan, math.inf], [1e-12, 1e6]),
     "momentum": ([-0.1, 1.0, math.nan], [0.0, 0.999]),
+    "patience": ([-1], [0, 1]),
+    "clip_norm": ([-1.0, math.nan, math.inf], [0.0, 1e6]),
     "weight_decay": ([-0.1, math.nan, math.inf], [0.0, 1e6]),
     "seed": ([-1, 2**32], [0, 2**32 - 1]),
     "retime_every": ([0, -1], [1]),

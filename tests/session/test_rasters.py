@@ -99,9 +99,3 @@ def test_polygons_are_needed(folder):
     with pytest.raises(InputError, match="polygons"):
         run(options)
     assert not (folder / "run").exists()
-
-
-@pytest.mark.parametrize("flag", [{"labels_attribute": "crop"}, {"labels_touched": True}])
-def test_flags_of_polygons_need_files(flag):
-    with pytest.raises(InputError, match="--dataset=file"):
-        RunOptions.of(**flag)

@@ -63,7 +63,7 @@ def test_memory_caps_must_hold_the_batch(tmp_path):
     path.write_text('{"devices": [{"speed": 1, "memory_cap": 32}, {"speed": 1, "memory_cap": 16}]}')
     given = {"profile": str(path), "microbatch_size": 16}
     assert resolve(RunOptions.of(**given, batch_size=48)).profile
-    with pytest.raises(InputError, match="hold 48 samples.*batch_size"):
+    with pytest.raises(InputError, match=r"hold 48 samples.*batch_size"):
         resolve(RunOptions.of(**given, batch_size=49))
     with pytest.raises(InputError, match="memory_cap 16"):
         resolve(RunOptions.of(**given, batch_size=64, scheme="even"))

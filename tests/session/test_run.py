@@ -28,8 +28,8 @@ from tests.session.runs import run
 
 pytestmark = pytest.mark.slow
 
-SCENE_RESULTS = tuple(name for name in RESULTS if name != "gallery.png")
-UNDRAWN = tuple(name for name in SCENE_RESULTS if not name.endswith(".png"))
+PICTURES = ("confusion", "curves", "map", "reliability", "shares", "spectra")
+SCENE_RESULTS = (*RESULTS, *(f"{name}.png" for name in PICTURES))
 STEPS = 22  # more than losses_first_steps holds
 PATCH_SIZE = 5
 
@@ -248,21 +248,27 @@ def test_the_split_is_reported_with_its_leakage(base):
     for name, counts in split.counts_per_class.items():
         expected = [np.sum(arrays[name] & (arrays["truth"] == k)) for k in summary.class_ids]
         assert counts == expected
-    seen = np.pad(arrays["train"] | arrays["validation"], PATCH_SIZE // 2)
-    near = sliding_window_view(seen, (PATCH_SIZE, PATCH_SIZE)).any(axis=(2, 3))
-    leaking = int(near[arrays["test"]].sum())
+
+    def near(seen):
+        padded = np.pad(seen, PATCH_SIZE // 2)
+        return sliding_window_view(padded, (PATCH_SIZE, PATCH_SIZE)).any(axis=(2, 3))
+
+    leaking = int(near(arrays["train"] | arrays["validation"])[arrays["test"]].sum())
+    validating = int(near(arrays["train"])[arrays["validation"]].sum())
     assert 0 < leaking < split.counts["test"]
+    assert 0 < validating <= split.counts["validation"]
     assert split.leakage == Leakage(
         test_pixels_with_training_pixel_in_patch=leaking,
         fraction_of_test_pixels=leaking / split.counts["test"],
         patch_size=PATCH_SIZE,
+        validation_pixels_with_training_pixel_in_patch=validating,
+        fraction_of_validation_pixels=validating / split.counts["validation"],
     )
 
 
-@pytest.mark.parametrize("profile", ["1", "5:1"])
-def test_another_profile_gives_the_same_bits(base, profile, tmp_path):
+def test_another_profile_gives_the_same_bits(base, tmp_path):
     _, expected, folder = base
-    summary = run(RunOptions.of(**BASE, profile=profile, figures="none", workdir=str(tmp_path)))
+    summary = run(RunOptions.of(**BASE, profile="5:1", figures="none", workdir=str(tmp_path)))
     assert summary.shares != expected.shares
     for key in ("losses_first_steps", "final_loss", "test_loss", "best_step", "confusion_matrix"):
         assert getattr(summary, key) == getattr(expected, key)
@@ -309,16 +315,16 @@ def test_the_saved_model_gives_the_map_of_the_run(base):
 
 def test_a_folder_that_holds_something_is_refused(base, earlier):
     before = contents(earlier)
-    with pytest.raises(InputError, match=r"options\.json.*overwrite"):
+    with pytest.raises(InputError, match="overwrite"):
         run(RunOptions.of(**CHEAP, workdir=str(earlier)))
     assert contents(earlier) == before
 
 
 def test_a_folder_that_is_not_of_a_run_is_never_overwritten(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
-    with pytest.raises(InputError, match=r"already holds thesis.tex"):
+    with pytest.raises(InputError, match="thesis"):
         run(RunOptions.of(**CHEAP, workdir=str(tmp_path)))
-    with pytest.raises(InputError, match=r"holds thesis\.tex but no options\.json"):
+    with pytest.raises(InputError, match=r"holds thesis\.tex"):
         run(RunOptions.of(**CHEAP, workdir=str(tmp_path), overwrite=True))
     assert contents(tmp_path) == {"thesis.tex": b"mine"}
 
@@ -326,7 +332,7 @@ def test_a_folder_that_is_not_of_a_run_is_never_overwritten(tmp_path):
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     below = tmp_path / "file" / "run"
-    with pytest.raises(InputError, match=r"cannot be written.*; choose another folder") as caught:
+    with pytest.raises(InputError, match="cannot be written") as caught:
         run(RunOptions.of(**CHEAP, workdir=str(below)))
     assert f"`workdir`={below}" in str(caught.value)
 
@@ -503,7 +509,7 @@ def test_ctrl_c_keeps_what_was_trained(base, monkeypatch, tmp_path):
     summary = run(RunOptions.of(**CHEAP | {"steps": 1000}, workdir=str(tmp_path)))
     assert signal.getsignal(signal.SIGINT) is before
     assert (summary.interrupted, summary.steps) == (True, 3)
-    assert {path.name for path in tmp_path.iterdir()} == {*UNDRAWN, "checkpoints", "model"}
+    assert {path.name for path in tmp_path.iterdir()} == {*RESULTS, "checkpoints", "model"}
     assert read_json(tmp_path / "summary.json")["interrupted"] is True
     steps = [r["step"] for r in read_metrics(tmp_path) if r["kind"] == "step"]
     assert steps == [0, 1, 2]

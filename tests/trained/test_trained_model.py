@@ -263,9 +263,9 @@ def test_json_tells_all_but_the_arrays(model, tmp_path):
 
 def test_five_lines_do_what_a_run_does(tmp_path):
     """The notebook's way and the command's end in the same bits."""
-    options = "features=(4, 4, 8); hidden=8"
+    network = "features=(4, 4, 8); hidden=8"
     options = RunOptions.of(
-        model_options=options,
+        model_options=network,
         steps=6,
         batch_size=60,
         profile="2:1",
@@ -276,7 +276,7 @@ def test_five_lines_do_what_a_run_does(tmp_path):
     scene = synthetic_scene()
     split = hold_out(random_split(scene.labels, 0, train_fraction=0.1), scene.labels, 0.1, 0)
     recipe = Recipe(steps=6, batch_size=60)
-    trained = train_scene(scene, split, options=options, profile="1", recipe=recipe)
+    trained = train_scene(scene, split, options=network, profile="1", recipe=recipe)
     assert trained.fitted.losses == summary.losses_first_steps
     ours = TrainedModel.load(tmp_path / "run" / "model")
     assert_same_bits(trained.model.params, ours.params)

@@ -74,7 +74,7 @@ def data_file(path: Path) -> Path:
             f"{path} is the header of an ENVI file; beside it is {listing}: give the file with "
             f"the numbers."
         )
-    return found[0]
+    return data_file(found[0])
 
 
 def _beside(path: Path, name: str) -> list[Path]:

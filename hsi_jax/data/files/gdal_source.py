@@ -15,15 +15,15 @@ import numpy as np
 
 from hsi_jax.data.files import envi
 from hsi_jax.data.files.file_kind import remedy
-from hsi_jax.data.files.gdal_guard import GDAL_OPTIONS, check_beside, check_projections
-from hsi_jax.data.files.raster_source import RasterSource, corners, shift_in_pixels
+from hsi_jax.data.files.gdal_guard import GDAL_OPTIONS, check_beside
+from hsi_jax.data.files.georeference import check_grid, georeference
+from hsi_jax.data.files.raster_source import RasterSource
 from hsi_jax.data.files.side_names import class_names_beside
 from hsi_jax.data.scene.wavelengths import to_nanometres
-from hsi_jax.errors import InputError, InputWarning
+from hsi_jax.errors import InputError
 
 _TIFF_SUFFIXES = (".tif", ".tiff")
 _MAX_BANDS = 10_000  # each takes GDAL's time and memory, even where it has no pixels
-_MAX_SHIFT = 0.01  # pixels by which grids may differ
 
 
 def open_gdal(paths: Sequence[Path]) -> RasterSource:
@@ -39,7 +39,7 @@ def open_gdal(paths: Sequence[Path]) -> RasterSource:
     parts = [_open(path) for path in paths]
     first = parts[0]
     for part in parts[1:]:
-        _check_grid(first, part)
+        check_grid((first.path, part.path), first.dataset, part.dataset)
     dtype, fill = _common_type(parts)
     rows, columns = first.dataset.shape
     bands = sum(part.dataset.count for part in parts)
@@ -51,7 +51,7 @@ def open_gdal(paths: Sequence[Path]) -> RasterSource:
 
     names, wavelengths = zip(*map(_names_and_wavelengths, parts), strict=True)
     with _explained(first.path):
-        transform, wkt = _georeference(first)
+        (transform, wkt), class_names = georeference(first.path, first.dataset), first.class_names
     return RasterSource(
         (rows, columns, bands),
         dtype,
@@ -64,7 +64,7 @@ def open_gdal(paths: Sequence[Path]) -> RasterSource:
         bad_bands=_joined_bad_bands(parts),
         crs=wkt,
         transform=transform,
-        class_names=first.class_names,
+        class_names=class_names,
     )
 
 
@@ -239,56 +239,6 @@ def _read(
     if fill is not None:
         array[missing] = fill
     return array
-
-
-def _check_grid(first: _Part, other: _Part) -> None:
-    """Checks that two files have the same pixels."""
-    one, two = first.dataset, other.dataset
-    difference = None
-    if one.shape != two.shape:
-        difference = f"{one.shape} rows and columns against {two.shape}"
-    elif one.crs != two.crs:
-        difference = f"the reference system {one.crs} against {two.crs}"
-    elif _shift(one, two) > _MAX_SHIFT:
-        difference = f"the transform {tuple(one.transform)[:6]} against {tuple(two.transform)[:6]}"
-    if difference:
-        raise InputError(
-            f"{first.path} and {other.path} do not lie on one grid: {difference}; bring them to "
-            f"the same pixels, for example with gdalwarp."
-        )
-
-
-def _shift(one: Any, two: Any) -> float:
-    """How far the corners of two files are apart, in pixels."""
-    transform = tuple(one.transform)[:6]
-    first, second = (corners(tuple(file.transform)[:6], file.shape) for file in (one, two))
-    return shift_in_pixels(first, second, transform)
-
-
-def _georeference(part: _Part) -> tuple[tuple | None, str | None]:
-    """The transform and the reference system, as WKT; a warning where the file has others."""
-    from rasterio.transform import Affine, from_gcps
-
-    transform, crs = part.dataset.transform, part.dataset.crs
-    points, points_crs = part.dataset.gcps
-    if transform.is_identity and points:
-        fitted = from_gcps(points)
-        there = np.array([fitted * (point.col, point.row) for point in points])
-        shift = np.abs(there - [(point.x, point.y) for point in points]).max()
-        if len(points) >= 4 and shift <= _MAX_SHIFT * np.hypot(fitted.a, fitted.d):
-            transform, crs = fitted, points_crs
-    if transform.is_identity and (points or part.dataset.rpcs):
-        kind = "ground control points" if points else "rational polynomials"
-        warnings.warn(
-            f"{part.path} has its georeference as {kind}, which are not used: maps of it lie "
-            f"nowhere on the Earth. Bring it to a grid, for example with gdalwarp.",
-            InputWarning,
-            stacklevel=2,
-        )
-    if not transform.is_identity:
-        check_projections(part.path)
-    known = None if transform.is_identity else tuple(Affine(*transform))[:6]
-    return known, crs.to_wkt() if crs else None
 
 
 def _joined_names(names: Sequence[Sequence[str]]) -> tuple[str, ...]:

@@ -146,6 +146,28 @@ def _check_rgb_bands(
     return red, green, blue
 
 
+def find_rgb_bands(scene: Any, wanted: tuple[int, int, int] | None) -> tuple[int, int, int] | None:
+    """The bands of a scene that a picture shows as red, green and blue, or None.
+
+    Args:
+        scene: a `Scene`.
+        wanted: bands of its file, counted from 0; None for its own, or else those nearest to 640,
+            550 and 460 nm, where its wavelengths reach so far.
+
+    Raises:
+        InputError: if there are no such bands.
+    """
+    kept = range(scene.shape[2]) if scene.kept_bands is None else scene.kept_bands
+    if wanted is not None:
+        checked = _check_rgb_bands(wanted, scene.file_bands or scene.shape[2], scene.name)
+        return _nearest_bands(checked, kept) if checked else None
+    known = scene.wavelengths
+    if scene.rgb_bands or known is None or not known.min() <= 500 < 600 <= known.max():
+        return scene.rgb_bands
+    red, green, blue = (int(np.argmin(np.abs(known - nm))) for nm in (640, 550, 460))
+    return red, green, blue
+
+
 def _nearest_bands(wanted: tuple[int, int, int], kept: Sequence[int]) -> tuple[int, int, int]:
     """The positions, among the bands that are kept, of those nearest to three bands of the file."""
     red, green, blue = (int(np.argmin(np.abs(np.subtract(kept, band)))) for band in wanted)

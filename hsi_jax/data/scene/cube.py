@@ -89,7 +89,7 @@ class CheckedCube:
             source: where the cube comes from, for messages.
 
         Raises:
-            InputError: if they would spoil the scaling, or if there are labels but only one spectrum.
+            InputError: if they would spoil the scaling, or if a scene with labels has one spectrum.
         """
         has_data = np.ones(self.numbers.shape[:2], bool) if self.nodata is None else ~self.nodata
         ignored = constant_bands(self.numbers, has_data)

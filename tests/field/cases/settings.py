@@ -6,15 +6,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from absl import flags
-
-from hsi_jax.command_line import define_flags, options_from_flags, parse_flags
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import parse_profile
 from hsi_jax.run import RunFolder
 from hsi_jax.run.folder import check_place
 from hsi_jax.run.lock import locked, new_folder
-from hsi_jax.session.options import RunOptions
+from hsi_jax.session.flags import parse_run
 from tests.field.cases.case import Case, Mistake
 from tests.field.cases.commands import QUICK, ROOT, command_case, nothing
 
@@ -51,13 +48,11 @@ def flag_file(name: str, content: str | bytes, refused: str = "") -> Case:
     def try_it(folder: Path) -> str:
         path = folder / "it.flags"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        values = flags.FlagValues()
-        define_flags(RunOptions, values)
-        flags.DEFINE_string("flagfile", "", "file of flags", flag_values=values)
-        errors = _stderr_of(lambda: parse_flags(["run", f"--flagfile={path}"], str, values))
+        found = []
+        errors = _stderr_of(lambda: found.append(parse_run([f"--flagfile={path}"])))
         if errors:
             raise InputError(errors)
-        options = options_from_flags(RunOptions, values)
+        (options,) = found
         if (options.model.model, options.recipe.steps) != ("mlp", 5):
             raise Mistake(
                 f"is read as --model={options.model.model} --steps={options.recipe.steps}"
