@@ -37,7 +37,7 @@ class DBDA(nn.Module):
     ) -> jax.Array:
         """Maps patches [batch, p, p, bands], mask [batch], to logits [batch, classes]."""
 
-        def conv(x, features, window, strides: int | tuple = 1, padding="SAME"):
+        def conv(x, features, window, strides: int | tuple = 1, *, padding="SAME"):
             return nn.Conv(features, window, strides, padding, conv_general_dilated=convolve)(x)
 
         def norm_mish(x):
@@ -53,7 +53,7 @@ class DBDA(nn.Module):
             return x.mean(axis=(1, 2))
 
         x = rearrange(patches, "n h w bands -> n bands h w 1")
-        x = conv(x, self.features, (7, 1, 1), (2, 1, 1), "VALID")
+        x = conv(x, self.features, (7, 1, 1), (2, 1, 1), padding="VALID")
         x = norm_mish(dense_block(x, (7, 1, 1)))
         x = conv(x, x.shape[-1], (x.shape[1], 1, 1), padding="VALID")
         x = rearrange(x, "n 1 h w c -> n h w c")

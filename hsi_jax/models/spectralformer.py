@@ -71,7 +71,7 @@ class SpectralFormer(nn.Module):
         return nn.Dense(self.num_classes, kernel_init=_torch_uniform)(x)
 
     def _group(self, patches: jax.Array) -> jax.Array:
-        """Each band beside its neighbours, [n, bands, group * p * p]."""
+        """Each band with its neighbours, [n, bands, group * p * p]."""
         if self.group % 2 == 0:
             raise InputError(f"`model_options`: group={self.group}; give an odd number of bands")
         reach = self.group // 2

@@ -40,7 +40,7 @@ class SSRN(nn.Module):
     ) -> jax.Array:
         """Maps patches [batch, p, p, bands], mask [batch], to logits [batch, classes]."""
 
-        def conv(x, window, features=self.features, strides: int | tuple = 1, padding="SAME"):
+        def conv(x, window, features=self.features, *, strides: int | tuple = 1, padding="SAME"):
             return nn.Conv(
                 features,
                 window,

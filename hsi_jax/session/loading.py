@@ -9,7 +9,7 @@ from hsi_jax.cluster.devices import JaxDevice
 from hsi_jax.data.images.image_loader import load_image_set
 from hsi_jax.data.images.image_set import ImageSet
 from hsi_jax.data.public.image_catalogue import IMAGE_CATALOGUE
-from hsi_jax.data.public.tfds_scenes import cached_scene
+from hsi_jax.data.public.tfds_store import cached_scene
 from hsi_jax.data.scene.bands import find_rgb_bands
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.data.scene.scene_file import file_scene, load_scene
@@ -112,9 +112,9 @@ def _open_scene(options: RunOptions) -> Scene:
         return file_scene(
             options.path_of("cube"),
             options.path_of("labels"),
-            options.data.cube_variable or None,
-            options.data.labels_variable or None,
-            options.data.reading,
+            cube_variable=options.data.cube_variable or None,
+            labels_variable=options.data.labels_variable or None,
+            reading=options.data.reading,
             labels_attribute=options.data.labels_attribute or None,
             labels_touched=options.data.labels_touched,
             hold_cube=False,

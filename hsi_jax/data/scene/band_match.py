@@ -11,13 +11,13 @@ from hsi_jax.errors import InputError
 
 TOLERANCE = 10.0  # nm
 _SAME = 0.01  # nm, by which a wavelength may be rounded
-_MAX_FACTOR, _MAX_SHIFT = 2.0, 0.25  # of spans of values, and in spans: more is worth a word
+_MAX_FACTOR, _MAX_SHIFT = 2.0, 0.25  # of spans of values, and in spans: more gives a warning
 _SAMPLE = 20_000  # pixels
 
 
 @dataclass(frozen=True, eq=False)
 class Bands:
-    """What tells the bands of a model or of a scene apart.
+    """What identifies the bands of a model or of a scene.
 
     Attributes:
         count: how many there are.
@@ -47,7 +47,7 @@ def match_bands(
 
     Returns:
         0-based bands of the scene, int [bands of the model]; None if neither wavelengths nor names
-        tell them.
+        identify them.
 
     Raises:
         InputError: if a band is missing, or stands for two of the model.
@@ -104,17 +104,17 @@ def _match_names(trained: Sequence[str], given: Sequence[str], source: str) -> n
 
 
 def _own_parts(names: Sequence[str]) -> list[str]:
-    """What is left of names without the words that all have; none if it does not tell them apart.
+    """What is left of names without the words that all share; none if it is not unique.
 
-    Names of files such as T32_20240601_B02_10m become b02. Numbers alone only count bands.
+    Names of files such as T32_20240601_B02_10m become b02. Numbers only count the bands.
     """
     words = [re.findall(r"[^\W_]+", name.casefold()) for name in names]
     common = set.intersection(*map(set, words)) if len(words) > 1 else set()
     own = [" ".join(word for word in each if word not in common) for each in words]
-    tells = len(set(own)) == len(own) and not all(
+    is_unique = len(set(own)) == len(own) and not all(
         re.fullmatch(r"(band )?\d*", each) for each in own
     )
-    return own if tells else []
+    return own if is_unique else []
 
 
 def value_ranges(cube: np.ndarray | StoredCube, ids: np.ndarray) -> tuple[tuple[float, float], ...]:
@@ -130,14 +130,14 @@ def value_ranges(cube: np.ndarray | StoredCube, ids: np.ndarray) -> tuple[tuple[
 
 
 def some_of(ids: np.ndarray) -> np.ndarray:
-    """So many of the pixels as tell the ranges of values."""
+    """A sample of the pixels, large enough for the ranges of values."""
     return ids[:: max(1, len(ids) // _SAMPLE)]
 
 
 def doubt_on_values(
     trained: Sequence[tuple[float, float]], given: Sequence[tuple[float, float]], source: str
 ) -> str | None:
-    """What is to be said if the values of a scene are unlike those of training.
+    """The warning, if any, that the values of a scene are unlike those of training.
 
     Args:
         trained: as of `value_ranges`, of the training scene; empty if not known.
