@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from hsi_jax.data import file_scene, open_raster, read_labels, read_raster
-from hsi_jax.data.splits import polygons as polygon_split
+from hsi_jax.data import file_scene, open_raster, polygon_split, read_labels, read_raster
 
 COUNTS = [427, 65, 609, 290, 939, 433, 109]
 BANDS = "lsat7_2000_*.tif"
