@@ -132,7 +132,23 @@ class TileLayers:
                 "a convolution with groups, or in 3-D with padded rows or columns, has no form for "
                 "whole tiles; predict patch by patch"
             )
+        return self._convolve_maps(maps, rhs, reads, precision)
 
+    def _convolve_maps(
+        self,
+        maps: jax.Array,
+        rhs: jax.Array,
+        reads: tuple[list[Reads], list[Reads]],
+        precision: lax.PrecisionLike,
+    ) -> jax.Array:
+        """A convolution whose windows read several maps: products of matrices, tap by tap.
+
+        Args:
+            maps: [maps of rows, maps of columns, rows, columns, c].
+            rhs: kernel, [taps along rows, along columns, c, features].
+            reads: of the windows, along rows and columns.
+            precision: of the products.
+        """
         taps, _, channels, features = rhs.shape
 
         @cache  # several windows add the same products
