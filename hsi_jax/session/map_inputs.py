@@ -1,11 +1,11 @@
 """What a map is made from: a trained model and a scene."""
 
+import itertools
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-from hsi_jax.data.files.envi import data_file
-from hsi_jax.data.files.raster import open_raster, raster_files
+from hsi_jax.data.files.raster import files_read, open_raster
 from hsi_jax.data.scene.read_options import ReadOptions
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.errors import InputError
@@ -71,13 +71,13 @@ def open_source(
         source = replace(source, nodata_values=(*source.nodata_values, *declared))
         source = source_as_trained(model.description, source, cube)
         grid = Grid(*source.shape[:2], source.crs, source.transform)
-        files = raster_files(cube)
-        files += [data_file(path) for path in files if path.suffix.lower() == ".hdr"]
-        return source, grid, cube, tuple(files)
-    scene = open_scene(_config_of_run(Path(run)))
+        return source, grid, cube, tuple(files_read(cube))
+    options = _config_of_run(Path(run))
+    scene = open_scene(options)
     _check_same_scene(Path(run), scene)
     grid = Grid(*scene.shape[:2], scene.crs, scene.transform)
-    return SceneSource(scene), grid, scene.name, ()
+    files = [files_read(path) for path in (options.data.cube, options.data.labels) if path]
+    return SceneSource(scene), grid, scene.name, tuple(itertools.chain.from_iterable(files))
 
 
 def _check_same_scene(folder: Path, scene: Scene) -> None:

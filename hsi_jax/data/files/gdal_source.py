@@ -22,7 +22,7 @@ from hsi_jax.data.scene.nodata import holds, uncounted_bands
 from hsi_jax.data.scene.wavelengths import to_nanometres
 from hsi_jax.errors import InputError, InputWarning
 
-_TIFF_SUFFIXES = (".tif", ".tiff")
+TIFF_SUFFIXES = (".tif", ".tiff")
 _MAX_BANDS = 10_000  # each takes GDAL's time and memory, even where it has no pixels
 _LOOK = 256  # rows and columns that are looked at together
 _MAX_SHIFT = 0.01  # pixels by which grids may differ
@@ -137,11 +137,11 @@ class _Part:
 def _open(path: Path) -> _Part:
     rasterio = _rasterio(path)
     header = None
-    if path.suffix.lower() not in _TIFF_SUFFIXES:
+    if path.suffix.lower() not in TIFF_SUFFIXES:
         path = envi.data_file(path)
     path = path.absolute()  # which cannot be taken for an address
     check_beside(path)
-    driver = "GTiff" if path.suffix.lower() in _TIFF_SUFFIXES else "ENVI"
+    driver = "GTiff" if path.suffix.lower() in TIFF_SUFFIXES else "ENVI"
     with _explained(path), rasterio.Env(**GDAL_OPTIONS), warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         dataset = rasterio.open(path, driver=driver)

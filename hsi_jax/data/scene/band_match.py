@@ -153,7 +153,8 @@ def doubt_on_values(
     factor = float(np.median(((most - least) / span)[varied]))
     shift = float(np.median(((most + least - high - low) / (2 * span))[varied]))
     if 1 / _MAX_FACTOR <= factor <= _MAX_FACTOR and abs(shift) <= _MAX_SHIFT:
-        return None
+        odd = varied & ((least == most) | (least > high) | (most < low))
+        return _doubt_on_bands(odd, least, most, source) if odd.any() else None
     found, usual = (
         f"{np.median(bottom):.3g} to {np.median(top):.3g}"
         for bottom, top in ((least, most), (low, high))
@@ -162,4 +163,14 @@ def doubt_on_values(
         f"the values of {source} lie at about {found}, but those of the training scene at {usual}: "
         f"they may have another unit, scale or offset, and the classes may be wrong. Bring them to "
         f"those of training, such as reflectance from 0 to 1"
+    )
+
+
+def _doubt_on_bands(odd: np.ndarray, least: np.ndarray, most: np.ndarray, source: str) -> str:
+    first = int(odd.argmax())
+    held = f"{least[first]:.5g}" + (f" to {most[first]:.5g}" if most[first] > least[first] else "")
+    return (
+        f"{np.count_nonzero(odd)} of {len(odd)} bands of {source} have values that the training "
+        f"scene has not, or one value alone, such as {held} in the model's band {first} (counted "
+        f"from 0): the classes may be wrong. Give a scene in which these bands have data"
     )
