@@ -106,15 +106,34 @@ def _match_names(trained: Sequence[str], given: Sequence[str], source: str) -> n
 def _own_parts(names: Sequence[str]) -> list[str]:
     """What is left of names without the words that all have; none if it does not tell them apart.
 
-    Names of files such as T32_20240601_B02_10m become b02. Numbers alone only count bands.
+    Names of files such as T32_20240601_B02_10m become b2. Numbers alone only count bands.
     """
-    words = [re.findall(r"[^\W_]+", name.casefold()) for name in names]
+    plain = (re.sub(r"(?<!\d)0+(?=\d)", "", name.casefold()) for name in names)
+    words = [re.findall(r"[^\W_]+", name) for name in plain]
     common = set.intersection(*map(set, words)) if len(words) > 1 else set()
     own = [" ".join(word for word in each if word not in common) for each in words]
     tells = len(set(own)) == len(own) and not all(
         re.fullmatch(r"(band )?\d*", each) for each in own
     )
     return own if tells else []
+
+
+def doubt_on_order(trained: Bands, given: Bands, source: str) -> str | None:
+    """What is to be said where bands are taken in the order of the file, and it may be another.
+
+    Args:
+        trained: of the model.
+        given: of the scene; neither wavelengths nor names match them.
+        source: what messages call the scene.
+    """
+    if _own_parts(trained.names or ()) and _own_parts(given.names or ()):
+        known = f"are named {', '.join(given.names or ())}, not {', '.join(trained.names or ())}"
+    elif (trained.wavelengths is None) != (given.wavelengths is None):
+        whose = "the model" if given.wavelengths is None else "the file"
+        known = f"have wavelengths in {whose} alone"
+    else:
+        return None
+    return f"the bands of {source} {known}: they are taken in the order of the file"
 
 
 def value_ranges(cube: np.ndarray | StoredCube, ids: np.ndarray) -> tuple[tuple[float, float], ...]:
