@@ -53,11 +53,7 @@ class DBDA(nn.Module):
             return x.mean(axis=(1, 2))
 
         x = rearrange(patches, "n h w bands -> n bands h w 1")
-<<<<<<< HEAD
-        x = conv(x, self.features, (7, 1, 1), (2, 1, 1), padding="VALID")
-=======
-        x = conv(x, self.features, (7, 1, 1), (2, 1, 1), "VALID")  # [b, d, h, w, c]
->>>>>>> models
+        x = conv(x, self.features, (7, 1, 1), (2, 1, 1), padding="VALID")  # [b, d, h, w, c]
         x = norm_mish(dense_block(x, (7, 1, 1)))
         x = conv(x, x.shape[-1], (x.shape[1], 1, 1), padding="VALID")  # [b, 1, h, w, c]
         x = rearrange(x, "n 1 h w c -> n h w c")

@@ -131,38 +131,7 @@ class TileLayers:
                 "a convolution with groups, or in 3-D with padded rows or columns, has no form for "
                 "whole tiles; predict patch by patch"
             )
-<<<<<<< HEAD
         return self._add_products(maps, rhs, reads, precision)
-=======
-        return self._convolve_maps(maps, rhs, reads, precision)
-
-    def _convolve_maps(
-        self,
-        maps: jax.Array,
-        rhs: jax.Array,
-        reads: tuple[list[Reads], list[Reads]],
-        precision: lax.PrecisionLike,
-    ) -> jax.Array:
-        """A convolution whose windows read several maps: products of matrices, tap by tap.
-
-        Args:
-            maps: [maps of rows, maps of columns, rows, columns, c].
-            rhs: kernel, [taps along rows, along columns, c, features].
-            reads: of the windows, along rows and columns.
-            precision: of the products.
-        """
-        taps, _, channels, features = rhs.shape
-
-        @cache  # several windows add the same products
-        def multiply(tap, number):  # by all taps of the rows at once, [maps, rows, columns, (i f)]
-            kernel = jnp.moveaxis(rhs[:, tap], 0, 1).reshape(channels, taps * features)
-            return jnp.dot(maps[:, number], kernel, precision=precision)
-
-        def pick(sums, tap, number):
-            return sums[number].reshape(*sums.shape[1:-1], taps, features)[..., tap, :]
-
-        return self._join(reads, jnp.add, multiply, pick)
->>>>>>> models
 
     def max_pool(
         self, x: jax.Array, window: tuple[int, ...], strides: tuple[int, ...] | None = None

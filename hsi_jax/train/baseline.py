@@ -99,8 +99,9 @@ def _fit_svm(dataset: Dataset, options: dict[str, Any], seed: int) -> Found:
     split = dataset.split
     if len(split.validation) == 0:
         raise InputError(
-            "`validation_fraction`=0: C and gamma of the svm are chosen on validation pixels; give "
-            "a number above 0"
+            f"C and gamma of `model`=svm are chosen on validation pixels, and there are none. "
+            f"{' '.join((*split.remarks, ''))}Give a `validation_fraction` above 0 that leaves "
+            f"some, more training pixels, or another model"
         )
     x, y = _samples(dataset, split.train)
     check_x, check_y = _samples(dataset, split.validation)

@@ -16,6 +16,7 @@ from hsi_jax.data.files.raster_source import Raster, RasterSource
 from hsi_jax.data.scene.axes import orient
 from hsi_jax.data.scene.band_match import (
     Bands,
+    doubt_on_order,
     doubt_on_values,
     have_same_wavelengths,
     match_bands,
@@ -145,6 +146,8 @@ def bands_as_trained(
     if own and whole:
         return np.array(own)
     _check_count(description, given, name, kept_bands=kept_bands, shape=shape)
+    if doubt := doubt_on_order(trained, given, name):
+        _tell(doubt)
     return None
 
 

@@ -7,6 +7,7 @@ import signal
 import numpy as np
 import pytest
 import scipy.io
+from hsi_jax.session.config import Config
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.metrics import cohen_kappa_score
 from sklearn.metrics import confusion_matrix as count_confusions
@@ -21,7 +22,6 @@ from hsi_jax.run.folder import RESULTS
 from hsi_jax.run.records import Step
 from hsi_jax.run.summary import Leakage, read_summary
 from hsi_jax.session import setup
-from hsi_jax.session.config import Config
 from hsi_jax.session.loading import open_scene
 from hsi_jax.session.summarise import model_times
 from hsi_jax.trained import TrainedModel

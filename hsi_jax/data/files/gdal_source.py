@@ -5,7 +5,7 @@ import itertools
 import math
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +19,13 @@ from hsi_jax.data.files.gdal_guard import GDAL_OPTIONS, check_beside
 from hsi_jax.data.files.georeference import check_grid, georeference
 from hsi_jax.data.files.raster_source import RasterSource
 from hsi_jax.data.files.side_names import class_names_beside
+from hsi_jax.data.scene.nodata import holds, uncounted_bands
 from hsi_jax.data.scene.wavelengths import to_nanometres
 from hsi_jax.errors import InputError
 
-_TIFF_SUFFIXES = (".tif", ".tiff")
+TIFF_SUFFIXES = (".tif", ".tiff")
 _MAX_BANDS = 10_000  # each takes GDAL's time and memory, even where it has no pixels
+_LOOK = 256  # rows and columns that are looked at together
 
 
 def open_gdal(paths: Sequence[Path]) -> RasterSource:
@@ -45,9 +47,15 @@ def open_gdal(paths: Sequence[Path]) -> RasterSource:
     bands = sum(part.dataset.count for part in parts)
     lock = threading.Lock()  # a dataset serves one thread at a time
 
+    @functools.cache
+    def ignored() -> tuple[int, ...]:
+        """The bands that do not count for the rule for pixels without data; inside the lock."""
+        declared = [value for part in parts for value in part.dataset.nodatavals]
+        return uncounted_bands(_blocks(parts), [value for value in declared if value is not None])
+
     def read(rows: slice, columns: slice) -> np.ndarray:
         with lock:
-            return _read(parts, (rows, columns), np.dtype(dtype), fill)
+            return _read(parts, (rows, columns), np.dtype(dtype), fill=fill, ignored=ignored())
 
     names, wavelengths = zip(*map(_names_and_wavelengths, parts), strict=True)
     with _explained(first.path):
@@ -129,11 +137,11 @@ class _Part:
 def _open(path: Path) -> _Part:
     rasterio = _rasterio(path)
     header = None
-    if path.suffix.lower() not in _TIFF_SUFFIXES:
+    if path.suffix.lower() not in TIFF_SUFFIXES:
         path = envi.data_file(path)
     path = path.absolute()  # which cannot be taken for an address
     check_beside(path)
-    driver = "GTiff" if path.suffix.lower() in _TIFF_SUFFIXES else "ENVI"
+    driver = "GTiff" if path.suffix.lower() in TIFF_SUFFIXES else "ENVI"
     with _explained(path), rasterio.Env(**GDAL_OPTIONS), warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         dataset = rasterio.open(path, driver=driver)
@@ -213,8 +221,17 @@ def _holds(dtype: np.dtype, value: float) -> bool:
 
 
 def _read(
-    parts: Sequence[_Part], window: tuple[slice, slice], dtype: np.dtype, fill: float | None
+    parts: Sequence[_Part],
+    window: tuple[slice, slice],
+    dtype: np.dtype,
+    *,
+    fill: float | None,
+    ignored: Collection[int],
 ) -> np.ndarray:
+    """A window, with `fill` in all bands of pixels without data by the rule of `data.scene.nodata`.
+
+    A value counts in the bands that declare it, except in those of `ignored`.
+    """
     import rasterio
 
     shape = [part.stop - part.start for part in window]
@@ -222,16 +239,18 @@ def _read(
     missing, zeros = np.zeros(shape, bool), []
     band = 0
     for part in parts:
-        with _explained(part.path), rasterio.Env(**GDAL_OPTIONS):
-            layers = part.dataset.read(window=window)
-            if part.has_mask_band:
+        layers = _layers(part, window)
+        if part.has_mask_band:
+            with _explained(part.path), rasterio.Env(**GDAL_OPTIONS):
                 missing |= part.dataset.dataset_mask(window=window) == 0
         facts = zip(layers, part.dataset.nodatavals, part.scaling, strict=True)
         for layer, value, (scale, offset) in facts:
-            if value == 0:
-                zeros.append(layer == 0)
-            elif value is not None:
-                missing |= np.isnan(layer) if math.isnan(value) else layer == value
+            if value is not None and band not in ignored:
+                held = holds(layer, value)
+                if value == 0:
+                    zeros.append(held)
+                else:
+                    missing |= held
             array[:, :, band] = layer if (scale, offset) == (1, 0) else layer * scale + offset
             band += 1
     if zeros:  # a common measurement: it must stand in all bands that declare it
@@ -239,6 +258,26 @@ def _read(
     if fill is not None:
         array[missing] = fill
     return array
+
+
+def _layers(part: _Part, window: tuple[slice, slice]) -> np.ndarray:
+    """The numbers of a file as they are stored, [bands, rows, columns]."""
+    import rasterio
+
+    with _explained(part.path), rasterio.Env(**GDAL_OPTIONS):
+        return part.dataset.read(window=window)
+
+
+def _blocks(parts: Sequence[_Part]) -> Iterator[np.ndarray]:
+    """All pixels as they are stored, [rows, columns, bands] each."""
+    starts = []
+    blocks = parts[0].dataset.block_shapes[0]
+    for size, block in zip(parts[0].dataset.shape, blocks, strict=True):
+        step = block * math.ceil(_LOOK / block)
+        starts.append([slice(start, min(start + step, size)) for start in range(0, size, step)])
+    for window in itertools.product(*starts):
+        layers = np.concatenate([_layers(part, window) for part in parts])
+        yield np.moveaxis(layers, 0, 2)
 
 
 def _joined_names(names: Sequence[Sequence[str]]) -> tuple[str, ...]:
