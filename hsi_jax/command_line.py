@@ -35,7 +35,7 @@ HABITS = {
 BYTE_ORDER_MARK = "\ufeff"
 
 # Arguments of the library that are flags under another name.
-OTHER_NAMES = {"augmentations": "augment", "options": "model_options"}
+OTHER_NAMES = {"augmentations": "augment", "options": "model_options", "rgb_bands": "rgb"}
 
 Options = TypeVar("Options")
 

@@ -168,8 +168,10 @@ def _check(name: str, value: Any, field: dataclasses.Field) -> None:
     metadata = field.metadata
     choices = metadata["choices"]
     if isinstance(choices, Registry):
-        choices.check(value)
-    elif choices and value not in choices:
+        if value is not None or field.default is not None:
+            choices.check(value)
+        return
+    if choices and value not in choices:
         raise InputError(f"`{name}`={value}: choose one of {', '.join(choices)}")
     same = value == field.default and type(value) is type(field.default)  # True == 1
     if same or (metadata["word"] and value == metadata["word"]):

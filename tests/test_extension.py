@@ -79,5 +79,6 @@ def test_parts_from_outside_are_used_by_the_command(tmp_path):
     assert summary["losses_first_steps"] == [7.0, 7.0, 7.0]
     told = json.loads((tmp_path / "run" / "model" / "model.json").read_text())
     assert (told["architecture"], told["options"]) == ("mine:Net", "hidden=5")
-    assert "backwards" in done.stdout
+    assert summary["scheme"] == "backwards"
+    assert summary["weights"] == [0, 0, 1]
     assert summary["split"]["kind"] == "chess"

@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from arguments import parse_arguments
 from gloo_group import joined
-from rank_work import do_work
+from steps import do_work
 
 
 def main() -> None:

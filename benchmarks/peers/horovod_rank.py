@@ -19,7 +19,7 @@ import time
 import torch
 
 from arguments import parse_arguments
-from rank_work import do_work
+from steps import do_work
 
 HOST = "127.0.0.1"
 JOIN_SECONDS = 60  # in which rank 0 must come

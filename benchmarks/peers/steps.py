@@ -1,22 +1,26 @@
-"""Times the steps of a PyTorch peer on random samples, to compare them with ours.
+"""The work of a PyTorch peer once its ranks have joined: training, or timing its steps.
 
-The network is `hsi_jax.models.cnn2d` with its defaults and the optimiser is SGD with momentum, as
-in `hsi_jax.simulation.cluster_step`. The batch is on the device already, channels last.
+The timed steps, on random samples, are to be compared with ours: the network is
+`hsi_jax.models.cnn2d` with its defaults and the optimiser is SGD with momentum, as in
+`hsi_jax.simulation.cluster_step`. The batch is on the device already, channels last.
 """
 
 # pyright: reportMissingImports=false
 # torch is in the Python that runs this program, not in ours.
 
+import argparse
 import json
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from handover import Handover
 from network import make_model
-from rank_training import Wrap
+from rank_training import Wrap, train
 
 PATCH_SIZE = 11
 BANDS = 30
@@ -26,6 +30,16 @@ HIDDEN = 128
 LEARNING_RATE = 0.1
 MOMENTUM = 0.9
 SEED = 0
+
+
+def do_work(arguments: argparse.Namespace, wrap: Wrap) -> None:
+    """Trains on the handed-over file if there is one; times steps on random samples if not."""
+    rank, counts = arguments.rank, arguments.counts
+    if arguments.handover:
+        handover, workdir = Handover(arguments.handover), Path(arguments.workdir)
+        train(handover, counts, rank, wrap=wrap, workdir=workdir)
+    else:
+        print_times(rank, counts, wrap, warmup=arguments.warmup, steps=arguments.steps)
 
 
 def print_times(rank: int, counts: Sequence[int], wrap: Wrap, *, warmup: int, steps: int) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from hsi_jax.errors import InputError
 REDUCTIONS = ("auto", "device", "host")
 JOIN_SECONDS = 60
 HEARTBEAT_SECONDS = 30  # without a sign of life, after which a process counts as lost
+PATIENCE = "HSI_JAX_PATIENCE"  # times as long; set by a launcher that makes processes slow
 SHUTDOWN_SECONDS = 86_400  # for the last process to finish; whoever is lost meanwhile is noticed
 BROADCAST_BYTES = 2**26  # at once; each device holds two copies for a moment
 
@@ -158,7 +160,7 @@ class _Rendezvous:
                 self.num_processes,
                 self.process_id,
                 initialization_timeout=JOIN_SECONDS,
-                heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+                heartbeat_timeout_seconds=HEARTBEAT_SECONDS * int(os.environ.get(PATIENCE, 1)),
                 shutdown_timeout_seconds=SHUTDOWN_SECONDS,
                 coordinator_bind_address=join_address(self.listen_host or "::", self.ports[0]),
                 **given,

@@ -56,6 +56,12 @@ class PredictOptions:
     cube_variable: str = option(
         "", "array in the cube's file, where it has several", heading="Scene"
     )
+    nodata: str = option(
+        "",
+        "values of pixels of --cube without data, as of experiments.run; default those of the "
+        "file, or else of the model",
+        heading="Scene",
+    )
     output: str = option(
         "",
         "the class map: .tif (GeoTIFF), .hdr (ENVI classification), .npy or .png",
@@ -109,6 +115,8 @@ class PredictOptions:
             raise InputError("--model_dir needs --cube=FILE, the scene to predict")
         if self.cube_variable and not self.cube:
             raise InputError("--cube_variable goes with --cube=FILE")
+        if self.nodata and not self.cube:
+            raise InputError("--nodata goes with --cube=FILE, not with the run's own scene")
         if not self.output:
             raise InputError("give --output=FILE, the map to write, such as map.tif")
 
@@ -128,7 +136,9 @@ def predict(options: PredictOptions) -> None:
     from hsi_jax.session.map_writing import Request, make_map
 
     model = load_model(options.run, options.model_dir, options.factory)
-    source, grid, name, files = open_source(model, options.run, options.cube, options.cube_variable)
+    source, grid, name, files = open_source(
+        model, options.run, options.cube, options.cube_variable, nodata=options.nodata
+    )
     profile = parse_profile(options.profile) if options.profile else None
     emulate_devices(len(profile) if profile else 1)
     use_compilation_cache()

@@ -6,7 +6,6 @@ from hsi_jax.comparison.one_run import ComparisonRun, Platform
 from hsi_jax.comparison.reporting import read_outcomes, save_figures, write_texts
 from hsi_jax.evaluate.tables.guard_table import (
     csv_of_points,
-    draw_guards,
     guard_points,
     markdown_of_points,
 )
@@ -50,5 +49,7 @@ def report_leakage(
         platform.workdir, {"leakage.md": "\n".join(parts), "leakage.csv": csv_of_points(points)}
     )
     if points:
+        from hsi_jax.evaluate.figures.guards import draw_guards  # here: --help needs no Matplotlib
+
         picture = {"leakage": draw_guards(points, title)}
         save_figures(platform.workdir, picture, figures)

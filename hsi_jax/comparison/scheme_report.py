@@ -12,11 +12,10 @@ from hsi_jax.comparison.reporting import (
     write_texts,
 )
 from hsi_jax.evaluate.measures.paired import PairedTest, paired_tests
+from hsi_jax.evaluate.tables.formats import csv_text, markdown
 from hsi_jax.evaluate.tables.paired_table import csv_of_tests, markdown_of_tests
 from hsi_jax.evaluate.tables.scheme_table import (
     Result,
-    csv_text,
-    markdown,
     read_result,
     runs_csv,
     summarise_schemes,

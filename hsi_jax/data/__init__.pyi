@@ -16,7 +16,7 @@ from .public.catalogue import CATALOGUE as CATALOGUE
 from .public.catalogue import SceneInfo as SceneInfo
 from .public.image_catalogue import IMAGE_CATALOGUE as IMAGE_CATALOGUE
 from .public.image_catalogue import ImageSetInfo as ImageSetInfo
-from .public.tfds_scenes import cached_scene as cached_scene
+from .public.tfds_store import cached_scene as cached_scene
 from .sampler import batch_ids as batch_ids
 from .sampler import steps_for_epochs as steps_for_epochs
 from .scene.nodata import nodata_mask as nodata_mask

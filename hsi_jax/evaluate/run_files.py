@@ -1,4 +1,8 @@
-"""What a run has left for its report; what is missing or cannot be read is said, not raised."""
+"""The files in the folder of a run, as figures and pages need them.
+
+Missing and unreadable files are listed, not raised. A folder may come from anybody: links and
+devices in it are not followed, and no array file unpacks to much more than its size.
+"""
 
 import zipfile
 import zlib
@@ -14,6 +18,10 @@ from hsi_jax.run.records import Record, read_records
 from hsi_jax.run.summary import Outcome, Summary, read_outcome, read_summary
 
 _MAX_COUNT = 2**53  # larger than any count, and a number of JavaScript
+_MAX_UNPACKED = 2**26  # bytes that the arrays of any file may take
+_MAX_RATIO = 300  # of a larger one: to the file's size; class maps reach some 100
+_MAX_PICTURE = 2**26  # bytes
+_PNG = b"\x89PNG\r\n\x1a\n"
 _UNREADABLE = (
     *(OSError, ValueError, KeyError, EOFError, MemoryError, NotImplementedError),
     *(zipfile.BadZipFile, zlib.error),
@@ -28,8 +36,8 @@ class RunFiles:
         path: the folder.
         config: its options; empty if they cannot be read.
         profile: its devices, as profile.json has them; empty if they cannot be read.
-        summary: what it tells of itself; an `Outcome` where it is not wholly of this version, None
-            if there is none.
+        summary: of the run; an `Outcome` where another version or program wrote it, None if there
+            is none.
         records: its steps and evaluations.
         class_names: C names; none if they are not known.
         class_ids: the id of each class in prediction.npz.
@@ -37,7 +45,7 @@ class RunFiles:
         prediction: the arrays of prediction.npz; None if there is none.
         spectra: the arrays of spectra.npz; None if there is none.
         gallery: the bytes of gallery.png; None if there is none.
-        missing: sentences for people, each about something that is not there.
+        missing: sentences, each about something that is not there.
     """
 
     path: Path
@@ -144,8 +152,11 @@ def _read_classes(
 
 
 def _read_records(path: Path, missing: list[str]) -> list[Record]:
+    file = path / "metrics.jsonl"
     try:
-        records = read_records((path / "metrics.jsonl").read_bytes().splitlines())
+        if file.exists() and not _is_plain(file):
+            raise OSError(0, "it is no file of this folder")
+        records = read_records(file.read_bytes().splitlines())
     except OSError as error:
         missing.append(f"The curves are missing: metrics.jsonl cannot be read: {error.strerror}.")
         return []
@@ -166,11 +177,20 @@ def _read_table(file: Path, missing: list[str]) -> dict:
     return content
 
 
+def _is_plain(file: Path) -> bool:
+    """Whether it is a file of the folder itself: no link, pipe or device."""
+    return file.is_file() and not file.is_symlink()
+
+
 def _read_arrays(file: Path, missing: list[str]) -> dict[str, np.ndarray] | None:
-    if not file.exists():
+    if not _is_plain(file):
         missing.append(f"There is no {file.name}: the run was made without it, or by an older one.")
         return None
     try:
+        with zipfile.ZipFile(file) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > max(_MAX_UNPACKED, _MAX_RATIO * file.stat().st_size):
+            raise ValueError(f"it would unpack to {unpacked:,} bytes, far more than its own size")
         with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return dict(arrays)
     except _UNREADABLE as error:
@@ -182,8 +202,13 @@ def _read_gallery(file: Path, missing: list[str]) -> bytes | None:
     if not file.exists():
         return None
     try:
+        if not _is_plain(file) or file.stat().st_size > _MAX_PICTURE:
+            raise OSError(0, "it is no picture of this folder")
         content = file.read_bytes()
     except OSError as error:
         missing.append(f"gallery.png cannot be read: {error.strerror}.")
+        return None
+    if not content.startswith(_PNG):
+        missing.append("gallery.png is no PNG.")
         return None
     return content

@@ -5,7 +5,7 @@ program (https://github.com/jax-ml/jax/issues/12868). Inside a ``fori_loop`` the
 kernel, which autodiff writes in another layout, is computed by a naive method that is many times
 slower (``python -m benchmarks.convolution``). So every convolution here, forward and backward, is
 written in the fast layout (NHWC x HWIO -> NHWC) by hand (`hsi_jax.kernels.convolution_2d`). A 3-D
-convolution becomes a 2-D one. Where its kernel looks along the depth alone, all pixels of a map
+convolution becomes a 2-D one. Where its kernel looks only along the depth, all pixels of a map
 become one row. Otherwise the taps along the depth become channels, and positions along the depth,
 where there are several, part of the batch, several at once where the kernel has few features.
 """
@@ -22,6 +22,7 @@ from hsi_jax.kernels.convolution_2d import Window, convolve_2d
 FEATURES_AT_ONCE = 64  # of several positions along the depth, in a 3-D convolution
 
 
+# It has lax's arguments in lax's order, to stand in its place: so all of them can be positional.
 def convolve(
     lhs: jax.Array,
     rhs: jax.Array,
@@ -138,8 +139,8 @@ def _convolve_depth(lhs, rhs, window):
 def _convolve_positions(lhs, rhs, padding, precision):
     """A 2-D convolution that gives several positions along the depth as one of more features.
 
-    The kernel is then a band of which the rest is zero: some products are for nothing, but a
-    convolution to more features is faster by more, and less is copied.
+    The kernel is then a band of which the rest is zero: some products are wasted, but a
+    convolution to more features gains more than that, and less is copied.
     """
     taps, *window, channels, features = rhs.shape
     batch, depth = lhs.shape[0], lhs.shape[1] + sum(padding[0]) - taps + 1

@@ -1,6 +1,7 @@
 """Runs the processes of one run on this machine, as fast as a profile says."""
 
 import contextlib
+import math
 import shutil
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from hsi_jax.launch.placement import Placement, place
 from hsi_jax.launch.restarts import Restarts, WorkerGroup, keep_running
 from hsi_jax.launch.slowdown import Slowdown
 from hsi_jax.launch.tail import Tail
-from hsi_jax.launch.throttle import Throttle
+from hsi_jax.launch.throttle import Throttle, limits
 from hsi_jax.launch.workers import Worker, Workers, available_cores, free_port
 from hsi_jax.run.lock import remove_empty
 
@@ -26,6 +27,7 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "PYTHONUNBUFFERED": "1",
 }
+PATIENCE = "HSI_JAX_PATIENCE"  # as of hsi_jax.cluster.processes
 NO_RESTARTS = Restarts()
 
 
@@ -105,10 +107,11 @@ def _start(
     placements = place(group.profile.speeds, available)
     cores = [placement.core for placement in placements] + [available[-1]] * group.idle_process
     coordinator = f"127.0.0.1:{free_port()}"
+    environment = ENVIRONMENT | {PATIENCE: str(patience(placements, group.slowdowns))}
     workers = [
         Worker(
             command(run_flags, coordinator, len(cores), rank),
-            ENVIRONMENT,
+            environment,
             core,
             logs / f"rank{rank}.log",
         )
@@ -123,12 +126,19 @@ def _start(
             running.wait(monitor)
         finally:
             monitor.show()
-    if not monitor.throttled:
-        raise InputError(
-            f"the processes ended without writing {workdir / 'metrics.jsonl'}, so they were "
-            f"never throttled; let them write it before what is to be measured"
-        )
+    if not monitor.throttled:  # as of a finished run that is resumed
+        print("No step was taken, so no process was slowed.")
+        return
     print(describe(group.profile, placements, throttle))
+
+
+def patience(placements: Sequence[Placement], slowdowns: Sequence[Slowdown] = ()) -> int:
+    """How many times as long as usual a process may give no sign of life before it counts as lost.
+
+    One with less than a tenth of a core gives none while it compiles.
+    """
+    slowest = min(limits(placements)) / max((slowdown.factor for slowdown in slowdowns), default=1)
+    return math.ceil(max(1.0, 0.1 / slowest))
 
 
 def describe(profile: Profile, placements: Sequence[Placement], throttle: Throttle) -> str:

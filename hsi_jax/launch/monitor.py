@@ -18,7 +18,7 @@ class Monitor:
 
     Args:
         output: what rank 0 prints.
-        metrics: metrics.jsonl of the run; the throttle begins when it is written.
+        metrics: metrics.jsonl of the run; the throttle begins with its first new step.
         throttle: of all processes at work, not yet begun.
         stack: ends the throttle and the progress bar.
         slowdowns: of processes at certain steps.
@@ -47,16 +47,13 @@ class Monitor:
     def __call__(self) -> None:
         """Does what is due now."""
         self.show()
-        # Importing and compiling at a sixteenth of a core would exceed every time limit.
-        if not self.throttled and self._metrics.has_changed():
-            self._stack.enter_context(self._throttle)
-            self.throttled = True
         for record in read_records(self._metrics.read_lines()):
             if isinstance(record, Start):
                 # The bars of the processes go to their logs. None: on a terminal only.
                 bar = tqdm(total=record.num_steps, unit="step", desc="training", disable=None)
                 self._bar = self._stack.enter_context(bar)
             elif isinstance(record, Step):
+                self._begin()
                 self._slow_down(record.step)
                 if self._bar is not None:
                     self._bar.update()
@@ -66,6 +63,12 @@ class Monitor:
         for line in self._output.read_lines():
             tqdm.write(line)  # above the bar
             sys.stdout.flush()
+
+    def _begin(self) -> None:
+        # Importing and compiling at a sixteenth of a core would exceed every time limit.
+        if not self.throttled:
+            self._stack.enter_context(self._throttle)
+            self.throttled = True
 
     def _slow_down(self, step: int) -> None:
         for rank in {slowdown.rank for slowdown in self._slowdowns}:

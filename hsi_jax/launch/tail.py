@@ -13,19 +13,13 @@ class Tail:
 
     def __init__(self, path: Path, skip: bool = False):
         self._path = path
-        self._first = self._stamp()
-        self._offset = self._first[-1] if skip and self._first else 0
-
-    def has_changed(self) -> bool:
-        """Whether the file has appeared, or has been written."""
-        return self._stamp() != self._first
+        self._offset = path.stat().st_size if skip and path.exists() else 0
 
     def read_lines(self) -> list[str]:
         """The lines that were completed since the last call."""
-        stamp = self._stamp()
-        if stamp is None:
+        if not self._path.exists():
             return []
-        if stamp[-1] < self._offset:
+        if self._path.stat().st_size < self._offset:
             self._offset = 0
         with open(self._path, "rb") as file:
             file.seek(self._offset)
@@ -33,10 +27,3 @@ class Tail:
         complete = added[: added.rfind(b"\n") + 1]
         self._offset += len(complete)
         return complete.decode(errors="replace").splitlines()
-
-    def _stamp(self) -> tuple[int, int, int] | None:
-        """Changes whenever the file does; its size, bytes, comes last. None if there is no file."""
-        if not self._path.exists():
-            return None
-        status = self._path.stat()
-        return status.st_ino, status.st_mtime_ns, status.st_size

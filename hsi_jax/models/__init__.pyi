@@ -3,6 +3,7 @@ from .options import parse_options as parse_options
 from .patch_layers import PATCH_LAYERS as PATCH_LAYERS
 from .patch_layers import Layers as Layers
 from .published import published_variables as published_variables
+from .registry import BUILT_IN as BUILT_IN
 from .registry import MODELS as MODELS
 from .registry import Model as Model
 from .registry import build_model as build_model

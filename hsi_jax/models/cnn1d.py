@@ -40,6 +40,6 @@ class CNN1D(nn.Module):
         pool = -(-kernel // 5)
         x = nn.Conv(self.features, (kernel,), padding="VALID", conv_general_dilated=convolve)(x)
         x = jnp.tanh(max_pool(x, (pool,)))
-        x = rearrange(x, "n bands c -> n (bands c)")
+        x = rearrange(x, "n bands c -> n (bands c)")  # [b, positions * features]
         x = jnp.tanh(nn.Dense(self.hidden)(x))
         return nn.Dense(self.num_classes)(x)

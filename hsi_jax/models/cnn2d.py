@@ -48,6 +48,6 @@ class CNN2D(nn.Module):
             x = nn.relu(x)
             if layer == 1:
                 x = layers.max_pool(x, (2, 2))
-        x = layers.flatten(x)
+        x = layers.flatten(x)  # [b, (p // 2) ** 2 * c]
         x = nn.relu(nn.Dense(self.hidden)(x))
         return nn.Dense(self.num_classes)(x)

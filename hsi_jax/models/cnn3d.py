@@ -53,5 +53,5 @@ class CNN3D(nn.Module):
         x = nn.relu(conv(x, self.deep_features, (3, 1, 1), stride=2))
         x = nn.relu(conv(x, self.deep_features, (3, 1, 1)))
         x = nn.relu(conv(x, self.deep_features, (2, 1, 1), stride=2))
-        x = layers.flatten(x)
+        x = layers.flatten(x)  # [b, (p - 2) ** 2 * bands left * c]
         return nn.Dense(self.num_classes)(x)

@@ -37,7 +37,7 @@ class DBDA(nn.Module):
     ) -> jax.Array:
         """Maps patches [batch, p, p, bands], mask [batch], to logits [batch, classes]."""
 
-        def conv(x, features, window, strides: int | tuple = 1, padding="SAME"):
+        def conv(x, features, window, strides: int | tuple = 1, *, padding="SAME"):
             return nn.Conv(features, window, strides, padding, conv_general_dilated=convolve)(x)
 
         def norm_mish(x):
@@ -53,14 +53,14 @@ class DBDA(nn.Module):
             return x.mean(axis=(1, 2))
 
         x = rearrange(patches, "n h w bands -> n bands h w 1")
-        x = conv(x, self.features, (7, 1, 1), (2, 1, 1), "VALID")
+        x = conv(x, self.features, (7, 1, 1), (2, 1, 1), padding="VALID")  # [b, d, h, w, c]
         x = norm_mish(dense_block(x, (7, 1, 1)))
-        x = conv(x, x.shape[-1], (x.shape[1], 1, 1), padding="VALID")
+        x = conv(x, x.shape[-1], (x.shape[1], 1, 1), padding="VALID")  # [b, 1, h, w, c]
         x = rearrange(x, "n 1 h w c -> n h w c")
-        spectral = pool(x * ChannelAttention()(x))
+        spectral = pool(x * ChannelAttention()(x))  # [b, c]
 
         x = dense_block(conv(patches, self.features, (1, 1)), (3, 3))
-        spatial = pool(x * PositionAttention()(x))
+        spatial = pool(x * PositionAttention()(x))  # [b, c]
         return nn.Dense(self.num_classes)(jnp.concatenate([spectral, spatial], axis=-1))
 
 
@@ -71,7 +71,7 @@ class ChannelAttention(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps [batch, h, w, c] to the same shape."""
         pixels = rearrange(x, "n h w c -> n (h w) c")
-        alike = jnp.einsum("npc,npd->ncd", pixels, pixels)
+        alike = jnp.einsum("npc,npd->ncd", pixels, pixels)  # [b, c, c]
         weights = nn.softmax(alike.max(axis=-1, keepdims=True) - alike)
         taken = jnp.einsum("ncd,npd->npc", weights, pixels).reshape(x.shape)
         return self.param("gamma", nn.initializers.zeros, (1,)) * taken + x
@@ -88,6 +88,6 @@ class PositionAttention(nn.Module):
         query = nn.Dense(channels // 8, name="query")(pixels)
         key = nn.Dense(channels // 8, name="key")(pixels)
         value = nn.Dense(channels, name="value")(pixels)
-        weights = nn.softmax(jnp.einsum("npk,nqk->npq", query, key))
+        weights = nn.softmax(jnp.einsum("npk,nqk->npq", query, key))  # [b, h * w, h * w]
         taken = jnp.einsum("npq,nqc->npc", weights, value).reshape(x.shape)
         return self.param("gamma", nn.initializers.zeros, (1,)) * taken + x

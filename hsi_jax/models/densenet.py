@@ -44,7 +44,7 @@ class DenseNet121(nn.Module):
         def activate(x):
             return nn.relu(norm(train, self.dtype)(x, mask=mask))
 
-        x = Stem(2 * self.growth, self.stem, self.dtype)(images, train, mask)
+        x = Stem(2 * self.growth, self.stem, self.dtype)(images, train, mask)  # [b, h, w, c]
         for block, depth in enumerate(self.depths):
             if block > 0:
                 x = conv(x.shape[-1] // 2, 1, dtype=self.dtype)(activate(x))
@@ -52,6 +52,6 @@ class DenseNet121(nn.Module):
             for _ in range(depth):
                 y = conv(4 * self.growth, 1, dtype=self.dtype)(activate(x))
                 y = conv(self.growth, 3, dtype=self.dtype)(activate(y))
-                x = jnp.concatenate([x, y], axis=-1)
-        x = activate(x).mean((1, 2), dtype=jnp.float32)
+                x = jnp.concatenate([x, y], axis=-1)  # c grows by `growth`
+        x = activate(x).mean((1, 2), dtype=jnp.float32)  # [b, c]
         return nn.Dense(self.num_classes)(x)

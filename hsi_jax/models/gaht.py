@@ -45,9 +45,9 @@ class GAHT(nn.Module):
         for width, heads, depth in zip(self.widths, self.heads, self.depths, strict=True):
             check_heads(width, heads)
             x = GroupedConv(width, self.groups)(x)
-            x = nn.relu(batch_norm(x, train=train, mask=mask))
+            x = nn.relu(batch_norm(x, train=train, mask=mask))  # [b, h, w, width]
             shape = x.shape
-            x = rearrange(x, "n h w c -> n (h w) c")
+            x = rearrange(x, "n h w c -> n (h w) c")  # [b, h * w, width], a token each pixel
             for _ in range(depth):
                 x = Block(heads=heads, head_width=width // heads, scale=1.0, hidden=width)(x, train)
             x = nn.LayerNorm(NORM_EPSILON)(x).reshape(shape)

@@ -51,9 +51,9 @@ class HybridSN(nn.Module):
         x = rearrange(patches, "n h w bands -> n bands h w 1")
         for features, depth in zip(self.features, (7, 5, 3), strict=True):
             x = nn.relu(conv(x, features, (depth, 3, 3)))
-        x = rearrange(x, "n bands h w c -> n h w (bands c)")
+        x = rearrange(x, "n bands h w c -> n h w (bands c)")  # [b, p - 6, p - 6, bands * c]
         x = nn.relu(conv(x, self.flat_features, (3, 3)))
-        x = layers.flatten(x)
+        x = layers.flatten(x)  # [b, (p - 8) ** 2 * c]
         for width in self.hidden:
             x = nn.relu(nn.Dense(width)(x))
             x = nn.Dropout(self.dropout, deterministic=not train)(x)

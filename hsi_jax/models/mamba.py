@@ -45,7 +45,7 @@ class PatchMamba(nn.Module):
                 f"`model_options`: groups={self.groups} do not divide width={self.width}"
             )
         x = rearrange(patches, "n h w bands -> n (h w) bands")
-        x = self._norm_silu(nn.Dense(self.width)(x))
+        x = self._norm_silu(nn.Dense(self.width)(x))  # [b, pixels, width]
         for layer in range(self.depth):
             spatial, spectral = self._space(x), self._spectrum(x)
             part = nn.softmax(self.param(f"parts_{layer}", nn.initializers.ones, (2,)))
@@ -62,7 +62,7 @@ class PatchMamba(nn.Module):
     def _spectrum(self, x: jax.Array) -> jax.Array:
         """One sequence for each pixel: groups of its channels."""
         groups = rearrange(x, "n p (g c) -> (n p) g c", g=self.groups)
-        read = Mamba(self.states)(groups).reshape(x.shape)
+        read = Mamba(self.states)(groups).reshape(x.shape)  # from [b * pixels, g, width / g]
         return x + self._norm_silu(read)
 
     def _norm_silu(self, x: jax.Array) -> jax.Array:
@@ -91,17 +91,17 @@ class Mamba(nn.Module):
         width = tokens.shape[-1]
         inner, rank = 2 * width, -(-width // 16)
         x, gate = jnp.split(nn.Dense(2 * inner, use_bias=False)(tokens), 2, axis=-1)
-        x = nn.silu(self._convolve(x))
+        x = nn.silu(self._convolve(x))  # [b, n, inner]
         low, enter, leave = jnp.split(
             nn.Dense(rank + 2 * self.states, use_bias=False)(x), (rank, rank + self.states), axis=-1
         )
-        step = nn.softplus(nn.Dense(inner, bias_init=_step_bias)(low))
+        step = nn.softplus(nn.Dense(inner, bias_init=_step_bias)(low))  # [b, n, inner]
         decay = -jnp.exp(self.param("log_decay", _log_decay, (inner, self.states)))
         kept = jnp.exp(step[..., None] * decay)
-        added = (step * x)[..., None] * enter[:, :, None]
+        added = (step * x)[..., None] * enter[:, :, None]  # [b, n, inner, states]
         # state[t] = kept[t] * state[t - 1] + added[t]
         _, state = lax.associative_scan(_after, (kept, added), axis=1)
-        y = jnp.einsum("btis,bts->bti", state, leave)
+        y = jnp.einsum("btis,bts->bti", state, leave)  # [b, n, inner]
         y = y + self.param("direct", nn.initializers.ones, (inner,)) * x
         return nn.Dense(width, use_bias=False)(y * nn.silu(gate))
 

@@ -40,7 +40,7 @@ class BatchNorm(nn.Module):
             factor = scale * jax.lax.rsqrt(var.value + self.epsilon)
             return ((x - mean.value) * factor + bias).astype(self.dtype)
         weights = jnp.ones((x.shape[0], *[1] * (x.ndim - 1))) if mask is None else mask
-        found: Any = normalize(x.astype(jnp.float32), scale, bias, weights, self.epsilon)
+        found: Any = normalize(x.astype(jnp.float32), (scale, bias), weights, self.epsilon)
         y, *statistics = found
         if not self.is_initializing():
             for running, new in zip((mean, var), statistics, strict=True):
@@ -64,26 +64,26 @@ def batch_norm(
     return BatchNorm(use_running_average=not train, epsilon=epsilon)(x, mask=samples)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(4,))
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
 def normalize(
-    x: jax.Array, scale: jax.Array, bias: jax.Array, weights: jax.Array, epsilon: float = 1e-5
+    x: jax.Array, affine: tuple[jax.Array, jax.Array], weights: jax.Array, epsilon: float = 1e-5
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Normalises each channel; the statistics that it returns have no gradient.
 
     Args:
         x: float32 [batch, ..., c].
-        scale: float32 [c].
-        bias: float32 [c].
+        affine: scale and bias, float32 [c] each.
         weights: 1 for a sample that counts and 0 for another, float32 [batch, 1, ..., 1].
         epsilon: added to the variance.
 
     Returns:
         float32 [batch, ..., c], and the mean and the variance of each channel, float32 [c].
     """
-    return _normalize_forward(x, scale, bias, weights, epsilon)[0]
+    return _normalize_forward(x, affine, weights, epsilon)[0]
 
 
-def _normalize_forward(x, scale, bias, weights, epsilon):
+def _normalize_forward(x, affine, weights, epsilon):
+    scale, bias = affine
     weighted = x * weights
     count = jnp.sum(weights) * (x.size // (x.shape[0] * x.shape[-1]))
     mean = _sum(weighted) / count
@@ -100,7 +100,7 @@ def _normalize_backward(epsilon, residuals, cotangents):
     # A reduction whose terms are products is fused with them; others XLA:CPU gives to a library.
     bias_grad, scale_grad = _sum(grad * jnp.ones_like(parts)), _sum(grad * centred)
     x_grad = scale * inverse * (grad - parts * (bias_grad + centred * scale_grad))
-    return x_grad, scale_grad, bias_grad, None
+    return x_grad, (scale_grad, bias_grad), None
 
 
 normalize.defvjp(_normalize_forward, _normalize_backward)

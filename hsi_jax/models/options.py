@@ -33,7 +33,7 @@ def parse_options(name: Model, text: str) -> dict[str, Any]:
         option, _, value = (part.strip() for part in pair.partition("="))
         if option not in fields:
             allowed = "; ".join(f"{key}={field.default}" for key, field in fields.items())
-            raise InputError(f"`model_options`={pair!r}: {name} has the options {allowed}")
+            raise InputError(f"`model_options`={pair[:200]!r}: {name} has the options {allowed}")
         options[option] = _read_value(pair, value, fields[option])
     return options
 
@@ -76,13 +76,13 @@ def _fields(name: str) -> tuple[dataclasses.Field, ...]:
 def _read_literal(pair: str) -> tuple[str, Any]:
     option, _, value = (part.strip() for part in pair.partition("="))
     if not option.isidentifier() or option in _NO_OPTIONS:
-        raise InputError(f"`model_options`={pair!r}: give option=value")
+        raise InputError(f"`model_options`={pair[:200]!r}: give option=value")
     try:
         return option, ast.literal_eval(value)
     except _NOT_LITERAL:
         raise InputError(
-            f"`model_options`={pair!r}: give a Python literal, such as 3, 0.5, True, (8, 8) or "
-            f"'text'"
+            f"`model_options`={pair[:200]!r}: give a Python literal, such as 3, 0.5, True, "
+            f"(8, 8) or 'text'"
         ) from None
 
 
@@ -107,13 +107,13 @@ def _read_value(pair: str, text: str, field: dataclasses.Field) -> Any:
         wanted = f"a whole number >= 1, such as {default}"
         if _is_size(value):
             return value
-    raise InputError(f"`model_options`={pair!r}: give {wanted}")
+    raise InputError(f"`model_options`={pair[:200]!r}: give {wanted}")
 
 
 def _read_word(pair: str, text: str, words: tuple[str, ...]) -> str:
     word = text.strip("'\"")
     if word not in words:
-        raise InputError(f"`model_options`={pair!r}: choose one of {', '.join(words)}")
+        raise InputError(f"`model_options`={pair[:200]!r}: choose one of {', '.join(words)}")
     return word
 
 

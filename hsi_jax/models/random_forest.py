@@ -19,7 +19,7 @@ class RandomForest(nn.Module):
         num_classes: C.
         trees: that are grown.
         nodes: of the largest tree, which the fit finds.
-        depth: of the deepest tree, likewise.
+        depth: of the deepest tree, which the fit finds.
     """
 
     num_classes: int

@@ -100,7 +100,7 @@ def build_model(model: Model, num_classes: int, options: dict[str, Any]) -> "nn.
     module: Any = factory
     if _is_module(factory):
         if options:
-            raise InputError(f"`model`={name} is made already; leave out its options")
+            raise InputError(f"`model`={name} is a finished network; leave out its options")
         if getattr(module, "num_classes", num_classes) != num_classes:
             raise InputError(
                 f"`model`={name} has num_classes={module.num_classes}, but the data have "

@@ -61,7 +61,7 @@ class ResNet(nn.Module):
 
 
 class Block(nn.Module):
-    """A shortcut beside two 3x3 convolutions, or beside a bottleneck if `expansion` is above 1."""
+    """A shortcut around two 3x3 convolutions, or around a bottleneck if `expansion` is above 1."""
 
     features: int
     stride: int

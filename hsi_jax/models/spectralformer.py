@@ -52,7 +52,7 @@ class SpectralFormer(nn.Module):
         first = self.param("class_token", normal, (1, 1, self.width))
         place = self.param("places", normal, (1, x.shape[1] + 1, self.width))
         first = jnp.broadcast_to(first, (len(x), 1, self.width))
-        x = jnp.concatenate([first, x], axis=1) + place
+        x = jnp.concatenate([first, x], axis=1) + place  # [b, 1 + bands, width]
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         inputs = []
         for layer in range(self.depth):
@@ -67,11 +67,11 @@ class SpectralFormer(nn.Module):
                 bias=False,
                 dropout=self.dropout,
             )(x, train)
-        x = nn.LayerNorm(NORM_EPSILON)(x[:, 0])
+        x = nn.LayerNorm(NORM_EPSILON)(x[:, 0])  # [b, width], the class token
         return nn.Dense(self.num_classes, kernel_init=_torch_uniform)(x)
 
     def _group(self, patches: jax.Array) -> jax.Array:
-        """Each band beside its neighbours, [n, bands, group * p * p]."""
+        """Each band with its neighbours, [n, bands, group * p * p]."""
         if self.group % 2 == 0:
             raise InputError(f"`model_options`: group={self.group}; give an odd number of bands")
         reach = self.group // 2

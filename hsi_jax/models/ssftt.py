@@ -50,7 +50,7 @@ class SSFTT(nn.Module):
 
         x = rearrange(patches, "n h w bands -> n bands h w 1")
         x = rearrange(conv_norm(x, self.features, (3, 3, 3)), "n bands h w c -> n h w (c bands)")
-        x = conv_norm(x, self.flat_features, (3, 3))
+        x = conv_norm(x, self.flat_features, (3, 3))  # [b, p - 4, p - 4, c]
         x = self._read(self._tokenise(rearrange(x, "n h w c -> n (h w) c")), train)
         return nn.Dense(self.num_classes, kernel_init=nn.initializers.xavier_uniform())(x)
 
@@ -60,7 +60,7 @@ class SSFTT(nn.Module):
         features = pixels.shape[-1]
         weigh = self.param("token_weights", xavier, (features, self.tokens))
         embed = self.param("token_values", xavier, (features, self.width))
-        weights = nn.softmax(pixels @ weigh, axis=1)
+        weights = nn.softmax(pixels @ weigh, axis=1)  # over the pixels, [b, pixels, tokens]
         return jnp.einsum("npt,npw->ntw", weights, pixels @ embed)
 
     def _read(self, tokens: jax.Array, train: bool) -> jax.Array:

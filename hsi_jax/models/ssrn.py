@@ -40,7 +40,7 @@ class SSRN(nn.Module):
     ) -> jax.Array:
         """Maps patches [batch, p, p, bands], mask [batch], to logits [batch, classes]."""
 
-        def conv(x, window, features=self.features, strides: int | tuple = 1, padding="SAME"):
+        def conv(x, window, features=self.features, *, strides: int | tuple = 1, padding="SAME"):
             return nn.Conv(
                 features,
                 window,
@@ -60,11 +60,11 @@ class SSRN(nn.Module):
 
         x = rearrange(patches, "n h w bands -> n bands h w 1")
         x = conv(x, (7, 1, 1), strides=(2, 1, 1), padding="VALID")
-        x = blocks(x, (7, 1, 1))
+        x = blocks(x, (7, 1, 1))  # [b, bands left, p, p, c]
         x = conv(x, (x.shape[1], 1, 1), self.spectral_features, padding="VALID")
         x = rearrange(norm_relu(x), "n 1 h w c -> n h w c")
         x = conv(x, (3, 3), padding="VALID")
-        x = blocks(x, (3, 3))
+        x = blocks(x, (3, 3))  # [b, p - 2, p - 2, c]
         x = nn.Dropout(self.dropout, deterministic=not train)(x.mean(axis=(1, 2)))
         return nn.Dense(self.num_classes, kernel_init=_he)(x)
 

@@ -94,6 +94,7 @@ class TileLayers:
         rhs: jax.Array,
         window_strides: Sequence[int],
         padding: str | Sequence[tuple[int, int]],
+        *,
         lhs_dilation: Sequence[int] | None = None,
         rhs_dilation: Sequence[int] | None = None,
         dimension_numbers: lax.ConvDimensionNumbers | None = None,
@@ -111,9 +112,7 @@ class TileLayers:
             sizes = (*lhs.shape[1 : 1 + depth], len(self._rows.places), len(self._columns.places))
             widened = [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=True)]
             padding = lax.padtype_to_pads(sizes, widened, tuple(window_strides), padding)
-        reads = self._slide(
-            window[depth:], window_strides[depth:], padding[depth:], dilation[depth:]
-        )
+        reads = self._slide(window, window_strides, padding, dilation)
         down, across = (_spacing(axis_reads) for axis_reads in reads)
         if down is not None and across is not None:
             return convolve(
@@ -132,18 +131,7 @@ class TileLayers:
                 "a convolution with groups, or in 3-D with padded rows or columns, has no form for "
                 "whole tiles; predict patch by patch"
             )
-
-        taps, _, channels, features = rhs.shape
-
-        @cache  # several windows add the same products
-        def multiply(tap, number):  # by all taps of the rows at once, [maps, rows, columns, (i f)]
-            kernel = jnp.moveaxis(rhs[:, tap], 0, 1).reshape(channels, taps * features)
-            return jnp.dot(maps[:, number], kernel, precision=precision)
-
-        def pick(sums, tap, number):
-            return sums[number].reshape(*sums.shape[1:-1], taps, features)[..., tap, :]
-
-        return self._join(reads, jnp.add, multiply, pick)
+        return self._add_products(maps, rhs, reads, precision)
 
     def max_pool(
         self, x: jax.Array, window: tuple[int, ...], strides: tuple[int, ...] | None = None
@@ -171,6 +159,22 @@ class TileLayers:
         ]
         cut = [strips[m][at : at + rows] for m, at in self._rows.places]
         return jnp.concatenate(cut, -1).reshape(rows * columns, -1)
+
+    def _add_products(
+        self, maps: jax.Array, kernel: jax.Array, reads: tuple[list[Reads], list[Reads]], precision
+    ) -> jax.Array:
+        """The 2-D convolution of maps, as of `_grid`, where windows read different ones."""
+        taps, _, channels, features = kernel.shape
+
+        @cache  # several windows add the same products
+        def multiply(tap, number):  # by all taps of the rows at once, [maps, rows, columns, (i f)]
+            column = jnp.moveaxis(kernel[:, tap], 0, 1).reshape(channels, taps * features)
+            return jnp.dot(maps[:, number], column, precision=precision)
+
+        def pick(sums, tap, number):
+            return sums[number].reshape(*sums.shape[1:-1], taps, features)[..., tap, :]
+
+        return self._join(reads, jnp.add, multiply, pick)
 
     def _join(
         self,
@@ -203,7 +207,7 @@ class TileLayers:
         return jnp.concatenate(joined)
 
     def _slide(self, window, strides, padding, dilation) -> tuple[list[Reads], list[Reads]]:
-        sizes = zip(window, strides, padding, dilation, strict=True)
+        sizes = zip(window[-2:], strides[-2:], padding[-2:], dilation[-2:], strict=True)
         axes = self._rows, self._columns
         (self._rows, rows), (self._columns, columns) = (
             axis.slide(*size) for axis, size in zip(axes, sizes, strict=True)

@@ -44,8 +44,8 @@ class Block(nn.Module):
 
     Attributes:
         heads: see `Attention`.
-        head_width: likewise.
-        scale: likewise.
+        head_width: see `Attention`.
+        scale: see `Attention`.
         hidden: width between the two dense layers.
         bias: see `Attention`.
         dropout: after attention and after each dense layer.

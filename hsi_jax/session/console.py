@@ -7,6 +7,7 @@ from hsi_jax.cluster.exchange import num_processes
 from hsi_jax.cluster.processes import rank
 from hsi_jax.command_line import with_flags
 from hsi_jax.data.scene.read_options import bands_to_text
+from hsi_jax.errors import printable
 from hsi_jax.hetero import Plan, Profile
 from hsi_jax.models import find_trait
 from hsi_jax.run import Checkpoints
@@ -253,4 +254,4 @@ def say(text: str) -> None:
     text = with_flags(text)
     if num_processes() > 1:
         text = "\n".join(f"[{rank()}] {line}" for line in text.splitlines())
-    print(text, flush=True)
+    print(printable(text), flush=True)

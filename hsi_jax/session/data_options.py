@@ -96,6 +96,12 @@ class DataOptions:
         False,
         "take values that look like no data as data, even if they spoil the scaling",
     )
+    rgb: str = option(
+        "",
+        "bands of a scene to show as red, green and blue in its pictures, counted from 0, such as "
+        "29,19,9; default those nearest to 640, 550 and 460 nm, where wavelengths are known",
+        may_change=True,
+    )
     components: int | None = option(
         None,
         "principal components, 0 = all bands; default by model",
@@ -136,7 +142,7 @@ class DataOptions:
         for name in OF_FILES:
             if getattr(self, name) and self.dataset != "file":
                 raise InputError(f"`{name}` goes with `dataset`=file, not `dataset`={self.dataset}")
-        _ = self.reading  # reads its texts
+        _ = self.reading, self.rgb_bands  # reads their texts
         unset = defaults(DataOptions)
         for name in READING:
             if getattr(self, name) != unset[name] and (
@@ -160,6 +166,19 @@ class DataOptions:
     def is_image_set(self) -> bool:
         """Whether the data are images, and not the pixels of a scene."""
         return self.dataset in IMAGE_SETS or self.dataset.startswith(TFDS_PREFIX)
+
+    @property
+    def rgb_bands(self) -> tuple[int, int, int] | None:
+        """The bands to show, or None where the scene is to choose.
+
+        Raises:
+            InputError: if the text is not three numbers.
+        """
+        numbers = [text.strip() for text in self.rgb.split(",")] if self.rgb else []
+        if self.rgb and not (len(numbers) == 3 and all(n.isdecimal() for n in numbers)):
+            raise InputError(f"`rgb`={self.rgb}: give three bands, counted from 0, such as 29,19,9")
+        red, green, blue = map(int, numbers) if numbers else (0, 0, 0)
+        return (red, green, blue) if numbers else None
 
     @property
     def reading(self) -> ReadOptions:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import SCHEMES
 from hsi_jax.kernels.choice import KERNELS
-from hsi_jax.models import MODELS
+from hsi_jax.models import MODELS, Model
 from hsi_jax.options import check_options, option
 
 
@@ -17,11 +17,12 @@ class ModelOptions:
         InputError: on a value that cannot be used.
     """
 
-    model: str | None = option(
+    model: Model | None = option(
         None,
-        f"network ({', '.join(MODELS)}), or package.module:factory of your own; default cnn2d for "
-        f"a scene, resnet20 for images",
+        "network, or package.module:factory of your own; default cnn2d for a scene, resnet20 for "
+        "images",
         kind=str,
+        choices=MODELS,
     )
     patch_size: int | None = option(
         None,
@@ -109,8 +110,8 @@ class DeviceOptions:
     devices_per_process: int = option(
         1,
         "with several processes: devices of this one, such as the GPUs that it sees; a CPU is "
-        "divided into this many. Processes may have different numbers. A `profile` has all devices, "
-        "process by process",
+        "divided into this many. Processes may have different numbers; a `profile` lists the "
+        "devices of all, process by process",
         at_least=1,
         may_change=True,
     )

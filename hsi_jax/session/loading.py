@@ -9,7 +9,8 @@ from hsi_jax.cluster.devices import JaxDevice
 from hsi_jax.data.images.image_loader import load_image_set
 from hsi_jax.data.images.image_set import ImageSet
 from hsi_jax.data.public.image_catalogue import IMAGE_CATALOGUE
-from hsi_jax.data.public.tfds_scenes import cached_scene
+from hsi_jax.data.public.tfds_store import cached_scene
+from hsi_jax.data.scene.bands import find_rgb_bands
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.data.scene.scene_file import file_scene, load_scene
 from hsi_jax.data.scene.synthetic import synthetic_scene
@@ -94,7 +95,12 @@ def pixels_of(scene: Scene, resolved: Resolved, split: Split | None = None) -> D
 
 
 def open_scene(options: RunOptions) -> Scene:
-    """The scene that the configuration names."""
+    """The scene that the options name, with the bands that its pictures show."""
+    scene = _open_scene(options)
+    return dataclasses.replace(scene, rgb_bands=find_rgb_bands(scene, options.data.rgb_bands))
+
+
+def _open_scene(options: RunOptions) -> Scene:
     if options.data.dataset == "synthetic":
         return synthetic_scene()
     if options.data.dataset == GIVEN:
@@ -106,9 +112,9 @@ def open_scene(options: RunOptions) -> Scene:
         return file_scene(
             options.path_of("cube"),
             options.path_of("labels"),
-            options.data.cube_variable or None,
-            options.data.labels_variable or None,
-            options.data.reading,
+            cube_variable=options.data.cube_variable or None,
+            labels_variable=options.data.labels_variable or None,
+            reading=options.data.reading,
             labels_attribute=options.data.labels_attribute or None,
             labels_touched=options.data.labels_touched,
             hold_cube=False,

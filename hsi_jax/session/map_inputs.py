@@ -1,10 +1,12 @@
 """What a map is made from: a trained model and a scene."""
 
+import itertools
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from hsi_jax.data.files.envi import data_file
-from hsi_jax.data.files.raster import open_raster, raster_files
+from hsi_jax.data.files.raster import files_read, open_raster
+from hsi_jax.data.scene.read_options import ReadOptions
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.maps.map_grid import Grid
@@ -48,24 +50,34 @@ def _forbid_imports_from(folder: Path) -> None:
 
 
 def open_source(
-    model: TrainedModel, run: str, cube: str, cube_variable: str
+    model: TrainedModel, run: str, cube: str, cube_variable: str, *, nodata: str = ""
 ) -> tuple[CubeSource, Grid, str, tuple[Path, ...]]:
     """The scene of a file, read as the model's was, or else of a run: it, its grid, name and files.
+
+    Args:
+        model: that is to predict it.
+        run: folder of a run, or "".
+        cube: file of a scene; "" for that of the run.
+        cube_variable: array in that file, or "".
+        nodata: values of that file's pixels without data, besides those that it declares; as of
+            `ReadOptions.parse`.
 
     Raises:
         InputError: if there is none.
     """
     if cube:
+        declared = ReadOptions.parse(nodata=nodata).nodata
         source = open_raster(cube, cube_variable or None, argument="cube_variable")
+        source = replace(source, nodata_values=(*source.nodata_values, *declared))
         source = source_as_trained(model.description, source, cube)
         grid = Grid(*source.shape[:2], source.crs, source.transform)
-        files = raster_files(cube)
-        files += [data_file(path) for path in files if path.suffix.lower() == ".hdr"]
-        return source, grid, cube, tuple(files)
-    scene = open_scene(_config_of_run(Path(run)))
+        return source, grid, cube, tuple(files_read(cube))
+    options = _config_of_run(Path(run))
+    scene = open_scene(options)
     _check_same_scene(Path(run), scene)
     grid = Grid(*scene.shape[:2], scene.crs, scene.transform)
-    return SceneSource(scene), grid, scene.name, ()
+    files = [files_read(path) for path in (options.data.cube, options.data.labels) if path]
+    return SceneSource(scene), grid, scene.name, tuple(itertools.chain.from_iterable(files))
 
 
 def _check_same_scene(folder: Path, scene: Scene) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from hsi_jax import options
 from hsi_jax.errors import InputError
-from hsi_jax.models import find_trait
+from hsi_jax.models import Model, find_trait
 from hsi_jax.options import check_options, group, option
 from hsi_jax.run.figure_file import FIGURE_CHOICES, parse_figure_formats
 from hsi_jax.session.data_options import DataOptions, SplitOptions
@@ -138,13 +138,16 @@ class RunOptions:
         """The options by name, with paths that mean the same in every folder."""
         kept = options.values(self)
         for field, _, _ in options.declared(RunOptions):
+            value = kept[field.name]
+            if callable(value):  # a part that was given itself, in Python
+                kept[field.name] = f"{value.__module__}:{getattr(value, '__qualname__', value)}"
             if field.metadata["path"]:
                 kept[field.name] = _whole(kept[field.name], field.name in ("split", "profile"))
         return kept
 
     @property
-    def model_name(self) -> str:
-        """The network asked for, or the default."""
+    def model_name(self) -> Model:
+        """The network asked for, or the default: its name, or what makes it."""
         return self.model.model or ("resnet20" if self.data.is_image_set else "cnn2d")
 
     @property

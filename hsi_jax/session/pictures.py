@@ -32,7 +32,9 @@ def draw_scene(
     test_mask: np.ndarray,
 ) -> None:
     """Draws the classes of all pixels, int32 [rows, columns], beside the scene and its labels."""
-    rgb = rgb_composite(scene.cube, scene.rgb_bands, scene.nodata) if scene.rgb_bands else None
+    rgb = None
+    if scene.rgb_bands:
+        rgb = rgb_composite(np.asarray(scene.cube), scene.rgb_bands, scene.nodata)
     oa, split = test.scores.overall_accuracy, setup.dataset.split
     published = ", as published" if setup.options.split.as_published else ""
     title = f"{scene.name}: OA {oa:.2%} on test pixels, {split.kind} split{published}"

@@ -6,7 +6,7 @@ from hsi_jax.run.records import Evaluation
 from hsi_jax.session.setup import Setup
 from hsi_jax.train import Assessment, TrainState, evaluate
 from hsi_jax.trained import TrainedModel
-from hsi_jax.trained.description import provenance_of
+from hsi_jax.trained.from_training import model_of_training, provenance_of
 
 
 def evaluate_set(
@@ -62,7 +62,7 @@ def model_of(
     if test:
         names = ("overall_accuracy", "average_accuracy", "kappa")
         accuracies = {name: float(getattr(test.scores, name)) for name in names}
-    return TrainedModel.of_training(
+    return model_of_training(
         setup.dataset,
         state,
         architecture=setup.options.model_name,

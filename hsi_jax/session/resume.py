@@ -15,7 +15,7 @@ from hsi_jax.session.results import model_of
 from hsi_jax.session.resume_check import check_same_run
 from hsi_jax.session.setup import Setup
 from hsi_jax.train import Hook, Progress, Rebalancing
-from hsi_jax.trained.description import library_versions
+from hsi_jax.trained.from_training import library_versions
 
 _log = logging.getLogger(__name__)
 

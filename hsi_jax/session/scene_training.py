@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.data.splits.split import Split
 from hsi_jax.hetero import Profile
-from hsi_jax.models import find_trait
+from hsi_jax.models import Model, find_trait
 from hsi_jax.run import RunFolder
 from hsi_jax.session.data_options import DataOptions
 from hsi_jax.session.device_options import DeviceOptions, ModelOptions
@@ -33,7 +33,7 @@ def train_scene(
     scene: Scene,
     split: Split,
     *,
-    model: str = "cnn2d",
+    model: Model = "cnn2d",
     options: str = "",
     patch_size: int | None = None,
     components: int | None = None,
@@ -52,7 +52,7 @@ def train_scene(
     Args:
         scene: with labels.
         split: of its labelled pixels.
-        model: name of the architecture, or package.module:factory.
+        model: name of the architecture, package.module:factory, a factory, or a network.
         options: of the architecture, such as "features=(32, 32, 64); hidden=64".
         patch_size: side of a patch, odd; None for the model's own.
         components: principal components, 0 for all bands; None for the model's own.

@@ -38,7 +38,7 @@ from hsi_jax.session.summarise_devices import (
     summarise_straggler,
 )
 from hsi_jax.train import Assessment, Dataset, Fit, Rebalancing, Replicas, count_parameters
-from hsi_jax.trained.description import library_versions
+from hsi_jax.trained.from_training import library_versions
 
 FIRST_STEPS = 20
 

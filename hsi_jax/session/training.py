@@ -39,7 +39,7 @@ class Recorder(Hook):
 
     def __init__(self, setup: Setup, start: Progress, bar: tqdm):
         """For the steps that follow `start`."""
-        self._setup, self._bar = setup, bar
+        self._setup, self._bar, self._compiling = setup, bar, True
         self._skipped = sum(not math.isfinite(loss) for loss in start.losses)
         records = setup.folder.read_records()
         if not records:
@@ -63,7 +63,8 @@ class Recorder(Hook):
                 step_seconds=seconds,
             )
         )
-        if not self._bar.disable and self._bar.desc != TRAINING:
+        if self._compiling:
+            self._compiling = False
             self._bar.unpause()  # the time of compiling is no time of a step
             self._bar.set_description_str(TRAINING)
         self._bar.set_postfix(loss=f"{loss:.4f}", refresh=False)

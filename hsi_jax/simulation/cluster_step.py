@@ -26,8 +26,7 @@ import numpy as np
 
 from hsi_jax.cluster.processes import barrier, gather, join_cluster, rank
 from hsi_jax.hetero import Plan, deal, make_plan, parse_profile
-from hsi_jax.kernels.choice import use_kernels
-from hsi_jax.kernels.native_library import KERNELS
+from hsi_jax.kernels.choice import KERNELS, use_kernels
 from hsi_jax.launch.measured_processes import READY
 from hsi_jax.models import find_model
 from hsi_jax.train import Patches, Replicas, create_state, make_optimizer, make_schedule

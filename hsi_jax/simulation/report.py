@@ -1,9 +1,9 @@
 """The table and the picture of modelled clusters."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from hsi_jax.evaluate.tables.formats import csv_text
 from hsi_jax.run.figure_file import save_figure
 from hsi_jax.simulation.sweep import Sweep
 
@@ -42,10 +42,8 @@ def write(
         draw_scaling,  # here: --help does without Matplotlib
     )
 
-    with open(folder / "modelled.csv", "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(clusters[0]))
-        writer.writeheader()
-        writer.writerows(clusters + mixtures)
+    rows = [[row.get(name, "") for name in clusters[0]] for row in clusters + mixtures]
+    (folder / "modelled.csv").write_text(csv_text([list(clusters[0]), *rows]), encoding="utf-8")
     batch = f"{sweep.batch_size:,} samples" + (" a device" if sweep.scaling == "weak" else "")
     network = sweep.network
     title = (

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 
 from hsi_jax.errors import InputError
-from hsi_jax.models import build_model, find_trait
+from hsi_jax.models import Model, build_model, find_trait, name_model
 from hsi_jax.registry import Registry
 from hsi_jax.train.dataset import Dataset
 from hsi_jax.train.samples import Patches
@@ -46,7 +46,7 @@ class Baseline(NamedTuple):
     note: str
 
 
-def fit_baseline(dataset: Dataset, model: str, options: dict[str, Any], seed: int) -> Baseline:
+def fit_baseline(dataset: Dataset, model: Model, options: dict[str, Any], seed: int) -> Baseline:
     """Fits a baseline to the training pixels of a scene, in one process and on no device.
 
     What has to be chosen is chosen by the accuracy on the validation pixels.
@@ -64,8 +64,14 @@ def fit_baseline(dataset: Dataset, model: str, options: dict[str, Any], seed: in
         if name in options:
             raise InputError(f"`model_options`: {name} is found by the fit; leave it out")
     if dataset.prepare is not None:
-        raise InputError(f"`augment` goes with networks, not with `model`={model}")
-    found = FITS.find(model)(dataset, options, seed)
+        raise InputError(f"`augment` goes with networks, not with `model`={name_model(model)}")
+    fit = FITS.get(name_model(model))
+    if fit is None:
+        raise InputError(
+            f"`model`={name_model(model)} is not trained by gradient, and "
+            f"hsi_jax.train.baseline.FITS has no fit of that name; register one"
+        )
+    found = fit(dataset, options, seed)
     module = build_model(model, dataset.num_classes, found.options)
     params = jax.tree.map(np.asarray, found.params)
     state = TrainState(
@@ -93,8 +99,9 @@ def _fit_svm(dataset: Dataset, options: dict[str, Any], seed: int) -> Found:
     split = dataset.split
     if len(split.validation) == 0:
         raise InputError(
-            "`validation_fraction`=0: C and gamma of the svm are chosen on validation pixels; give "
-            "a number above 0"
+            f"C and gamma of `model`=svm are chosen on validation pixels, and there are none. "
+            f"{' '.join((*split.remarks, ''))}Give a `validation_fraction` above 0 that leaves "
+            f"some, more training pixels, or another model"
         )
     x, y = _samples(dataset, split.train)
     check_x, check_y = _samples(dataset, split.validation)

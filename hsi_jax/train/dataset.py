@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import jax
 import numpy as np
+from flax import linen as nn
 
 from hsi_jax.cluster.devices import JaxDevice
 from hsi_jax.data.images.decoded_cache import DecodedCache, image_bytes
@@ -16,7 +18,7 @@ from hsi_jax.data.scene.scene import Scene
 from hsi_jax.data.scene.stored_cube import spectra_at
 from hsi_jax.data.splits.split import Split, class_counts
 from hsi_jax.errors import InputError
-from hsi_jax.models import build_model, check_input, find_trait, parse_options
+from hsi_jax.models import BUILT_IN, Model, build_model, check_input, find_trait, parse_options
 from hsi_jax.train.augmentation import Preparation, check_augmentation
 from hsi_jax.train.losses import ClassLoss
 from hsi_jax.train.recipe import Recipe
@@ -82,7 +84,7 @@ def scene_dataset(
     scene: Scene,
     split: Split,
     *,
-    model: str,
+    model: Model,
     patch_size: int | None = None,
     components: int | None = None,
     augment: tuple[str, ...] = (),
@@ -160,7 +162,7 @@ def image_dataset(
     images: ImageSet,
     split: Split,
     *,
-    model: str,
+    model: Model,
     devices: Sequence[JaxDevice],
     augment: tuple[str, ...] = (),
     feed: str = "auto",
@@ -225,22 +227,22 @@ def _read_all(cache: DecodedCache) -> np.ndarray:
     return pixels
 
 
-def first_state(dataset: Dataset, recipe: Recipe, model: str, options: str = "") -> TrainState:
+def first_state(dataset: Dataset, recipe: Recipe, model: Model, options: str = "") -> TrainState:
     """The first state of a network for a dataset.
 
     Args:
         dataset: that it will learn from.
         recipe: by which it will.
-        model: name of the architecture, or package.module:factory.
+        model: name of the architecture, or what makes it; see `hsi_jax.models.find_model`.
         options: of it, as `hsi_jax.models.parse_options` reads them.
 
     Raises:
-        InputError: for an unknown model or option.
+        InputError: for an unknown model or option, or a model whose logits are not [batch, C].
     """
     module = build_model(model, dataset.num_classes, parse_options(model, options))
     optimizer = recipe.make_optimizer(recipe.num_steps(len(dataset.split.train)))
     counts = class_counts(dataset.split.train, dataset.labels, dataset.num_classes)
-    return create_state(
+    state = create_state(
         module,
         optimizer,
         dataset.input_shape,
@@ -248,3 +250,19 @@ def first_state(dataset: Dataset, recipe: Recipe, model: str, options: str = "")
         prepare=dataset.prepare,
         loss=ClassLoss.of_training(recipe.loss, counts),
     )
+    if model not in BUILT_IN:
+        _check_logits(module, state, dataset)
+    return state
+
+
+def _check_logits(module: nn.Module, state: TrainState, dataset: Dataset) -> None:
+    """Checks the shape of a network's logits, of which a loss would take any; computes nothing."""
+    variables = {"params": state.params, "batch_stats": state.batch_stats}
+    inputs = jax.ShapeDtypeStruct((2, *dataset.input_shape), np.float32)
+    logits = jax.eval_shape(module.apply, variables, inputs)
+    shape = getattr(logits, "shape", None)
+    if shape != (2, dataset.num_classes):
+        raise InputError(
+            f"`model`: {type(module).__name__} maps inputs {inputs.shape} to {shape}; it must give "
+            f"logits [batch, classes], here (2, {dataset.num_classes})"
+        )

@@ -5,21 +5,16 @@ fields say of one another is checked wherever one is made.
 """
 
 import math
-from importlib.metadata import version
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-import hsi_jax
 from hsi_jax.errors import InputError
-from hsi_jax.train.dataset import Dataset
 
 FORMAT = 1
 MAX_CLASSES = 2**16 - 1  # whose maps are written as uint16
 MAX_VALUES = 2**30  # of the inputs that are predicted together
-
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 
 Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 Size = Annotated[int, Meta(ge=1, le=2**20)]
@@ -195,36 +190,3 @@ def read_description(content: Any, source: str) -> Description:
         return read(content, type=Description)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise InputError(f"{source} does not describe a trained model: {error}") from None
-
-
-def provenance_of(
-    dataset: Dataset, seed: int, steps: int, test: dict[str, float] | None = None
-) -> Provenance:
-    """Where a model that was trained on a dataset comes from.
-
-    Args:
-        dataset: that it learnt from.
-        seed: of the training.
-        steps: updates of its parameters.
-        test: OA, AA and kappa on the test samples, where they are known.
-    """
-    split = dataset.split
-    return Provenance(
-        dataset=dataset.name,
-        note=dataset.note,
-        split=split.kind,
-        counts={
-            "train": len(split.train),
-            "validation": len(split.validation),
-            "test": len(split.test),
-        },
-        seed=seed,
-        steps=steps,
-        test=test or {},
-        versions=library_versions(),
-    )
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of hsi_jax and of the libraries that its results depend on."""
-    return {"hsi_jax": hsi_jax.__version__, **{name: version(name) for name in PACKAGES}}

@@ -1,4 +1,6 @@
-"""The folder of a trained model: open formats, digests, and nothing that is executed.
+"""Where a trained model is kept: in a folder of its own, or in a checkpoint of its run.
+
+The folder has open formats, digests, and nothing that is executed:
 
 model.json holds all that is text or a few numbers, weights.npz the parameters, running statistics
 and preprocessing as plain arrays, and manifest.json the SHA-256 of both.
@@ -14,9 +16,11 @@ import numpy as np
 
 from hsi_jax.errors import InputError, StorageError
 from hsi_jax.json_file import read_text
+from hsi_jax.run.checkpoint import Checkpoint
 from hsi_jax.run.manifest import NAME as MANIFEST
 from hsi_jax.run.manifest import find_damage, write_manifest
 from hsi_jax.trained.description import Description, read_description
+from hsi_jax.trained.network import flatten
 
 DESCRIPTION, WEIGHTS = "model.json", "weights.npz"
 
@@ -76,6 +80,25 @@ def read_folder(folder: Path) -> Description:
     if damage := _find_damage(folder):
         raise InputError(f"the model in {folder} is damaged: {damage}; take another copy of it")
     return read_description(read_text(folder / DESCRIPTION), str(folder / DESCRIPTION))
+
+
+def read_checkpoint(checkpoint: Checkpoint) -> tuple[Description, dict[str, np.ndarray]]:
+    """The description and the arrays of the best state in a checkpoint of a run.
+
+    Raises:
+        InputError: if the checkpoint does not describe its model.
+    """
+    facts, tree, source = checkpoint.facts, checkpoint.tree, "the checkpoint"
+    if "model" not in facts:
+        raise InputError(
+            "the checkpoint does not describe its model; it was written by an earlier version, or "
+            "without the facts of a run"
+        )
+    told = msgspec.to_builtins(read_description(facts["model"], source))
+    told["provenance"]["steps"] = facts.get("best_step")  # checked again, as all of it
+    state = tree.get("best", tree.get("state", {}))
+    trees = {name: state.get(name, {}) for name in ("params", "batch_stats")}
+    return read_description(told, source), flatten(trees | tree.get("model", {}))
 
 
 def _find_damage(folder: Path) -> str:

@@ -71,20 +71,25 @@ def unflatten(arrays: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_arrays(
-    description: Description, network: Model, found: Mapping[str, Layout], source: str
+    description: Description,
+    factory: Model | None,
+    arrays: Mapping[str, Layout] | Mapping[str, np.ndarray],
+    source: str,
 ) -> None:
     """Checks that the arrays of a model are those that its network and preprocessing need.
 
     Args:
         description: of the model.
-        network: as `choose_network` gives it.
-        found: layout of each array, by name.
+        factory: of the network, where the caller gives one; see `choose_network`.
+        arrays: the arrays, or their layouts, by name.
         source: where they come from, for messages.
 
     Raises:
-        InputError: naming an array that is missing, in excess or of another layout; or if there is
-            no such network.
+        InputError: naming an array that is missing, in excess or of another layout; or as
+            `choose_network`.
     """
+    network = choose_network(description, factory, source)
+    found = {name: Layout(array.shape, array.dtype) for name, array in arrays.items()}
     expected = _network_layouts(description, network, found, source)
     expected |= _preprocessing_layouts(description, found)
     for name in sorted(expected.keys() | found.keys()):

@@ -34,7 +34,7 @@ class Blocks(struct.PyTreeNode):
     patch_size: int = struct.field(pytree_node=False)
 
     def take(self, ids: jax.Array, row: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Cuts blocks, [m, side + p - 1, side + p - 1, bands]; without labels, their ids beside."""
+        """Cuts blocks, [m, side + p - 1, side + p - 1, bands]; ids stand for labels."""
         reach = self.side + self.patch_size - 1
         size = (reach, reach, self.cube.shape[-1])
 
@@ -47,7 +47,7 @@ class Blocks(struct.PyTreeNode):
 
 @dataclass(frozen=True)
 class OnePass:
-    """The logits of all pixels of a block; a task that is only for prediction.
+    """The task of giving the logits of all pixels of a block; it cannot be trained.
 
     Attributes:
         module: a network that takes `layers`.
@@ -57,8 +57,8 @@ class OnePass:
     module: nn.Module
     patch_size: int
 
-    def losses(self, params, batch_stats, batch, mask, key, sample_keys):
-        """Nothing is trained so; this always raises InputError."""
+    def losses(self, params, batch_stats, batch, *, mask, key, sample_keys):
+        """Raises InputError: a network is not trained on blocks."""
         raise InputError("a network is trained on patches, not on whole blocks")
 
     def logits(self, params, batch_stats, inputs: jax.Array) -> jax.Array:

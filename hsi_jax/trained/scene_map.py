@@ -94,17 +94,10 @@ def predict_tiles(
     bands = find_bands(model, source, name)
     reader = reader_as_trained(model.description, source, bands, name)
     tiles = cut_tiles(source.shape[:2], tile_side)[start:]
-    side = one_pass.SIDE if choose_method(model, method) == "one_pass" else 1
+    network = _tile_network(model, choose_method(model, method), profile)
+    side, border = network.side, network.patch_size // 2
     # Every tile is read with the shape of the largest, in whole blocks, and so compiled for once.
     shape = tuple(-(-min(tile_side, size) // side) * side for size in source.shape[:2])
-    patch_size = model.description.input_shape[0]
-    border = patch_size // 2
-    task = None if side == 1 else OnePass(model.module(), patch_size)
-    devices = PredictionDevices(
-        model.prediction_state(task),
-        model.description.microbatch_size if side == 1 else 1,
-        profile,
-    )
     assert model.preprocessing is not None  # as every model of patches has
     transform = model.preprocessing.transform
 
@@ -114,7 +107,7 @@ def predict_tiles(
         scaled[missing] = 0  # as `Patches.of_scene` does
         return scaled, nodata
 
-    return _predict(tiles, read, _TileNetwork(devices, patch_size, side), on_progress)
+    return _predict(tiles, read, network, on_progress)
 
 
 def find_bands(model: TrainedModel, source: CubeSource, name: str) -> np.ndarray | None:
@@ -187,6 +180,15 @@ class _TileNetwork:
         logits = np.concatenate(parts).reshape(down_wanted, across_wanted, side, side, -1)
         logits = logits.swapaxes(1, 2).reshape(down_wanted * side, across_wanted * side, -1)
         return logits[: shape[0], : shape[1]]
+
+
+def _tile_network(model: TrainedModel, method: str, profile: Profile | None) -> _TileNetwork:
+    patch_size = model.description.input_shape[0]
+    if method == "patches":
+        size, state = model.description.microbatch_size, model.prediction_state()
+        return _TileNetwork(PredictionDevices(state, size, profile), patch_size, side=1)
+    state = model.prediction_state(OnePass(model.module(), patch_size))
+    return _TileNetwork(PredictionDevices(state, 1, profile), patch_size, side=one_pass.SIDE)
 
 
 def _predict(

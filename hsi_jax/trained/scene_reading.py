@@ -1,7 +1,7 @@
 """A new scene read as the training scene was: its bands, and which of its pixels have no data.
 
-What the file, or the user, says of the new scene comes first. What is taken from the model instead
-is told in a warning, and so is what looks wrong.
+What the file or the user says about the new scene comes first. A warning says what is taken from
+the model instead, and what looks wrong.
 """
 
 import math
@@ -16,6 +16,7 @@ from hsi_jax.data.files.raster_source import Raster, RasterSource
 from hsi_jax.data.scene.axes import orient
 from hsi_jax.data.scene.band_match import (
     Bands,
+    doubt_on_order,
     doubt_on_values,
     have_same_wavelengths,
     match_bands,
@@ -131,7 +132,7 @@ def bands_as_trained(
         0-based bands; None for all as they are.
 
     Raises:
-        InputError: if they cannot be told.
+        InputError: if they cannot be identified.
     """
     trained = Bands(description.num_bands, description.wavelengths, description.band_names)
     own = description.kept_bands
@@ -144,7 +145,9 @@ def bands_as_trained(
         return None if in_order else found
     if own and whole:
         return np.array(own)
-    _check_count(description, given, name, kept_bands, shape)
+    _check_count(description, given, name, kept_bands=kept_bands, shape=shape)
+    if doubt := doubt_on_order(trained, given, name):
+        _tell(doubt)
     return None
 
 
@@ -221,10 +224,11 @@ def _check_count(
     description: Description,
     given: Bands,
     name: str,
+    *,
     kept_bands: tuple[int, ...] | None,
     shape: Sequence[int],
 ) -> None:
-    """Checks that a scene has the bands of the model, as far as their number tells."""
+    """Checks that a scene has the bands of the model, as far as their number shows."""
     if kept_bands not in (None, description.kept_bands):
         raise InputError(
             f"{name} has other bands of its file than the model takes; read it without `drop_bands`"

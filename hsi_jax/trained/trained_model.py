@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import msgspec
 import numpy as np
 import optax
 from flax import linen as nn
@@ -16,32 +15,22 @@ from hsi_jax.data.images.image_set import ImageSet
 from hsi_jax.data.preprocess import Preprocessing
 from hsi_jax.data.scene.scene import UNLABELLED, Scene
 from hsi_jax.errors import InputError
-from hsi_jax.evaluate.figures.palette import hex_colours
-from hsi_jax.models import MODELS, Model, find_model, name_model, options_to_text
+from hsi_jax.models import Model
 from hsi_jax.run.checkpoint import Checkpoint, Checkpoints
+from hsi_jax.train import evaluation
 from hsi_jax.train.augmentation import Preparation
-from hsi_jax.train.dataset import Dataset
-from hsi_jax.train.evaluation import (
-    Assessment,
-    OnProgress,
-    evaluate,
-    predict,
-    predict_probabilities,
-)
 from hsi_jax.train.samples import Patches, Samples
 from hsi_jax.train.state import Classification, Task, TrainState
-from hsi_jax.trained.description import Description, Provenance, read_description
-from hsi_jax.trained.model_folder import DESCRIPTION, WEIGHTS, read_folder, write_model
-from hsi_jax.trained.model_inputs import Data, inputs_of, labelled_inputs
-from hsi_jax.trained.network import (
-    Layout,
-    build_network,
-    check_arrays,
-    check_values,
-    choose_network,
-    flatten,
-    unflatten,
+from hsi_jax.trained import network as networks
+from hsi_jax.trained.description import Description
+from hsi_jax.trained.model_folder import (
+    DESCRIPTION,
+    WEIGHTS,
+    read_checkpoint,
+    read_folder,
+    write_model,
 )
+from hsi_jax.trained.model_inputs import Data, inputs_of, labelled_inputs
 from hsi_jax.trained.prediction_devices import PredictionDevices
 from hsi_jax.trained.weights_file import read_arrays, read_layouts
 
@@ -81,42 +70,6 @@ class TrainedModel:
         )
 
     @classmethod
-    def of_training(
-        cls,
-        dataset: Dataset,
-        state: TrainState,
-        *,
-        architecture: Model,
-        options: Mapping[str, Any],
-        microbatch_size: int,
-        provenance: Provenance,
-    ) -> "TrainedModel":
-        """The model of a state that was trained on a dataset.
-
-        Args:
-            dataset: that it learnt from.
-            state: not replicated.
-            architecture: name of the network, or what makes it; see `hsi_jax.models.find_model`.
-            options: of the network.
-            microbatch_size: samples that are predicted together.
-            provenance: where the model comes from.
-        """
-        description = Description(
-            architecture=name_model(architecture),
-            options=options_to_text(options),
-            class_names=tuple(dataset.class_names),
-            class_ids=tuple(int(class_id) for class_id in dataset.class_ids),
-            colours=hex_colours(dataset.num_classes),
-            input_shape=dataset.input_shape,
-            microbatch_size=microbatch_size,
-            provenance=provenance,
-            **(_of_images(dataset) if dataset.scene is None else _of_scene(dataset.scene)),
-            value_ranges=dataset.value_ranges,
-        )
-        own = None if architecture in MODELS else find_model(architecture)
-        return cls(description, dataset.preprocessing, state.params, state.batch_stats, own)
-
-    @classmethod
     def of_checkpoint(
         cls, checkpoint: Checkpoint, *, factory: Model | None = None
     ) -> "TrainedModel":
@@ -130,23 +83,8 @@ class TrainedModel:
             InputError: if the checkpoint does not describe its model, or as `load`.
         """
         source = "the checkpoint"
-        facts, tree = checkpoint.facts, checkpoint.tree
-        if "model" not in facts:
-            raise InputError(
-                "the checkpoint does not describe its model; it was written by an earlier version, "
-                "or without the facts of a run"
-            )
-        description = read_description(facts["model"], source)
-        steps = {"steps": facts.get("best_step")}
-        provenance = msgspec.to_builtins(description.provenance) | steps
-        description = read_description(
-            msgspec.to_builtins(description) | {"provenance": provenance}, source
-        )
-        state = tree.get("best", tree.get("state", {}))
-        trees = {name: state.get(name, {}) for name in ("params", "batch_stats")}
-        arrays = flatten(trees | tree.get("model", {}))
-        layouts = {name: Layout(array.shape, array.dtype) for name, array in arrays.items()}
-        check_arrays(description, choose_network(description, factory, source), layouts, source)
+        description, arrays = read_checkpoint(checkpoint)
+        networks.check_arrays(description, factory, arrays, source)
         return cls._of_arrays(description, arrays, factory, source)
 
     @classmethod
@@ -183,7 +121,7 @@ class TrainedModel:
             StorageError: if the folder cannot be written.
         """
         trees = {"params": self.params, "batch_stats": self.batch_stats, **self.arrays_beside()}
-        write_model(Path(folder), self.description, flatten(trees), overwrite)
+        write_model(Path(folder), self.description, networks.flatten(trees), overwrite)
 
     @classmethod
     def load(cls, folder: str | Path, *, factory: Model | None = None) -> "TrainedModel":
@@ -201,9 +139,8 @@ class TrainedModel:
         """
         folder, source = Path(folder), str(folder)
         description = read_folder(folder)
-        network = choose_network(description, factory, source)
         layouts = read_layouts(folder / WEIGHTS)
-        check_arrays(description, network, layouts, source)
+        networks.check_arrays(description, factory, layouts, source)
         arrays = read_arrays(folder / WEIGHTS, layouts)
         return cls._of_arrays(description, arrays, factory, source)
 
@@ -216,8 +153,8 @@ class TrainedModel:
         source: str,
     ) -> "TrainedModel":
         """The model of arrays whose layouts fit."""
-        check_values(arrays, source)
-        trees = unflatten(arrays)
+        networks.check_values(arrays, source)
+        trees = networks.unflatten(arrays)
         preprocessing = None
         if description.kind == "patch":
             preprocessing = Preprocessing.from_arrays(trees["preprocessing"])
@@ -231,9 +168,8 @@ class TrainedModel:
 
     def arrays_beside(self) -> dict[str, dict[str, np.ndarray]]:
         """The arrays that are not weights, which a checkpoint keeps for `of_checkpoint`."""
-        return (
-            {} if self.preprocessing is None else {"preprocessing": self.preprocessing.to_arrays()}
-        )
+        preprocessing = self.preprocessing
+        return {} if preprocessing is None else {"preprocessing": preprocessing.to_arrays()}
 
     @property
     def network(self) -> Model:
@@ -242,7 +178,7 @@ class TrainedModel:
         Raises:
             InputError: if it is neither.
         """
-        return choose_network(self.description, self.factory, "the model")
+        return networks.choose_network(self.description, self.factory, "the model")
 
     def module(self) -> nn.Module:
         """The network.
@@ -250,7 +186,7 @@ class TrainedModel:
         Raises:
             InputError: if it is one of your own that cannot be made.
         """
-        return build_network(self.network, self.description)
+        return networks.build_network(self.network, self.description)
 
     def prediction_state(self, task: Task | None = None) -> TrainState:
         """The state that predicts, not replicated; by default a classifier of samples."""
@@ -273,7 +209,7 @@ class TrainedModel:
         data: Data,
         *,
         devices: int | None = None,
-        on_progress: OnProgress = lambda samples: None,
+        on_progress: evaluation.OnProgress = lambda samples: None,
     ) -> np.ndarray:
         """The class of every pixel of a scene, labelled or not, or of every image.
 
@@ -293,7 +229,7 @@ class TrainedModel:
         """
         inputs = inputs_of(self.description, self.preprocessing, data)
         given = self._on_devices(inputs.samples, devices)
-        classes, _ = predict(ids=inputs.ids, on_progress=on_progress, **given)
+        classes, _ = evaluation.predict(ids=inputs.ids, on_progress=on_progress, **given)
         classes = classes.reshape(inputs.shape)
         return classes if inputs.nodata is None else np.where(inputs.nodata, UNLABELLED, classes)
 
@@ -302,7 +238,7 @@ class TrainedModel:
         data: Data,
         *,
         devices: int | None = None,
-        on_progress: OnProgress = lambda samples: None,
+        on_progress: evaluation.OnProgress = lambda samples: None,
     ) -> np.ndarray:
         """The probability of each class for every pixel or image; arguments as of `predict`.
 
@@ -311,7 +247,7 @@ class TrainedModel:
         """
         inputs = inputs_of(self.description, self.preprocessing, data)
         given = self._on_devices(inputs.samples, devices)
-        rows = predict_probabilities(ids=inputs.ids, on_progress=on_progress, **given)
+        rows = evaluation.predict_probabilities(ids=inputs.ids, on_progress=on_progress, **given)
         probabilities = rows.reshape(*inputs.shape, -1)
         if inputs.nodata is not None:
             probabilities[inputs.nodata] = np.nan
@@ -319,7 +255,7 @@ class TrainedModel:
 
     def evaluate(
         self, data: Scene | ImageSet, ids: np.ndarray | None = None, *, devices: int | None = None
-    ) -> Assessment:
+    ) -> evaluation.Assessment:
         """Compares predictions with labels; see `labels_of` for how classes are matched.
 
         Args:
@@ -334,7 +270,7 @@ class TrainedModel:
         """
         samples, labels, ids = labelled_inputs(self.description, self.preprocessing, data, ids)
         given = self._on_devices(samples, devices)
-        return evaluate(ids=ids, labels=labels, num_classes=self.num_classes, **given)
+        return evaluation.evaluate(ids=ids, labels=labels, num_classes=self.num_classes, **given)
 
     def _on_devices(self, samples: Patches | Samples, devices: int | None) -> dict[str, Any]:
         size = self.description.microbatch_size
@@ -351,32 +287,3 @@ class TrainedModel:
         """
         ids = np.array([*self.description.class_ids, self.description.unlabelled_id], np.int32)
         return ids[np.asarray(classes)]  # -1 takes the last one
-
-
-def _of_scene(scene: Scene) -> dict[str, Any]:
-    """The part of a description that a scene decides."""
-    known = scene.wavelengths
-    return {
-        "kind": "patch",
-        "num_bands": scene.cube.shape[-1],
-        "unlabelled_id": scene.unlabelled_ids[0],
-        "wavelengths": None if known is None else tuple(known.tolist()),
-        "band_names": scene.band_names or (),
-        "file_bands": scene.file_bands,
-        "kept_bands": scene.kept_bands,
-        "band_axis": scene.band_axis,
-        "nodata_values": tuple(None if v != v else v for v in scene.nodata_values),
-    }
-
-
-def _of_images(dataset: Dataset) -> dict[str, Any]:
-    """The part of a description that a set of images decides."""
-    prepare, images = dataset.prepare, dataset.images
-    assert prepare is not None  # images are always normalised
-    return {
-        "kind": "image",
-        "num_bands": dataset.input_shape[-1],
-        "mean": prepare.mean,
-        "deviation": prepare.deviation,
-        "image_dtype": "" if images is None else images.dtype.name,
-    }

@@ -100,6 +100,10 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(ConnectionError):  # the client may refuse the rest
             self.wfile.write(data[start:end])
 
+    def do_HEAD(self):
+        cast(Server, self.server).requests.append((self.path[1:], None))
+        self.send_error(404)
+
     def log_message(self, format, *args):
         pass
 

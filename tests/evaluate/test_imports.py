@@ -16,8 +16,8 @@ def imported(code, *packages):
 
 def test_evaluation_needs_neither_jax_nor_pyplot():
     modules = [
-        f"hsi_jax.evaluate.{module.name}"
-        for module in pkgutil.iter_modules(hsi_jax.evaluate.__path__)
+        module.name
+        for module in pkgutil.walk_packages(hsi_jax.evaluate.__path__, "hsi_jax.evaluate.")
     ]
     assert "hsi_jax.evaluate.maps.map" in modules
     assert imported(f"import {', '.join(modules)}", "jax", "flax", "matplotlib.pyplot") == []

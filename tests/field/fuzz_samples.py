@@ -69,8 +69,7 @@ def _write_geotiff(path: Path, cube: np.ndarray, **keywords) -> None:
         count=bands,
         dtype=cube.dtype.name,
         crs=CRS,
-        transform=Affine(*TRANSFORM),
-        **keywords,
+        **{"transform": Affine(*TRANSFORM), **keywords},
     ) as file:
         file.write(np.moveaxis(cube, 2, 0))
 

@@ -89,12 +89,15 @@ def test_what_rank_0_prints_is_shown(watching, capsys):
     assert capsys.readouterr().out == "three\n"
 
 
-def test_the_throttle_begins_with_the_metrics(watching, metrics):
+def test_the_throttle_begins_with_the_first_step_so_that_compiling_is_not_slowed(watching, metrics):
     watch, throttle, _ = watching
     watch()
     assert not watch.throttled
     assert not throttle.running
     metrics[1](Start(num_steps=3))
+    watch()
+    assert not watch.throttled
+    metrics[1](step(0))
     watch()
     assert watch.throttled
     assert throttle.running

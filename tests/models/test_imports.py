@@ -16,5 +16,5 @@ def test_the_names_of_the_models_are_there_without_jax_and_flax():
 def test_every_name_of_the_package_can_be_imported():
     from hsi_jax import models
 
-    assert {"MODELS", "build_model", "convolve", "options_to_text"} <= set(dir(models))
+    assert {"MODELS", "build_model", "options_to_text"} <= set(dir(models))
     assert all(getattr(models, name) is not None for name in dir(models))

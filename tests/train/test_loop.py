@@ -80,3 +80,23 @@ def test_a_second_interrupt_acts_as_always(machine_of, state):
 
     with pytest.raises(KeyboardInterrupt):
         machine_of("1").fit(state, TRAIN, 50, 0, on_step=interrupt)
+
+
+def test_a_training_that_no_longer_becomes_better_ends_early(machine_of, state_of):
+    ranks = {2: (1.0,), 4: (3.0,), 6: (2.0,), 8: (3.0,), 10: (1.0,), 12: (9.0,)}
+    saved = []
+    options = {
+        "validate": lambda state, step: ranks[step],
+        "validate_every": 2,
+        "patience": 3,
+        "save": saved.append,
+        "save_every": 4,
+    }
+    machine, state = machine_of("2:1"), state_of(find_model("mlp")(CLASSES, hidden=(8,)), 1)
+    fitted = machine.fit(state, TRAIN, 40, 0, **options)
+    assert (len(fitted.losses), fitted.best_step, fitted.interrupted) == (10, 4, False)
+    # Continued from before its end, or from its end, it ends in the same place.
+    for progress in saved:
+        rest = machine.fit(progress, TRAIN, 40, 0, **options)
+        assert rest.losses == fitted.losses
+        assert rest.best_step == 4

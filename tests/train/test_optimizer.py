@@ -1,11 +1,13 @@
 import math
+from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from hsi_jax.errors import InputError
-from hsi_jax.train import OPTIMIZERS, SCHEDULES, make_optimizer, make_schedule
+from hsi_jax.train import OPTIMIZERS, SCHEDULES, Recipe, make_optimizer, make_schedule
 
 PARAMS = {"kernel": jnp.array([[2.0, -4.0]]), "bias": jnp.array([3.0])}
 GRADS = {"kernel": jnp.array([[0.5, 0.25]]), "bias": jnp.array([-1.0])}
@@ -57,3 +59,14 @@ def test_unknown_names_list_what_there_is():
         make_schedule("step", 0.1, 10)
     with pytest.raises(InputError, match="above 0"):
         make_schedule("constant", 0.0, 10)
+
+
+def test_long_gradients_are_shortened_and_short_ones_are_not():
+    params = {"a": np.zeros(3, np.float32), "b": np.zeros(1, np.float32)}
+    recipe = Recipe(optimizer="sgd", schedule="constant", learning_rate=1.0, momentum=0.0)
+    for clip_norm, length in ((0.0, 5.0), (2.0, 2.0), (9.0, 5.0)):
+        optimizer = replace(recipe, clip_norm=clip_norm).make_optimizer(1)
+        grads = {"a": np.array([3.0, 0, 0], np.float32), "b": np.array([4.0], np.float32)}
+        taken, _ = optimizer.update(grads, optimizer.init(params), params)
+        lengths = [np.linalg.norm(leaf) for leaf in jax.tree.leaves(taken)]
+        assert np.linalg.norm(lengths) == pytest.approx(length)

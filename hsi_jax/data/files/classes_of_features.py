@@ -65,7 +65,7 @@ def classes_of_features(
     if any(number and number > MAX_ID for number in numbers):  # codes of ten digits
         order = {code: n for n, code in enumerate(sorted({*filter(None, numbers)}), start=1)}
         texts = [text or str(code) for text, code in zip(texts, numbers, strict=True)]
-        numbers = [order.get(code) for code in numbers]
+        numbers = [order[code] if code else None for code in numbers]
         numbered = f" Their codes are above {MAX_ID}: they are numbered from 1 in that order."
     ids = [number or None for number in numbers]  # 0 is no class
     names = {

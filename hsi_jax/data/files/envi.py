@@ -3,6 +3,7 @@
 GDAL reads the numbers. Here are the checks that it does not make, and what the header says beside.
 """
 
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,6 +41,18 @@ class Header:
     class_names: dict[int, str] | None
 
 
+def both_files(path: Path) -> list[Path]:
+    """The file with the numbers and its header, of which a path names one; see `data_file`."""
+    if path.suffix.lower() == HEADER_SUFFIX:
+        return [path, data_file(path)]
+    return [path, *itertools.chain(*_headers(path))]
+
+
+def _headers(path: Path) -> list[list[Path]]:
+    """Those that belong to a file with numbers: named after its name, and after its stem."""
+    return [_beside(path, f"{name}{HEADER_SUFFIX}") for name in (path.name, path.stem)]
+
+
 def data_file(path: Path) -> Path:
     """The file with the numbers.
 
@@ -50,7 +63,7 @@ def data_file(path: Path) -> Path:
         InputError: if the other file of the two is missing, or if several files could be it.
     """
     if path.suffix.lower() != HEADER_SUFFIX:
-        own, other = (_beside(path, f"{name}{HEADER_SUFFIX}") for name in (path.name, path.stem))
+        own, other = _headers(path)
         if not own and not other:
             reason = remedy(path)
             raise InputError(
@@ -74,7 +87,7 @@ def data_file(path: Path) -> Path:
             f"{path} is the header of an ENVI file; beside it is {listing}: give the file with "
             f"the numbers."
         )
-    return found[0]
+    return data_file(found[0])
 
 
 def _beside(path: Path, name: str) -> list[Path]:

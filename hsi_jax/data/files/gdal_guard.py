@@ -10,7 +10,6 @@ the environment say, if they are plain files and name no others.
 """
 
 import contextlib
-import functools
 import json
 import os
 import re
@@ -90,28 +89,6 @@ def check_vector(path: Path) -> Path | bytes:
     if suffix == ".gpkg":
         _check_database(path)
     return path
-
-
-@functools.cache
-def check_projections(path: Path) -> None:
-    """Checks that reference systems are known.
-
-    Raises:
-        InputError: if a variable of the environment names the data of another installation.
-    """
-    from rasterio.crs import CRS
-    from rasterio.errors import CRSError
-
-    try:
-        CRS.from_epsg(4326).to_wkt()
-    except CRSError as error:
-        names = [name for name in ("PROJ_DATA", "PROJ_LIB") if name in os.environ]
-        said = " and ".join(f"{name}={os.environ[name]}" for name in names)
-        todo = f"{said} belongs to another installation of PROJ: unset {' and '.join(names)}"
-        raise InputError(
-            f"The reference system of {path} cannot be read: "
-            f"{todo if names else 'install rasterio again'} ({error})."
-        ) from None
 
 
 def _starts_with(path: str | Path, magic: bytes | tuple[bytes, ...]) -> bool:

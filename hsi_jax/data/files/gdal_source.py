@@ -5,7 +5,7 @@ import itertools
 import math
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +15,17 @@ import numpy as np
 
 from hsi_jax.data.files import envi
 from hsi_jax.data.files.file_kind import remedy
-from hsi_jax.data.files.gdal_guard import GDAL_OPTIONS, check_beside, check_projections
-from hsi_jax.data.files.raster_source import RasterSource, corners, shift_in_pixels
+from hsi_jax.data.files.gdal_guard import GDAL_OPTIONS, check_beside
+from hsi_jax.data.files.georeference import check_grid, georeference
+from hsi_jax.data.files.raster_source import RasterSource
 from hsi_jax.data.files.side_names import class_names_beside
+from hsi_jax.data.scene.nodata import holds, uncounted_bands
 from hsi_jax.data.scene.wavelengths import to_nanometres
-from hsi_jax.errors import InputError, InputWarning
+from hsi_jax.errors import InputError
 
-_TIFF_SUFFIXES = (".tif", ".tiff")
+TIFF_SUFFIXES = (".tif", ".tiff")
 _MAX_BANDS = 10_000  # each takes GDAL's time and memory, even where it has no pixels
-_MAX_SHIFT = 0.01  # pixels by which grids may differ
+_LOOK = 256  # rows and columns that are looked at together
 
 
 def open_gdal(paths: Sequence[Path]) -> RasterSource:
@@ -39,19 +41,25 @@ def open_gdal(paths: Sequence[Path]) -> RasterSource:
     parts = [_open(path) for path in paths]
     first = parts[0]
     for part in parts[1:]:
-        _check_grid(first, part)
+        check_grid((first.path, part.path), first.dataset, part.dataset)
     dtype, fill = _common_type(parts)
     rows, columns = first.dataset.shape
     bands = sum(part.dataset.count for part in parts)
     lock = threading.Lock()  # a dataset serves one thread at a time
 
+    @functools.cache
+    def ignored() -> tuple[int, ...]:
+        """The bands that do not count for the rule for pixels without data; inside the lock."""
+        declared = [value for part in parts for value in part.dataset.nodatavals]
+        return uncounted_bands(_blocks(parts), [value for value in declared if value is not None])
+
     def read(rows: slice, columns: slice) -> np.ndarray:
         with lock:
-            return _read(parts, (rows, columns), np.dtype(dtype), fill)
+            return _read(parts, (rows, columns), np.dtype(dtype), fill=fill, ignored=ignored())
 
     names, wavelengths = zip(*map(_names_and_wavelengths, parts), strict=True)
     with _explained(first.path):
-        transform, wkt = _georeference(first)
+        (transform, wkt), class_names = georeference(first.path, first.dataset), first.class_names
     return RasterSource(
         (rows, columns, bands),
         dtype,
@@ -64,7 +72,7 @@ def open_gdal(paths: Sequence[Path]) -> RasterSource:
         bad_bands=_joined_bad_bands(parts),
         crs=wkt,
         transform=transform,
-        class_names=first.class_names,
+        class_names=class_names,
     )
 
 
@@ -129,11 +137,11 @@ class _Part:
 def _open(path: Path) -> _Part:
     rasterio = _rasterio(path)
     header = None
-    if path.suffix.lower() not in _TIFF_SUFFIXES:
+    if path.suffix.lower() not in TIFF_SUFFIXES:
         path = envi.data_file(path)
     path = path.absolute()  # which cannot be taken for an address
     check_beside(path)
-    driver = "GTiff" if path.suffix.lower() in _TIFF_SUFFIXES else "ENVI"
+    driver = "GTiff" if path.suffix.lower() in TIFF_SUFFIXES else "ENVI"
     with _explained(path), rasterio.Env(**GDAL_OPTIONS), warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         dataset = rasterio.open(path, driver=driver)
@@ -213,8 +221,17 @@ def _holds(dtype: np.dtype, value: float) -> bool:
 
 
 def _read(
-    parts: Sequence[_Part], window: tuple[slice, slice], dtype: np.dtype, fill: float | None
+    parts: Sequence[_Part],
+    window: tuple[slice, slice],
+    dtype: np.dtype,
+    *,
+    fill: float | None,
+    ignored: Collection[int],
 ) -> np.ndarray:
+    """A window, with `fill` in all bands of pixels without data by the rule of `data.scene.nodata`.
+
+    A value counts in the bands that declare it, except in those of `ignored`.
+    """
     import rasterio
 
     shape = [part.stop - part.start for part in window]
@@ -222,16 +239,18 @@ def _read(
     missing, zeros = np.zeros(shape, bool), []
     band = 0
     for part in parts:
-        with _explained(part.path), rasterio.Env(**GDAL_OPTIONS):
-            layers = part.dataset.read(window=window)
-            if part.has_mask_band:
+        layers = _layers(part, window)
+        if part.has_mask_band:
+            with _explained(part.path), rasterio.Env(**GDAL_OPTIONS):
                 missing |= part.dataset.dataset_mask(window=window) == 0
         facts = zip(layers, part.dataset.nodatavals, part.scaling, strict=True)
         for layer, value, (scale, offset) in facts:
-            if value == 0:
-                zeros.append(layer == 0)
-            elif value is not None:
-                missing |= np.isnan(layer) if math.isnan(value) else layer == value
+            if value is not None and band not in ignored:
+                held = holds(layer, value)
+                if value == 0:
+                    zeros.append(held)
+                else:
+                    missing |= held
             array[:, :, band] = layer if (scale, offset) == (1, 0) else layer * scale + offset
             band += 1
     if zeros:  # a common measurement: it must stand in all bands that declare it
@@ -241,54 +260,24 @@ def _read(
     return array
 
 
-def _check_grid(first: _Part, other: _Part) -> None:
-    """Checks that two files have the same pixels."""
-    one, two = first.dataset, other.dataset
-    difference = None
-    if one.shape != two.shape:
-        difference = f"{one.shape} rows and columns against {two.shape}"
-    elif one.crs != two.crs:
-        difference = f"the reference system {one.crs} against {two.crs}"
-    elif _shift(one, two) > _MAX_SHIFT:
-        difference = f"the transform {tuple(one.transform)[:6]} against {tuple(two.transform)[:6]}"
-    if difference:
-        raise InputError(
-            f"{first.path} and {other.path} do not lie on one grid: {difference}; bring them to "
-            f"the same pixels, for example with gdalwarp."
-        )
+def _layers(part: _Part, window: tuple[slice, slice]) -> np.ndarray:
+    """The numbers of a file as they are stored, [bands, rows, columns]."""
+    import rasterio
+
+    with _explained(part.path), rasterio.Env(**GDAL_OPTIONS):
+        return part.dataset.read(window=window)
 
 
-def _shift(one: Any, two: Any) -> float:
-    """How far the corners of two files are apart, in pixels."""
-    transform = tuple(one.transform)[:6]
-    first, second = (corners(tuple(file.transform)[:6], file.shape) for file in (one, two))
-    return shift_in_pixels(first, second, transform)
-
-
-def _georeference(part: _Part) -> tuple[tuple | None, str | None]:
-    """The transform and the reference system, as WKT; a warning where the file has others."""
-    from rasterio.transform import Affine, from_gcps
-
-    transform, crs = part.dataset.transform, part.dataset.crs
-    points, points_crs = part.dataset.gcps
-    if transform.is_identity and points:
-        fitted = from_gcps(points)
-        there = np.array([fitted * (point.col, point.row) for point in points])
-        shift = np.abs(there - [(point.x, point.y) for point in points]).max()
-        if len(points) >= 4 and shift <= _MAX_SHIFT * np.hypot(fitted.a, fitted.d):
-            transform, crs = fitted, points_crs
-    if transform.is_identity and (points or part.dataset.rpcs):
-        kind = "ground control points" if points else "rational polynomials"
-        warnings.warn(
-            f"{part.path} has its georeference as {kind}, which are not used: maps of it lie "
-            f"nowhere on the Earth. Bring it to a grid, for example with gdalwarp.",
-            InputWarning,
-            stacklevel=2,
-        )
-    if not transform.is_identity:
-        check_projections(part.path)
-    known = None if transform.is_identity else tuple(Affine(*transform))[:6]
-    return known, crs.to_wkt() if crs else None
+def _blocks(parts: Sequence[_Part]) -> Iterator[np.ndarray]:
+    """All pixels as they are stored, [rows, columns, bands] each."""
+    starts = []
+    blocks = parts[0].dataset.block_shapes[0]
+    for size, block in zip(parts[0].dataset.shape, blocks, strict=True):
+        step = block * math.ceil(_LOOK / block)
+        starts.append([slice(start, min(start + step, size)) for start in range(0, size, step)])
+    for window in itertools.product(*starts):
+        layers = np.concatenate([_layers(part, window) for part in parts])
+        yield np.moveaxis(layers, 0, 2)
 
 
 def _joined_names(names: Sequence[Sequence[str]]) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ def read_labels(
         if variable is not None:
             raise InputError(f"{path} has no arrays with names; leave out `labels_variable`.")
         rows, columns = cube.array.shape[:2]
-        burnt = burn_labels(path, (rows, columns), cube, attribute, touched)
+        burnt = burn_labels(path, (rows, columns), cube, attribute=attribute, touched=touched)
         return LabelFile(
             burnt.ids,
             class_names=burnt.class_names,

@@ -1,9 +1,9 @@
 """Arrays of MATLAB files of version 5 to 7.2, also those in structs and cells.
 
 scipy.io, which pymatreader calls too, fails `tests/field/test_damaged_files.py`: it trusts what it
-reads. Of 600 damaged files without compression, 13 end the whole process by a signal, and 5 take
-memory that they do not hold (scipy 1.17). Layout: MathWorks, "MAT-File Format", chapter "Level 5
-MAT-File Format".
+reads. Of 600 damaged files that are not compressed, 13 end the whole process by a signal, and 5
+take memory that they do not justify (scipy 1.17). Layout: MathWorks, "MAT-File Format", chapter
+"Level 5 MAT-File Format".
 """
 
 import io
@@ -108,19 +108,19 @@ class _Variable:
             yield StoredArray(path, "object" if kind == _OPAQUE else "complex", shape)
         elif kind in _NUMERIC:
             name = "logical" if flags & _LOGICAL else _NUMERIC[kind]
-            yield self._numbers(stream, path, shape, name, end)
+            yield self._numbers(stream, path, shape, name, end=end)
         elif kind == _SPARSE and len(shape) == 2 and math.prod(shape):
             name = "logical" if flags & _LOGICAL else "float64"
-            yield self._sparse(stream.at, path, shape, name, max_stored)
+            yield self._sparse(stream.at, path, shape, name, max_stored=max_stored)
         elif kind in (_CELL, _STRUCT, _OBJECT):
-            yield from self._list_parts(stream, path, shape, kind, end, depth)
+            yield from self._list_parts(stream, path, shape, kind, end=end, depth=depth)
         elif kind in _OTHERS or kind == _SPARSE:
             yield StoredArray(path, _OTHERS.get(kind, "sparse"), shape)
         else:
             raise MatError(f"{path!r} is of the unknown class {kind}")
 
     def _list_parts(
-        self, stream: Plain, path: str, shape: tuple, kind: int, end: int, depth: int
+        self, stream: Plain, path: str, shape: tuple, kind: int, *, end: int, depth: int
     ) -> Iterator[StoredArray]:
         if kind == _OBJECT:
             stream.small(_NAMES, _MAX_NAME_BYTES)  # its class
@@ -142,7 +142,9 @@ class _Variable:
                     raise MatError(f"a part of {path!r} is longer than it says")
                 stream.skip(after - stream.at)
 
-    def _numbers(self, stream: Plain, path: str, shape: tuple, kind: str, end: int) -> StoredArray:
+    def _numbers(
+        self, stream: Plain, path: str, shape: tuple, kind: str, *, end: int
+    ) -> StoredArray:
         dtype, length, _ = _values(stream, path)
         at = stream.at
         if at + length > end or math.prod(shape) * dtype.itemsize != length:
@@ -164,7 +166,9 @@ class _Variable:
 
         return StoredArray(path, kind, shape, native, read)
 
-    def _sparse(self, at: int, path: str, shape: tuple, kind: str, max_stored: int) -> StoredArray:
+    def _sparse(
+        self, at: int, path: str, shape: tuple, kind: str, *, max_stored: int
+    ) -> StoredArray:
         """The rows of the values, column after column; where each column begins; the values."""
 
         def read() -> np.ndarray:

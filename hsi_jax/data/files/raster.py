@@ -4,6 +4,7 @@
 """
 
 import glob
+import itertools
 import math
 import os
 import re
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from hsi_jax.data.files.envi import both_files
 from hsi_jax.data.files.file_kind import no_such_file, remedy
-from hsi_jax.data.files.gdal_source import open_gdal
+from hsi_jax.data.files.gdal_source import TIFF_SUFFIXES, open_gdal
 from hsi_jax.data.files.raster_source import Raster, RasterSource
 from hsi_jax.data.files.reader import ARRAY_SUFFIXES, free_memory, read_array
 from hsi_jax.errors import InputError
@@ -131,6 +133,14 @@ def raster_files(path: str | Path) -> list[Path]:
             raise no_such_file(name or path, "that fits " if glob.has_magic(name) else "")
         files, parts = files + found, parts[count:]
     return files
+
+
+def files_read(path: str | Path) -> list[Path]:
+    """The files that a path names, and the numbers or headers of ENVI that belong to them."""
+    files = raster_files(path)
+    alone = (*ARRAY_SUFFIXES, *TIFF_SUFFIXES)
+    parts = ([file] if file.suffix.lower() in alone else both_files(file) for file in files)
+    return list(itertools.chain.from_iterable(parts))
 
 
 def _fitting(name: str) -> list[Path]:

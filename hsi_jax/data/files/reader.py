@@ -41,9 +41,9 @@ def read_array(
 
     Args:
         path: a .mat, .npy, .npz or HDF5 file (.h5, .hdf5, .he5, .hdf, .nc, .nc4).
-        variable: path of the array in the file, with points or slashes. None takes the only one
-            with `ndim` axes: first of those outside of structs and cells, last of logical ones;
-            MATLAB's vectors, which have two axes, only where there is nothing else.
+        variable: path of the array in the file, with points or slashes. None takes the
+            only one with `ndim` axes: first of those outside of structs and cells, last of logical
+            ones; MATLAB's vectors, which have two axes, only where there is nothing else.
         ndim: number of axes of the array, 3 for a cube and 2 for a map; or several that will do,
             the best first.
         argument: what messages call `variable`.
@@ -70,7 +70,7 @@ def read_array(
         with open_file(path) as arrays:
             if variable is None:
                 fitting = [array for array in arrays if math.prod(array.shape) in sizes]
-                stored = _only(arrays, path, ndims, argument, fitting)
+                stored = _only(arrays, path, ndims, argument=argument, preferred=fitting)
             else:
                 stored = _named(arrays, path, variable, ndims)
             _check_size(stored, path)
@@ -192,6 +192,7 @@ def _only(
     arrays: list[StoredArray],
     path: Path,
     ndims: tuple[int, ...],
+    *,
     argument: str,
     preferred: list[StoredArray],
 ) -> StoredArray:

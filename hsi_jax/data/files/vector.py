@@ -9,7 +9,8 @@ import numpy as np
 
 from hsi_jax.data.files.classes_of_features import classes_of_features
 from hsi_jax.data.files.file_kind import no_such_file, remedy
-from hsi_jax.data.files.gdal_guard import check_projections, check_vector
+from hsi_jax.data.files.gdal_guard import check_vector
+from hsi_jax.data.files.georeference import check_projections
 from hsi_jax.data.files.raster_source import RasterFacts
 from hsi_jax.errors import InputError
 
@@ -39,6 +40,7 @@ def burn_labels(
     path: str | Path,
     shape: tuple[int, int],
     grid: RasterFacts,
+    *,
     attribute: str | None = None,
     touched: bool = False,
 ) -> BurntLabels:
@@ -75,7 +77,7 @@ def burn_labels(
     def burn(values: Sequence[tuple[int, int]], fill: int) -> np.ndarray:
         """The value of the last feature that covers each pixel, from (feature, value)."""
         pairs = [(shapes[number], value) for number, value in values]
-        return _burn(pairs, shape, grid.transform, fill, touched)
+        return _burn(pairs, shape, grid.transform, fill=fill, touched=touched)
 
     polygon_ids = burn([(number, number) for number in used], OUTSIDE)
     covered = np.unique(polygon_ids[polygon_ids != OUTSIDE])
@@ -89,9 +91,7 @@ def burn_labels(
     members = [[(n, 1) for n in used if classes.ids[n] == class_id] for class_id in classes.names]
     disputed = sum((burn(features, 0) for features in members), np.zeros(shape, np.int32)) > 1
     ids[disputed], polygon_ids[disputed] = 0, OUTSIDE
-    remarks += _left_out(
-        len(classes.ids), len(used), len(covered), int(disputed.sum()), Path(path).name
-    )
+    remarks += _left_out(classes.ids, used, covered, disputed=disputed, name=Path(path).name)
     return BurntLabels(ids, polygon_ids, classes.names, (*classes.remarks, *remarks))
 
 
@@ -181,6 +181,7 @@ def _burn(
     shapes: Sequence[tuple[Any, int]],
     shape: tuple[int, int],
     transform: Sequence[float] | None,
+    *,
     fill: int,
     touched: bool,
 ) -> np.ndarray:
@@ -200,16 +201,25 @@ def _burn(
     )
 
 
-def _left_out(features: int, used: int, covering: int, disputed: int, source: str) -> list[str]:
+def _left_out(
+    ids: Sequence[int | None],
+    used: Sequence[int],
+    covered: np.ndarray,
+    *,
+    disputed: np.ndarray,
+    name: str,
+) -> list[str]:
+    """What a user has to know of features without pixels and pixels without a class."""
     remarks = []
-    if used < features:
+    features = f"features of {name}"
+    if len(used) < len(ids):
         remarks.append(
-            f"{features - used} of {features} features of {source} have no class or no shape."
+            f"{len(ids) - len(used)} of {len(ids)} {features} have no class or no shape."
         )
-    if covering < used:
+    if covered.size < len(used):
         remarks.append(
-            f"{used - covering} of {used} features of {source} cover no pixel of their own."
+            f"{len(used) - covered.size} of {len(used)} {features} cover no pixel of their own."
         )
-    if disputed:
-        remarks.append(f"{disputed} pixels in features of several classes are unlabelled.")
+    if disputed.any():
+        remarks.append(f"{disputed.sum()} pixels in features of several classes are unlabelled.")
     return remarks

@@ -10,6 +10,10 @@ from pathlib import Path
 
 from absl import logging
 
+from hsi_jax.data.public.catalogue import find_scene
+from hsi_jax.data.scene.read_options import ReadOptions
+from hsi_jax.data.scene.scene import Scene
+from hsi_jax.data.scene.scene_file import load_scene
 from hsi_jax.errors import InputError
 
 FILE_FORMAT = "array_record"  # random access without TensorFlow; parquet silently loses rows
@@ -86,6 +90,30 @@ def prepare(builder, manual_dir: Path | None = None) -> None:
             f"{_first_line(error)}). If there is no network, prepare it elsewhere with "
             f"file_format={FILE_FORMAT} and give its folder with `data_dir`."
         ) from error
+
+
+def cached_scene(
+    name: str, root: str | Path | None = None, reading: ReadOptions | None = None
+) -> Scene:
+    """Loads a scene of the catalogue from the folder of TFDS; the first time, it is downloaded.
+
+    Args:
+        name: a key of CATALOGUE.
+        root: folder in which TFDS keeps its sets; None is the folder TFDS_DATA_DIR, or
+            ~/tensorflow_datasets if that is not set.
+        reading: what is known of the arrays beyond that.
+
+    Returns:
+        The same scene as `load_scene` gives from the standard files.
+
+    Raises:
+        InputError: if the name is unknown, if the files are damaged or cannot be downloaded, or
+            if they have to be fetched by hand.
+    """
+    info = find_scene(name)
+    builder = find_builder(f"hsi_jax_scenes/{info.name}", None if root is None else Path(root))
+    prepare(builder)
+    return load_scene(name, builder.data_dir, reading)
 
 
 def _read_prepared(builder) -> bool:

@@ -19,8 +19,8 @@ class Oriented:
         cube: [rows, columns, bands]; of a list of pixels [pixels, 1, bands].
         label_ids: [rows, columns], or None.
         band_axis: axis of the bands in the cube that was given.
-        remarks: what a user has to know of it, a sentence each.
-        known_ids: ids that are certain to be classes: those of one-hot labels.
+        remarks: what a user has to know about it, a sentence each.
+        known_ids: ids that are certainly classes: those of one-hot labels.
     """
 
     cube: np.ndarray
@@ -35,10 +35,10 @@ def orient(
 ) -> Oriented:
     """Brings the axes of a cube and of its labels into order.
 
-    A cube of two axes is a list of pixels, [pixels, bands], whose labels are a list as well. Of
-    four axes the first or the last has the length 1, and is left out. Labels may have an axis of
-    length 1 too many, or be one-hot: one layer of 0 and 1 for each class, of which the first
-    becomes the id 1; a pixel without a 1 becomes 0.
+    A cube of two axes is a list of pixels, [pixels, bands], whose labels are a list as well. If a
+    cube has four axes, the first or the last must have length 1 and is dropped. Labels may have an
+    extra axis of length 1, or be one-hot: a layer of 0 and 1 for each class. The first layer gets
+    the id 1, and a pixel without a 1 gets 0.
 
     Args:
         cube: real numbers, of three axes or two.
@@ -48,7 +48,7 @@ def orient(
         source: where the arrays come from, for messages.
 
     Raises:
-        InputError: if they are no such arrays, or do not fit each other.
+        InputError: if the arrays are of another kind, or do not fit each other.
     """
     _check_numbers("cube", cube, "iuf", source)
     cube = _of_three_axes(cube)
@@ -60,48 +60,29 @@ def orient(
     if cube.ndim == 2 and label_ids is not None and label_ids.ndim == 3:
         raise InputError(
             f"The cube of {source} has shape {cube.shape}, and the label map has shape "
-            f"{label_ids.shape}; if they are swapped, give each for the other."
+            f"{label_ids.shape}; if you have swapped them, swap them back."
         )
     if cube.ndim != 3 or 0 in cube.shape:
         raise InputError(
             f"The cube of {source} has shape {cube.shape}; give [rows, columns, bands], or a list "
             f"[pixels, bands] whose labels are a list as well."
         )
+    axis = 2 if band_axis is None else band_axis
     if label_ids is None:
-        axis = 2 if band_axis is None else band_axis
         return Oriented(np.moveaxis(cube, axis, 2), None, axis)
     fits = list(_fits(cube, label_ids))
-    chosen = [fit for fit in fits if band_axis in (None, fit.axis)]
-    if not chosen:
-        raise InputError(_misfit(cube, label_ids, band_axis, fits, source))
-    axis, layers = chosen[0].axis, chosen[0].layers
-    remarks = []
-    if layers:
-        remarks = [
-            f"The labels {label_ids.shape} are one-hot; their layers are the classes 1 to {layers}."
-        ]
-        if chosen[0].read(label_ids).all():
-            remarks.append(
-                "Every pixel has a class; if the first layer means that it has none, "
-                "`unlabelled`=1."
-            )
-    if band_axis is None and axis != 2:
-        remarks.append(
-            f"The axes of the cube {cube.shape} are {_NAMES[axis]} (`band_axis`={axis})."
+    fit = next((fit for fit in fits if band_axis in (None, fit.axis)), None)
+    if fit is None:
+        raise InputError(
+            f"The cube of {source} has shape {cube.shape}, and the label map has shape "
+            f"{label_ids.shape}{_misfit(cube, label_ids, axis, fits)}"
         )
-    others = [str(fit.axis) for fit in fits if fit.axis != axis]
-    if band_axis is None and others:
-        remarks.append(
-            f"The axes of the cube {cube.shape} are taken as {_NAMES[axis]}; `band_axis`="
-            f"{others[0]} would fit as well."
-        )
-    return Oriented(
-        np.moveaxis(cube, axis, 2),
-        chosen[0].read(label_ids),
-        axis,
-        tuple(remarks),
-        tuple(range(1, layers + 1)),
-    )
+    ids = fit.read(label_ids)
+    remarks = list(_tell_one_hot(fit, label_ids, ids))
+    if band_axis is None:
+        remarks += _tell_axis(cube, fits)
+    known_ids = tuple(range(1, fit.layers + 1))
+    return Oriented(np.moveaxis(cube, fit.axis, 2), ids, fit.axis, tuple(remarks), known_ids)
 
 
 @dataclass(frozen=True)
@@ -157,10 +138,10 @@ def _orient_list(
     for axis in orders:
         pixels = cube.shape[1 - axis]
         if cube.size and (labels is None or labels.size == pixels):
-            said = "The cube is a list of pixels without neighbours."
+            remark = "The cube is a list of pixels without neighbours."
             spectra = np.moveaxis(cube, axis, 1)[:, np.newaxis]
             ids = None if labels is None else labels.reshape(pixels, 1)
-            return Oriented(spectra, ids, axis, (said,))
+            return Oriented(spectra, ids, axis, (remark,))
     raise InputError(
         f"The cube of {source} is a list of shape {cube.shape}, [pixels, bands], but there are "
         f"{0 if labels is None else labels.size} labels; give one label for each pixel."
@@ -177,50 +158,53 @@ def _check_numbers(what: str, array: np.ndarray, kinds: str, source: str) -> Non
         )
 
 
-def _misfit(
-    cube: np.ndarray,
-    labels: np.ndarray,
-    band_axis: int | None,
-    fits: list[_Fit],
-    source: str,
-) -> str:
-    """The message on arrays that do not fit, with what would."""
-    axis = 2 if band_axis is None else band_axis
-    rows, columns = np.delete(cube.shape, axis).tolist()
-    start = (
-        f"The cube of {source} has shape {cube.shape}, and the label map has shape {labels.shape}"
-    )
+def _tell_one_hot(fit: _Fit, labels: np.ndarray, ids: np.ndarray) -> Iterator[str]:
+    """Remarks on one-hot labels."""
+    if fit.layers:
+        layers = f"their layers are the classes 1 to {fit.layers}"
+        yield f"The labels {labels.shape} are one-hot; {layers}."
+        if ids.all():
+            yield (
+                "Every pixel has a class; if the first layer means that it has none, "
+                "`unlabelled`=1."
+            )
+
+
+def _tell_axis(cube: np.ndarray, fits: list[_Fit]) -> Iterator[str]:
+    """Remarks on the axis of the bands, which the labels decide."""
+    axis = fits[0].axis
+    if axis != 2:
+        yield f"The axes of the cube {cube.shape} are {_NAMES[axis]} (`band_axis`={axis})."
+    if others := [fit.axis for fit in fits if fit.axis != axis]:
+        yield (
+            f"The axes of the cube {cube.shape} are taken as {_NAMES[axis]}; `band_axis`="
+            f"{others[0]} would fit as well."
+        )
+
+
+def _misfit(cube: np.ndarray, labels: np.ndarray, axis: int, fits: list[_Fit]) -> str:
+    """The end of the message on arrays that do not fit, with what would."""
     if fits:
         found = fits[0].axis
-        return f"{start}: they fit as {_NAMES[found]}; give `band_axis`={found} instead of {axis}."
-    swapped = [a for a in _ORDERS if labels.shape == tuple(np.delete(cube.shape, a).tolist())[::-1]]
-    if swapped:
+        return f": they fit as {_NAMES[found]}; give `band_axis`={found} instead of {axis}."
+    shapes = [tuple(np.delete(cube.shape, a).tolist()) for a in _ORDERS]
+    if labels.shape[::-1] in shapes:
         return (
-            f"{start}: rows and columns of one of them are swapped; transpose the label map, or "
-            f"the rows and columns of the cube."
+            ": rows and columns of one of them are swapped; transpose the label map, or the rows "
+            "and columns of the cube."
         )
+    rows, columns = np.delete(cube.shape, axis).tolist()
+    size = f"{rows} rows and {columns} columns"
     if labels.size == rows * columns:
-        return (
-            f"{start}: the labels are a list, whose order of pixels is not known; give a map of "
-            f"{rows} rows and {columns} columns."
-        )
+        return f": the labels are a list, whose order of pixels is not known; give a map of {size}."
     if labels.shape in ((rows, columns, 3), (rows, columns, 4)) and labels.dtype == np.uint8:
+        return f", which looks like a picture in colours; give one class id for each pixel, {size}."
+    if labels.ndim == 3 and (labels.shape[:2] in shapes or labels.shape[1:] in shapes):
         return (
-            f"{start}, which looks like a picture in colours; give one class id for each pixel, "
-            f"{rows} rows and {columns} columns."
-        )
-    layers = [
-        a
-        for a in _ORDERS
-        for shape in [tuple(np.delete(cube.shape, a).tolist())]
-        if labels.ndim == 3 and shape in (labels.shape[:2], labels.shape[1:])
-    ]
-    if layers:
-        return (
-            f"{start}, but is not one-hot: not every pixel has 0 in all layers but one; give one "
-            f"class id for each pixel, {rows} rows and {columns} columns."
+            f", but is not one-hot: not every pixel has 0 in all layers but one; give one class id "
+            f"for each pixel, {size}."
         )
     return (
-        f"{start}: no order of the axes fits both; give a cube and a map of the same rows and "
-        f"columns (the cube would have {rows} rows and {columns} columns)."
+        f": no order of the axes fits both; give a cube and a map of the same rows and columns "
+        f"(the cube would have {size})."
     )

@@ -11,13 +11,13 @@ from hsi_jax.errors import InputError
 
 TOLERANCE = 10.0  # nm
 _SAME = 0.01  # nm, by which a wavelength may be rounded
-_MAX_FACTOR, _MAX_SHIFT = 2.0, 0.25  # of spans of values, and in spans: more is worth a word
+_MAX_FACTOR, _MAX_SHIFT = 2.0, 0.25  # of spans of values, and in spans: more gives a warning
 _SAMPLE = 20_000  # pixels
 
 
 @dataclass(frozen=True, eq=False)
 class Bands:
-    """What tells the bands of a model or of a scene apart.
+    """What identifies the bands of a model or of a scene.
 
     Attributes:
         count: how many there are.
@@ -47,7 +47,7 @@ def match_bands(
 
     Returns:
         0-based bands of the scene, int [bands of the model]; None if neither wavelengths nor names
-        tell them.
+        identify them.
 
     Raises:
         InputError: if a band is missing, or stands for two of the model.
@@ -104,17 +104,36 @@ def _match_names(trained: Sequence[str], given: Sequence[str], source: str) -> n
 
 
 def _own_parts(names: Sequence[str]) -> list[str]:
-    """What is left of names without the words that all have; none if it does not tell them apart.
+    """What is left of names without the words that all share; none if it is not unique.
 
-    Names of files such as T32_20240601_B02_10m become b02. Numbers alone only count bands.
+    Names of files such as T32_20240601_B02_10m become b2. Numbers alone only count bands.
     """
-    words = [re.findall(r"[^\W_]+", name.casefold()) for name in names]
+    plain = (re.sub(r"(?<!\d)0+(?=\d)", "", name.casefold()) for name in names)
+    words = [re.findall(r"[^\W_]+", name) for name in plain]
     common = set.intersection(*map(set, words)) if len(words) > 1 else set()
     own = [" ".join(word for word in each if word not in common) for each in words]
-    tells = len(set(own)) == len(own) and not all(
+    is_unique = len(set(own)) == len(own) and not all(
         re.fullmatch(r"(band )?\d*", each) for each in own
     )
-    return own if tells else []
+    return own if is_unique else []
+
+
+def doubt_on_order(trained: Bands, given: Bands, source: str) -> str | None:
+    """What is to be said where bands are taken in the order of the file, and it may be another.
+
+    Args:
+        trained: of the model.
+        given: of the scene; neither wavelengths nor names match them.
+        source: what messages call the scene.
+    """
+    if _own_parts(trained.names or ()) and _own_parts(given.names or ()):
+        known = f"are named {', '.join(given.names or ())}, not {', '.join(trained.names or ())}"
+    elif (trained.wavelengths is None) != (given.wavelengths is None):
+        whose = "the model" if given.wavelengths is None else "the file"
+        known = f"have wavelengths in {whose} alone"
+    else:
+        return None
+    return f"the bands of {source} {known}: they are taken in the order of the file"
 
 
 def value_ranges(cube: np.ndarray | StoredCube, ids: np.ndarray) -> tuple[tuple[float, float], ...]:
@@ -130,14 +149,14 @@ def value_ranges(cube: np.ndarray | StoredCube, ids: np.ndarray) -> tuple[tuple[
 
 
 def some_of(ids: np.ndarray) -> np.ndarray:
-    """So many of the pixels as tell the ranges of values."""
+    """A sample of the pixels, large enough for the ranges of values."""
     return ids[:: max(1, len(ids) // _SAMPLE)]
 
 
 def doubt_on_values(
     trained: Sequence[tuple[float, float]], given: Sequence[tuple[float, float]], source: str
 ) -> str | None:
-    """What is to be said if the values of a scene are unlike those of training.
+    """The warning, if any, that the values of a scene are unlike those of training.
 
     Args:
         trained: as of `value_ranges`, of the training scene; empty if not known.
@@ -153,7 +172,8 @@ def doubt_on_values(
     factor = float(np.median(((most - least) / span)[varied]))
     shift = float(np.median(((most + least - high - low) / (2 * span))[varied]))
     if 1 / _MAX_FACTOR <= factor <= _MAX_FACTOR and abs(shift) <= _MAX_SHIFT:
-        return None
+        odd = varied & ((least == most) | (least > high) | (most < low))
+        return _doubt_on_bands(odd, least, most, source) if odd.any() else None
     found, usual = (
         f"{np.median(bottom):.3g} to {np.median(top):.3g}"
         for bottom, top in ((least, most), (low, high))
@@ -162,4 +182,14 @@ def doubt_on_values(
         f"the values of {source} lie at about {found}, but those of the training scene at {usual}: "
         f"they may have another unit, scale or offset, and the classes may be wrong. Bring them to "
         f"those of training, such as reflectance from 0 to 1"
+    )
+
+
+def _doubt_on_bands(odd: np.ndarray, least: np.ndarray, most: np.ndarray, source: str) -> str:
+    first = int(odd.argmax())
+    held = f"{least[first]:.5g}" + (f" to {most[first]:.5g}" if most[first] > least[first] else "")
+    return (
+        f"{np.count_nonzero(odd)} of {len(odd)} bands of {source} have values that the training "
+        f"scene has not, or one value alone, such as {held} in the model's band {first} (counted "
+        f"from 0): the classes may be wrong. Give a scene in which these bands have data"
     )

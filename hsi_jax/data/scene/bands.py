@@ -1,6 +1,7 @@
-"""The bands of a cube: those to leave out, those that hold one value alone, their wavelengths."""
+"""The bands of a cube: those to leave out, those with a single value, their wavelengths."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ _PART = 4_000_000  # numbers of a cube that are looked at together
 def dropped_bands(
     asked: Sequence[int | str], bands: int, bad: Sequence[int], source: str
 ) -> list[int]:
-    """The bands to leave out that are known by number.
+    """The numbers of the bands to leave out.
 
     Args:
         asked: numbers, counted from 0; "bad" stands for those of `bad`, other words for none.
@@ -59,13 +60,13 @@ def row_parts(cube: np.ndarray) -> Iterator[slice]:
 
 
 def one_value_bands(blocks: Iterable[np.ndarray]) -> tuple[list[int], int]:
-    """The bands that have one value in all pixels, or nowhere a finite one.
+    """The bands that have one value in all pixels, or no finite value.
 
     Args:
         blocks: of pixels, [..., bands]; none is read after the last such band has varied.
 
     Returns:
-        They, increasing, and the number of all bands. A single pixel tells of none.
+        These bands, increasing, and the number of all bands. For a single pixel there are none.
     """
     pixels, first, alike, empty = 0, np.empty(0), np.empty(0, bool), np.empty(0, bool)
     for block in blocks:
@@ -96,14 +97,45 @@ def constant_bands(cube: np.ndarray, has_data: np.ndarray | None = None) -> list
     return one_value_bands(cube[rows][has_data[rows]] for rows in parts)[0]
 
 
-def check_rgb_bands(
-    rgb_bands: Sequence[int] | None, bands: int, source: str
-) -> tuple[int, int, int] | None:
-    """Three bands of a cube, or None.
+def check_bands(cube: np.ndarray, source: str, *, wavelengths, band_names, rgb_bands) -> dict:
+    """What is known of the bands of a file, as attributes of a scene.
+
+    Args:
+        cube: [rows, columns, bands].
+        source: where the cube comes from, for messages.
+        wavelengths: a positive number for each band, or None; they become float64 [bands].
+        band_names: a name for each band, or None.
+        rgb_bands: three bands, or None.
 
     Raises:
-        InputError: if they are not.
+        InputError: if an argument does not fit the bands.
     """
+    bands = cube.shape[2]
+    return {
+        "wavelengths": _check_wavelengths(wavelengths, bands, source),
+        "band_names": _check_band_names(band_names, bands, source),
+        "rgb_bands": _check_rgb_bands(rgb_bands, bands, source),
+    }
+
+
+def keep_bands(known: dict[str, Any], kept: tuple[int, ...], bands: int) -> dict[str, Any]:
+    """What is known of the bands that are kept, of all `bands`; `known` is of `check_bands`."""
+    if len(kept) == bands:
+        return known
+    wavelengths, band_names, rgb_bands = known.values()
+    return {
+        "wavelengths": None if wavelengths is None else wavelengths[[*kept]],
+        "band_names": band_names and tuple(band_names[band] for band in kept),
+        "rgb_bands": rgb_bands and _nearest_bands(rgb_bands, kept),
+        "file_bands": bands,
+        "kept_bands": kept,
+    }
+
+
+def _check_rgb_bands(
+    rgb_bands: Sequence[int] | None, bands: int, source: str
+) -> tuple[int, int, int] | None:
+    """Three bands of a cube, or None."""
     if rgb_bands is None:
         return None
     if len(rgb_bands) != 3 or not all(0 <= band < bands for band in rgb_bands):
@@ -114,20 +146,38 @@ def check_rgb_bands(
     return red, green, blue
 
 
-def nearest_bands(wanted: tuple[int, int, int], kept: Sequence[int]) -> tuple[int, int, int]:
+def find_rgb_bands(scene: Any, wanted: tuple[int, int, int] | None) -> tuple[int, int, int] | None:
+    """The bands of a scene that a picture shows as red, green and blue, or None.
+
+    Args:
+        scene: a `Scene`.
+        wanted: bands of its file, counted from 0; None for its own, or else those nearest to 640,
+            550 and 460 nm, where its wavelengths reach so far.
+
+    Raises:
+        InputError: if there are no such bands.
+    """
+    kept = range(scene.shape[2]) if scene.kept_bands is None else scene.kept_bands
+    if wanted is not None:
+        checked = _check_rgb_bands(wanted, scene.file_bands or scene.shape[2], scene.name)
+        return _nearest_bands(checked, kept) if checked else None
+    known = scene.wavelengths
+    if scene.rgb_bands or known is None or not known.min() <= 500 < 600 <= known.max():
+        return scene.rgb_bands
+    red, green, blue = (int(np.argmin(np.abs(known - nm))) for nm in (640, 550, 460))
+    return red, green, blue
+
+
+def _nearest_bands(wanted: tuple[int, int, int], kept: Sequence[int]) -> tuple[int, int, int]:
     """The positions, among the bands that are kept, of those nearest to three bands of the file."""
     red, green, blue = (int(np.argmin(np.abs(np.subtract(kept, band)))) for band in wanted)
     return red, green, blue
 
 
-def check_wavelengths(
+def _check_wavelengths(
     wavelengths: Sequence[float] | np.ndarray | None, bands: int, source: str
 ) -> np.ndarray | None:
-    """The wavelengths as float64 [bands], or None.
-
-    Raises:
-        InputError: if they are not one positive number for each band.
-    """
+    """The wavelengths as float64 [bands], or None."""
     if wavelengths is None:
         return None
     wavelengths = np.asarray(wavelengths)
@@ -146,14 +196,10 @@ def check_wavelengths(
     return wavelengths
 
 
-def check_band_names(
+def _check_band_names(
     names: Sequence[str] | None, bands: int, source: str
 ) -> tuple[str, ...] | None:
-    """The names of all bands, or None.
-
-    Raises:
-        InputError: if there is not one for each band.
-    """
+    """The names of all bands, or None."""
     if not names:
         return None
     if len(names) != bands:

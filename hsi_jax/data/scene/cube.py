@@ -21,7 +21,7 @@ class CheckedCube:
         numbers: of the file's dtype, [rows, columns, bands]; finite where there are data.
         nodata: bool [rows, columns], True where a pixel has no data; None if all have.
         kept_bands: the bands of the file that are kept, increasing.
-        remarks: what a user has to know of it, a sentence each.
+        remarks: what a user has to know about it, a sentence each.
     """
 
     numbers: np.ndarray
@@ -34,8 +34,8 @@ class CheckedCube:
         cls,
         numbers: np.ndarray,
         reading: ReadOptions,
-        *,
         nodata: np.ndarray | None = None,
+        *,
         bad_bands: Sequence[int] = (),
         source: str,
     ) -> "CheckedCube":
@@ -73,30 +73,30 @@ class CheckedCube:
                 f"The bands {bands_to_text(kept[constant].tolist())} (counted from 0) have one "
                 f"value in all pixels; `drop_bands`={reading.dropping([CONSTANT])} leaves them out."
             )
-        check_finite(numbers, has_data, source, kept, reading)
+        check_finite(numbers, has_data, source, bands=kept, reading=reading)
         sentences += check_precision(numbers, has_data, source, kept)
         return cls(numbers, nodata, tuple(kept.tolist()), (*remarks, *sentences))
 
     def look_for_fill_values(
         self, labelled: np.ndarray | None, reading: ReadOptions, source: str
     ) -> tuple[str, ...]:
-        """Says which values look like "no data", a sentence each.
+        """Remarks on the values that look like "no data", a sentence each.
 
         Args:
             labelled: bool [rows, columns], or None.
-            reading: which values are declared, and whether to go on even where others would spoil
-                the scaling.
+            reading: which values are declared, and whether to accept others that would spoil the
+                scaling.
             source: where the cube comes from, for messages.
 
         Raises:
-            InputError: if they would spoil the scaling, or if there are labels but one value alone.
+            InputError: if they would spoil the scaling, or if a scene with labels has one spectrum.
         """
         has_data = np.ones(self.numbers.shape[:2], bool) if self.nodata is None else ~self.nodata
         ignored = constant_bands(self.numbers, has_data)
         if labelled is not None and len(ignored) == self.numbers.shape[2]:
             example = format_value(float(self.numbers[has_data][0, 0]))
             raise InputError(
-                f"All pixels of the cube of {source} have one and the same spectrum, from which no "
+                f"All pixels of the cube of {source} have the same spectrum, from which no "
                 f"class can be learnt (the first value is {example}); check the file."
             )
         found = find_fill_values(self.numbers, has_data, labelled, ignored)
@@ -142,7 +142,7 @@ def zero_where(numbers: np.ndarray, nodata: np.ndarray | None) -> np.ndarray:
 def _mask(
     numbers: np.ndarray, values: Sequence[float], known: np.ndarray | None, source: str
 ) -> tuple[np.ndarray | None, list[str]]:
-    """All pixels without data, or None, and what is to be said of them."""
+    """All pixels without data, or None, and remarks on them."""
     rows, columns, _ = numbers.shape
     mask, sentences = np.zeros((rows, columns), bool), []
     if known is not None:

@@ -1,7 +1,5 @@
 """Whether float32, in which cubes are kept, holds the values of a cube and tells them apart."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from hsi_jax.data.scene.bands import row_parts
@@ -16,7 +14,8 @@ def check_finite(
     cube: np.ndarray,
     has_data: np.ndarray,
     source: str,
-    numbers: Sequence[int] | np.ndarray,
+    *,
+    bands: np.ndarray,
     reading: ReadOptions,
 ) -> None:
     """Checks that all values are finite in float32 where there are data.
@@ -25,8 +24,8 @@ def check_finite(
         cube: real numbers, [rows, columns, bands].
         has_data: bool [rows, columns].
         source: where the cube comes from, for messages.
-        numbers: of its bands in the file.
-        reading: what is left out already, which messages keep.
+        bands: numbers of its bands in the file.
+        reading: what is already left out, which the messages repeat.
 
     Raises:
         InputError: naming the bands or the values, and what can be done with them.
@@ -48,8 +47,7 @@ def check_finite(
     if not pixels:
         return
     answer = f"`nodata`={reading.declaring([example])} leaves out pixels with such a value"
-    numbers = np.asarray(numbers)
-    whole = numbers[in_band == np.count_nonzero(has_data)].tolist()
+    whole = bands[in_band == np.count_nonzero(has_data)].tolist()
     if len(whole) == cube.shape[2]:
         answer = "no band holds anything else: check the file, or bring it to another unit"
     elif whole:
@@ -58,7 +56,7 @@ def check_finite(
         )
     raise InputError(
         f"The cube of {source} has NaN or infinite values, or values beyond float32, in {pixels} "
-        f"pixel(s), first in band {numbers[in_band > 0][0]} (counted from 0), for example "
+        f"pixel(s), first in band {bands[in_band > 0][0]} (counted from 0), for example "
         f"{format_value(example)}; {answer}."
     )
 
@@ -66,7 +64,7 @@ def check_finite(
 def check_precision(
     numbers: np.ndarray, has_data: np.ndarray, source: str, kept: np.ndarray
 ) -> tuple[str, ...]:
-    """Says which bands become coarse, a sentence.
+    """A remark on the bands that float32 rounds coarsely, if there are any.
 
     Args:
         numbers: real, [rows, columns, bands], finite in float32 where there are data.
@@ -92,12 +90,12 @@ def check_precision(
         raise InputError(
             f"The values of the cube of {source} lie so close together ({example} in band "
             f"{kept[first]}, counted from 0) that float32, in which a cube is kept, cannot tell "
-            f"them apart; subtract a number from the cube that is near to them."
+            f"them apart; subtract a number near them from the cube."
         )
     bands = bands_to_text(kept[coarse].tolist())
     return (
         f"The values of the bands {bands} (counted from 0) lie so close together ({example}) that "
-        f"float32 rounds them coarsely; subtract a number that is near to them.",
+        f"float32 rounds them coarsely; subtract a number near them.",
     )
 
 

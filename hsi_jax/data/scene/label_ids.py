@@ -1,11 +1,11 @@
 """Which ids of a label map are classes, and which mark pixels without one.
 
-The rule, where nobody says it: 0 is unlabelled. NaN, ids below 0 and ids that the file declares as
-"no data" are unlabelled as well, and it is said so; where 0 stands beside them, it may be a class,
-so that is asked. Asked about is also an id above 0 that looks like "no data": the largest number of
-an integer type; 99, 999 and so on where they lie far from the others; and an id that lies alone far
-from the others where nothing else is unlabelled. Any other id far from the others is named, and is
-a class.
+The rule, unless the user says otherwise: 0 is unlabelled. NaN, ids below 0 and ids that the file
+declares as "no data" are unlabelled as well, which a remark says; if there is a 0 too, it may be a
+class, so the user is asked. The user is also asked about an id above 0 that looks like "no data":
+the largest number of an integer type; 99, 999 and so on far from the others; and a single id far
+from the others if nothing else is unlabelled. Any other id far from the others is a class, and a
+remark names it.
 """
 
 import re
@@ -44,7 +44,7 @@ class LabelMap:
         unlabelled_counts: how many pixels hold each of them, by id or "nan"; without the pixels
             that have no data.
         hidden: pixels that have the id of a class, but no data.
-        remarks: what a user has to know of it, a sentence each.
+        remarks: what a user has to know about it, a sentence each.
     """
 
     labels: np.ndarray
@@ -71,14 +71,14 @@ def read_label_map(
             two classes, 0 and 1.
         unlabelled: ids without a class, or None for the rule above.
         declared: ids that the file declares as "no data".
-        names: of ids that are known to be classes; where there are any, 0 is not asked about. A
-            class whose name says that it is none is named.
+        names: of ids that are known to be classes; if there are any, the user is not asked about
+            0. A remark lists the classes whose names say that they are none.
         nodata: bool [rows, columns], True where a pixel has no data and so no class; or None.
         source: where the ids come from, for messages.
 
     Raises:
         InputError: if an id is not a whole number of 32 bits, if there are fewer than two classes,
-            or if it has to be asked which ids are classes.
+            or if the user has to say which ids are classes.
     """
     remarks = []
     if ids.dtype == bool and unlabelled is None:
@@ -88,7 +88,7 @@ def read_label_map(
     values, indexes, counts = np.unique(ids[has_data], return_inverse=True, return_counts=True)
     numbers = [_whole(value, source) for value in values.tolist()]
     found = {number: int(n) for number, n in zip(numbers, counts, strict=True)}
-    without, sentences = _choose(found, unlabelled, declared, names or {}, source)
+    without, sentences = _choose(found, unlabelled, declared, named=names or {}, source=source)
     class_ids = [n for n in numbers if n is not None and n not in without]
     lost = _lost(ids[~has_data], class_ids, [*without, *declared], unlabelled is None)
     _check_classes(class_ids, found, lost, source)
@@ -128,10 +128,11 @@ def _choose(
     found: Mapping[int | None, int],
     unlabelled: Sequence[int] | None,
     declared: Sequence[float],
+    *,
     named: Collection[int],
     source: str,
 ) -> tuple[list[int], list[str]]:
-    """The ids without a class, and what is to be said of it."""
+    """The ids without a class, and remarks."""
     ids = [number for number in found if number is not None]
     nan = [f"NaN ({found[None]} pixels) is taken as unlabelled."] if None in found else []
     if unlabelled is not None:
@@ -150,7 +151,8 @@ def _choose(
         odd, far = far, []
     asks_zero = 0 in found and not named and bool(special or nan)
     if odd or asks_zero:
-        raise InputError(_question(found, special, odd, asks_zero, source))
+        question = _question(found, special, odd, asks_zero)
+        raise InputError(f"The label map of {source} has {question}")
     said = [f"The id {i} ({found[i]} pixels) is taken as unlabelled." for i in special]
     zero = [0] if 0 in found else []
     said += [
@@ -180,13 +182,9 @@ def _suspicious(ids: list[int]) -> tuple[list[int], list[int]]:
 
 
 def _question(
-    found: Mapping[int | None, int],
-    special: list[int],
-    odd: list[int],
-    asks_zero: bool,
-    source: str,
+    found: Mapping[int | None, int], special: list[int], odd: list[int], asks_zero: bool
 ) -> str:
-    """The message that asks what is unlabelled, with the answers that there are."""
+    """The end of the message that asks what is unlabelled, with the answers that there are."""
     zero = [0] if 0 in found else []
     counts = [f"{i} ({found[i]} pixels)" for i in [*special, *odd]][:_MAX_NAMED]
     nan = [f"NaN ({found[None]} pixels)"] if None in found else []
@@ -201,8 +199,8 @@ def _question(
         ways.append(f"`unlabelled`={_listed([*special, *odd])} if 0 is a class")
     beside = f" beside {', '.join(map(str, rest[:_MAX_NAMED]))}{' ...' * (len(rest) > _MAX_NAMED)}"
     return (
-        f"The label map of {source} has {', '.join([*nan, *counts])}{beside}, so it is not certain "
-        f"which ids have no class: give {', or '.join(ways)}."
+        f"{', '.join([*nan, *counts])}{beside}, so it is not certain which ids have no class: "
+        f"give {', or '.join(ways)}."
     )
 
 
@@ -225,7 +223,7 @@ def _lost(
 
 
 def _tell_lost(lost: Mapping[int, int], found: Mapping[int | None, int]) -> list[str]:
-    """What is to be said of classes that have lost all, or nearly all, of their pixels."""
+    """Remarks on classes that have lost all, or nearly all, of their pixels."""
     sentences = []
     for i, count in lost.items():
         left = found.get(i, 0)
@@ -251,7 +249,7 @@ def _tell_none(
     found: Mapping[int | None, int],
     without: list[int],
 ) -> list[str]:
-    """What is to be said of classes whose names say that they are none."""
+    """Remarks on classes whose names say that they are none."""
     odd = [i for i in class_ids if says_none(names.get(i, ""))]
     if not odd:
         return []

@@ -2,7 +2,7 @@
 
 A pixel has no data if one of its bands holds a declared value, or a value that is not finite where
 NaN is declared: its spectrum is not whole. The value 0 is a common measurement, so it must fill all
-bands. Bands that hold one value alone in the whole scene do not count.
+bands. Bands with a single value in the whole scene do not count.
 """
 
 from collections.abc import Collection, Iterable, Sequence

@@ -21,8 +21,8 @@ class ReadOptions:
         unlabelled: ids of pixels without a class, any number of them; the first is written to maps.
             Empty if every id is a class, None for the rule of `hsi_jax.data.scene.label_ids`.
         nodata: values of pixels without data; NaN stands for all that is not finite.
-        drop_bands: bands to leave out, counted from 0, and the words "constant" (bands of one
-            value alone) and "bad" (bands that the file declares as bad).
+        drop_bands: bands to leave out, counted from 0, and the words "constant" (bands with a
+            single value) and "bad" (bands that the file declares as bad).
         band_axis: axis of the cube along which the bands lie, or None: that which the shape of the
             labels decides, or else the last.
         keep_fill_values: whether values that look like "no data" are taken as data.

@@ -8,15 +8,10 @@ from typing import Any
 import numpy as np
 
 from hsi_jax.data.files.raster_source import RasterSource
-from hsi_jax.data.scene.axes import orient
-from hsi_jax.data.scene.bands import (
-    check_band_names,
-    check_rgb_bands,
-    check_wavelengths,
-    nearest_bands,
-)
+from hsi_jax.data.scene.axes import Oriented, orient
+from hsi_jax.data.scene.bands import check_bands, keep_bands
 from hsi_jax.data.scene.cube import CheckedCube
-from hsi_jax.data.scene.label_ids import UNLABELLED, LabelMap, read_label_map
+from hsi_jax.data.scene.label_ids import UNLABELLED, read_label_map
 from hsi_jax.data.scene.read_options import ReadOptions
 from hsi_jax.data.scene.stored_cube import StoredCube
 from hsi_jax.errors import InputError
@@ -31,8 +26,8 @@ class Scene:
     Attributes:
         name: short name, used in file names and log lines.
         cube: float32 [rows, columns, bands], in whatever unit the file has; all values finite, 0
-            where a pixel has no data. Of a scene that does not hold its cube a `StoredCube`, whose
-            rows are read when they are asked for.
+            where a pixel has no data. A scene that does not hold its cube has a `StoredCube`, whose
+            rows are read when they are needed.
         labels: int32 [rows, columns], class index 0..C-1, or -1 where a pixel is unlabelled; None
             if the scene has no ground truth.
         class_names: C names; none without ground truth.
@@ -50,7 +45,7 @@ class Scene:
         file_bands: number of bands in the file; None if all of them are in the cube.
         kept_bands: the bands of the file that are in the cube, counted from 0; None if all are.
         band_axis: axis along which the bands lie in the file.
-        remarks: what is to be said before the scene is used, a sentence each; arguments stand
+        remarks: what to tell the user before the scene is used, a sentence each; arguments stand
             between backquotes.
         crs: coordinate reference system, WKT or a code such as "EPSG:32616", or None.
         transform: the affine transform (a, b, c, d, e, f) from pixels to the coordinates of crs,
@@ -132,57 +127,24 @@ class Scene:
                 like "no data" and `reading` does not say what it is, or if any other argument does
                 not fit the cube.
         """
-        reading = reading or ReadOptions()
-        numbers, hidden = unmasked(cube)
-        if hidden:
-            declared = dict.fromkeys((*map(float, reading.nodata), math.nan))
-            reading = replace(reading, nodata=tuple(declared))
-        ids = None if label_ids is None else unmasked(label_ids)[0]
-        arrays = orient(numbers, ids, reading.band_axis, source)
-        bands = arrays.cube.shape[2]
-        known = {
-            "wavelengths": check_wavelengths(wavelengths, bands, source),
-            "band_names": check_band_names(band_names, bands, source),
-            "rgb_bands": check_rgb_bands(rgb_bands, bands, source),
-        }
-        checked = CheckedCube.of(
-            arrays.cube, reading, nodata=nodata, bad_bands=bad_bands, source=source
+        arrays, reading = _in_order(cube, label_ids, reading or ReadOptions(), source)
+        known = check_bands(
+            arrays.cube, source, wavelengths=wavelengths, band_names=band_names, rgb_bands=rgb_bands
         )
-        labels = None
-        if arrays.label_ids is not None:
-            labels = read_label_map(
-                arrays.label_ids,
-                unlabelled=reading.unlabelled,
-                declared=declared_ids,
-                names=class_names or dict.fromkeys(arrays.known_ids, ""),
-                nodata=checked.nodata,
-                source=source,
-            )
-        labelled = labels and labels.labels != UNLABELLED
-        fills = checked.look_for_fill_values(labelled, reading, source)
-        is_stored = stored and arrays.band_axis == 2
+        checked = CheckedCube.of(arrays.cube, reading, nodata, bad_bands=bad_bands, source=source)
+        labels, remarks = _read_labels(
+            arrays, checked, reading, names=class_names or {}, declared=declared_ids, source=source
+        )
         return cls(
-            name=name,
-            cube=(
-                StoredCube(stored, checked.kept_bands, checked.nodata)
-                if stored and is_stored
-                else checked.to_float32()
-            ),
-            **_label_fields(labels, class_names or {}),
-            **_band_fields(checked.kept_bands, bands, **known),
+            name,
             note=note,
-            nodata=checked.nodata,
             nodata_values=reading.nodata,
-            band_axis=arrays.band_axis,
-            remarks=(
-                *arrays.remarks,
-                *checked.remarks,
-                *(labels.remarks if labels else ()),
-                *fills,
-            ),
-            crs=crs,
-            transform=_checked_transform(transform, source),
+            remarks=(*arrays.remarks, *checked.remarks, *remarks),
             polygon_ids=polygon_ids,
+            **_cube_fields(arrays, checked, stored),
+            **labels,
+            **keep_bands(known, checked.kept_bands, arrays.cube.shape[2]),
+            **_place(crs, transform, source),
         )
 
     @property
@@ -241,11 +203,39 @@ class Scene:
         return np.where(labels == UNLABELLED, self.unlabelled_ids[0], ids).astype(np.int32)
 
 
-def _label_fields(found: LabelMap | None, names: Mapping[int, str]) -> dict[str, Any]:
-    """The attributes of a scene that its labels tell."""
-    if found is None:
-        return {}
-    return {
+def _in_order(
+    cube: np.ndarray, label_ids: np.ndarray | None, reading: ReadOptions, source: str
+) -> tuple[Oriented, ReadOptions]:
+    """The arrays with their axes in order; what a mask hides is NaN, and declared as no data."""
+    numbers, hidden = unmasked(cube)
+    if hidden:
+        declared = dict.fromkeys((*map(float, reading.nodata), math.nan))
+        reading = replace(reading, nodata=tuple(declared))
+    ids = None if label_ids is None else unmasked(label_ids)[0]
+    return orient(numbers, ids, reading.band_axis, source), reading
+
+
+def _read_labels(
+    arrays: Oriented,
+    checked: CheckedCube,
+    reading: ReadOptions,
+    *,
+    names: Mapping[int, str],
+    declared: Sequence[float],
+    source: str,
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The attributes of a scene that come from its labels, and remarks, also on fill values."""
+    if arrays.label_ids is None:
+        return {}, checked.look_for_fill_values(None, reading, source)
+    found = read_label_map(
+        arrays.label_ids,
+        unlabelled=reading.unlabelled,
+        declared=declared,
+        names=names or dict.fromkeys(arrays.known_ids, ""),
+        nodata=checked.nodata,
+        source=source,
+    )
+    fields = {
         "labels": found.labels,
         "class_ids": found.class_ids,
         "class_names": tuple(names.get(i, f"class {i}") for i in found.class_ids),
@@ -253,26 +243,19 @@ def _label_fields(found: LabelMap | None, names: Mapping[int, str]) -> dict[str,
         "unlabelled_counts": found.unlabelled_counts,
         "nodata_labelled": found.hidden,
     }
+    fills = checked.look_for_fill_values(found.labels != UNLABELLED, reading, source)
+    return fields, (*found.remarks, *fills)
 
 
-def _band_fields(
-    kept: tuple[int, ...],
-    bands: int,
-    *,
-    wavelengths: np.ndarray | None,
-    band_names: tuple[str, ...] | None,
-    rgb_bands: tuple[int, int, int] | None,
+def _cube_fields(
+    arrays: Oriented, checked: CheckedCube, stored: RasterSource | None
 ) -> dict[str, Any]:
-    """The attributes of a scene that its bands tell, of those that are kept."""
-    if len(kept) == bands:
-        return {"wavelengths": wavelengths, "band_names": band_names, "rgb_bands": rgb_bands}
-    return {
-        "wavelengths": None if wavelengths is None else wavelengths[[*kept]],
-        "band_names": band_names and tuple(band_names[band] for band in kept),
-        "rgb_bands": rgb_bands and nearest_bands(rgb_bands, kept),
-        "file_bands": bands,
-        "kept_bands": kept,
-    }
+    """The attributes of a scene that come from its numbers."""
+    if stored and arrays.band_axis == 2:
+        cube = StoredCube(stored, checked.kept_bands, checked.nodata)
+    else:
+        cube = checked.to_float32()
+    return {"cube": cube, "nodata": checked.nodata, "band_axis": arrays.band_axis}
 
 
 def unmasked(array: np.ndarray) -> tuple[np.ndarray, bool]:
@@ -284,14 +267,12 @@ def unmasked(array: np.ndarray) -> tuple[np.ndarray, bool]:
     return np.where(hidden, floats.type(np.nan), np.ma.getdata(array).astype(floats)), True
 
 
-def _checked_transform(
-    transform: Sequence[float] | None, source: str
-) -> tuple[float, float, float, float, float, float] | None:
+def _place(crs: str | None, transform: Sequence[float] | None, source: str) -> dict[str, Any]:
+    """The attributes of a scene that say where it lies."""
     if transform is None:
-        return None
+        return {"crs": crs}
     if len(transform) != 6 or not np.isfinite(transform).all():
         raise InputError(
             f"`transform`={tuple(transform)} of {source}: give six finite numbers a, b, c, d, e, f"
         )
-    a, b, c, d, e, f = (float(number) for number in transform)
-    return a, b, c, d, e, f
+    return {"crs": crs, "transform": tuple(float(number) for number in transform)}

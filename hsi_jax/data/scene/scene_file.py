@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,10 +59,10 @@ def load_scene(name: str, data_dir: str | Path, reading: ReadOptions | None = No
 def file_scene(
     cube_path: str | Path,
     labels_path: str | Path | None = None,
+    *,
     cube_variable: str | None = None,
     labels_variable: str | None = None,
     reading: ReadOptions | None = None,
-    *,
     labels_attribute: str | None = None,
     labels_touched: bool = False,
     hold_cube: bool = True,
@@ -98,11 +99,9 @@ def file_scene(
     """
     raster = read_raster(cube_path, cube_variable, ndim=(3, 2, 4), argument="cube_variable")
     reading = reading or ReadOptions()
-    reading = replace(
-        reading, nodata=tuple(dict.fromkeys((*reading.nodata, *raster.nodata_values)))
-    )
-    facts = {
-        "reading": reading,
+    declared = dict.fromkeys((*reading.nodata, *raster.nodata_values))
+    facts: dict[str, Any] = {
+        "reading": replace(reading, nodata=tuple(declared)),
         "wavelengths": raster.wavelengths,
         "band_names": raster.band_names,
         "bad_bands": raster.bad_bands,
@@ -113,13 +112,8 @@ def file_scene(
     name = raster_name(cube_path)
     if labels_path is None:
         return Scene.from_arrays(name, raster.array, source=str(cube_path), **facts)
-    labels = read_labels(
-        labels_path,
-        raster,
-        variable=labels_variable,
-        attribute=labels_attribute,
-        touched=labels_touched,
-    )
+    how = {"variable": labels_variable, "attribute": labels_attribute, "touched": labels_touched}
+    labels = read_labels(labels_path, raster, **how)
     scene = Scene.from_arrays(
         name,
         raster.array,

@@ -1,4 +1,4 @@
-"""The cube of a scene that stays where it is stored: rows are read when they are asked for."""
+"""The cube of a scene that stays where it is stored: rows are read when they are needed."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -81,7 +81,7 @@ def to_nanometres(
 
 def _drop(reason: str) -> None:
     warnings.warn(
-        f"the wavelengths of the file are left out: {reason}; bands are then told apart by their "
+        f"the wavelengths of the file are left out: {reason}; bands are then identified by their "
         f"names or by their order",
         InputWarning,
         stacklevel=3,

@@ -62,19 +62,12 @@ def disjoint_split(
     blocks = blocks_of_pixels(rows, columns, block_size)
     rng = seeded_generator(seed)
 
-    def draw() -> tuple[np.ndarray, np.ndarray]:
-        chosen = _choose_blocks([blocks[ids] for ids in classes.members], targets, rng)
-        candidates = [ids[chosen[blocks[ids]]] for ids in classes.members]
-        train = draw_samples(candidates, targets, rng)
-        outside = np.concatenate([ids[~chosen[blocks[ids]]] for ids in classes.members])
-        near = dilate(train, labels.shape, 2 * guard + 1)
-        return train, np.sort(outside[~near[outside]]).astype(np.int32)
-
     def defects(split: tuple[np.ndarray, np.ndarray]) -> tuple[int, int, int]:
         trained, tested = (class_counts(ids, labels, len(targets)) for ids in split)
         return np.sum(trained == 0), np.sum(tested == 0), np.sum(targets - trained)
 
-    train, test = min((draw() for _ in range(_NUM_DRAWS)), key=defects)
+    draws = (_draw(classes, targets, blocks, guard=guard, rng=rng) for _ in range(_NUM_DRAWS))
+    train, test = min(draws, key=defects)
     untrained = class_counts(train, labels, len(targets)) == 0
     if untrained.any():
         raise InputError(
@@ -88,6 +81,23 @@ def disjoint_split(
         )
     remarks = classes.coverage_remarks(train, test, targets)
     return Split("disjoint", train, NO_IDS, test, remarks, groups=blocks, guard=guard)
+
+
+def _draw(
+    classes: LabelledClasses,
+    targets: np.ndarray,
+    blocks: np.ndarray,
+    *,
+    guard: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ids of training and of test pixels."""
+    chosen = _choose_blocks([blocks[ids] for ids in classes.members], targets, rng)
+    candidates = [ids[chosen[blocks[ids]]] for ids in classes.members]
+    train = draw_samples(candidates, targets, rng)
+    outside = np.concatenate([ids[~chosen[blocks[ids]]] for ids in classes.members])
+    near = dilate(train, classes.labels.shape, 2 * guard + 1)
+    return train, np.sort(outside[~near[outside]]).astype(np.int32)
 
 
 def blocks_of_pixels(rows: int, columns: int, block_size: int) -> np.ndarray:

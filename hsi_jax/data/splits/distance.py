@@ -17,7 +17,7 @@ def count_leakage(split: Split, shape: Sequence[int], patch_size: int, which: st
         split: the split.
         shape: (rows, columns, ...) of the scene.
         patch_size: side of the patch, in pixels. The patch of a pixel at row r begins at row
-            r - patch_size // 2; likewise for columns.
+            r - patch_size // 2; columns are alike.
         which: "test" or "validation".
 
     Raises:

@@ -55,16 +55,17 @@ def guard_splits(
     _check(guards, block_size, test_fraction)
     classes = LabelledClasses.of(labels, class_names)
     needed = classes.training_targets(train_fraction, train_per_class)
-    counts = classes.counts
-    if (needed >= counts).any():
+    if (needed >= classes.counts).any():
         raise InputError(
             f"`train_per_class`={train_per_class} leaves no test pixels in "
-            f"{classes.listing(needed >= counts)}; give a smaller number."
+            f"{classes.listing(needed >= classes.counts)}; give a smaller number."
         )
-    far = np.maximum(needed, np.ceil(FAR_FRACTION * counts).astype(int))
-    wanted = np.maximum(1, np.round(test_fraction * counts)).astype(int)
+    far = np.maximum(needed, np.ceil(FAR_FRACTION * classes.counts).astype(int))
+    wanted = np.maximum(1, np.round(test_fraction * classes.counts)).astype(int)
     rng = seeded_generator(seed)
-    is_test = _choose_test(classes, far, wanted, max(guards), block_size, rng)
+    is_test = _choose_test(
+        classes, rng, far=far, wanted=wanted, guard=max(guards), block_size=block_size
+    )
     test = np.flatnonzero(is_test).astype(np.int32)
     if not test.size:
         raise InputError(
@@ -75,9 +76,7 @@ def guard_splits(
     order = rng.permutation(labels.size)
     splits = {}
     for guard in guards:
-        candidates = [ids[distance.ravel()[ids] > guard] for ids in classes.members]
-        drawn = [ids[np.argsort(order[ids])[:n]] for ids, n in zip(candidates, needed, strict=True)]
-        train = np.sort(np.concatenate(drawn)).astype(np.int32)
+        train = _draw(classes, distance.ravel() > guard, needed, order)
         remark = f"Every test pixel lies more than {guard} pixel(s) from every training pixel."
         remarks = (remark, *classes.coverage_remarks(train, test, needed))
         splits[guard] = Split("guard", train, NO_IDS, test, remarks)
@@ -95,11 +94,12 @@ def _check(guards: Sequence[int], block_size: int, test_fraction: float) -> None
 
 def _choose_test(
     classes: LabelledClasses,
+    rng: np.random.Generator,
+    *,
     far: np.ndarray,
     wanted: np.ndarray,
     guard: int,
     block_size: int,
-    rng: np.random.Generator,
 ) -> np.ndarray:
     """The labelled pixels of random blocks, bool [rows, columns].
 
@@ -130,6 +130,15 @@ def _choose_test(
             num_far = num_far - lost
             num_test += class_counts(np.flatnonzero(is_test[own]), labels[own], num_classes)
     return is_test
+
+
+def _draw(
+    classes: LabelledClasses, allowed: np.ndarray, counts: np.ndarray, order: np.ndarray
+) -> np.ndarray:
+    """The ids of the first pixels of each class that are allowed, int32, increasing."""
+    candidates = [ids[allowed[ids]] for ids in classes.members]
+    drawn = [ids[np.argsort(order[ids])[:n]] for ids, n in zip(candidates, counts, strict=True)]
+    return np.sort(np.concatenate(drawn)).astype(np.int32)
 
 
 def _window(row: int, column: int, size: int) -> tuple[slice, slice]:

@@ -59,7 +59,7 @@ def hold_out(split: Split, labels: np.ndarray, validation_fraction: float, seed:
     if split.groups is not None:
         wanted = np.zeros(labels.max() + 1, int)
         wanted[classes] = counts
-        return _hold_out_groups(split, split.groups, labels, wanted, rng)
+        return _hold_out_groups(split, split.groups, labels, wanted=wanted, rng=rng)
     validation = draw_samples(members, counts, rng)
     train = np.setdiff1d(split.train, validation)
     remark = f"{len(validation)} of {len(split.train)} training samples are held out to validate."
@@ -70,6 +70,7 @@ def _hold_out_groups(
     split: Split,
     groups: np.ndarray,
     labels: np.ndarray,
+    *,
     wanted: np.ndarray,
     rng: np.random.Generator,
 ) -> Split:
@@ -96,18 +97,16 @@ def _hold_out_groups(
             "samples, and all training samples train."
         )
         return replace(split, validation=NO_IDS, remarks=(*split.remarks, remark))
-    whole = len(np.unique(groups[validation]))
     lost = len(split.train) - len(train) - len(validation)
-    remarks = [
-        f"{len(validation)} of {len(split.train)} training samples, in {whole} whole blocks or "
-        f"polygons, are held out to validate."
-    ]
-    if lost:
-        remarks.append(f"{lost} others near the training samples are in no set.")
-    held = class_counts(validation, labels, len(wanted))
-    if lacking := np.count_nonzero((wanted > 0) & (held == 0)):
-        remarks.append(f"Classes without validation samples: {lacking}.")
-    return replace(split, train=train, validation=validation, remarks=(*split.remarks, *remarks))
+    lacking = defects((train, validation))[0]
+    remarks = (
+        *split.remarks,
+        f"{len(validation)} of {len(split.train)} training samples, in "
+        f"{len(np.unique(groups[validation]))} whole blocks or polygons, are held out to validate.",
+        *([f"{lost} others near the training samples are in no set."] if lost else []),
+        *([f"Classes without validation samples: {lacking}."] if lacking else []),
+    )
+    return replace(split, train=train, validation=validation, remarks=remarks)
 
 
 def _choose_groups(inside: np.ndarray, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hsi_jax.errors import InputError
-from hsi_jax.evaluate.figures.style import BLUE, COLUMN, PAGE, SMALL, style_axes
+from hsi_jax.evaluate.figures.style import BLUE, COLUMN, PAGE, SMALL, list_categories, style_axes
 from hsi_jax.evaluate.tables.scheme_table import Result
 
 
@@ -85,7 +85,5 @@ def _by_scheme(results: Sequence[Result], name: str) -> dict[str, np.ndarray]:
 
 
 def _finish(axes: Axes, schemes: dict[str, np.ndarray], title: str, y_label: str) -> None:
-    labels = [scheme.replace("_", "\n") for scheme in schemes]
-    axes.set_xticks(range(len(schemes)), labels, fontsize=SMALL)
     style_axes(axes, title, y_label=y_label)
-    axes.grid(visible=False, axis="x")
+    list_categories(axes, list(schemes))

@@ -105,7 +105,7 @@ def _label(axes: Axes, class_names: Sequence[str], confusion: np.ndarray, size: 
         axis.tick_params(length=0)
 
 
-def _percent(value: float, undefined: str = "–") -> str:
+def _percent(value: float, undefined: str = "-") -> str:
     return undefined if np.isnan(value) else f"{100 * value:.2f}"
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hsi_jax.errors import InputError
@@ -85,14 +86,17 @@ def draw_gallery(
         axis.axis("off")
     shown, bands = displayed(images)
     for axis, image, true, predicted in zip(axes, shown, truth, prediction, strict=False):
-        axis.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        caption, colour = class_names[true], "black"
-        if predicted != true:
-            caption, colour = f"{caption}\ntaken for\n{class_names[predicted]}", "#b2182b"
-        axis.set_title(caption, fontsize=TINY, color=colour)
+        _draw_image(axis, image, class_names[true], class_names[predicted])
     heading = "\n".join(line for line in (title, bands) if line)
     figure.suptitle(heading, fontsize=TEXT + 1)
     return figure
+
+
+def _draw_image(axes: Axes, image: np.ndarray, true: str, predicted: str) -> None:
+    axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    wrong = predicted != true
+    caption = f"{true}\ntaken for\n{predicted}" if wrong else true
+    axes.set_title(caption, fontsize=TINY, color="#b2182b" if wrong else "black")
 
 
 def displayed(images: np.ndarray) -> tuple[np.ndarray, str]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -15,7 +16,7 @@ _SMALLEST = 6  # of a bin with few samples, so that it can be seen
 def draw_reliability(calibration: Calibration, title: str = "") -> Figure:
     """Draws accuracy over confidence, and below it how many samples have such a confidence.
 
-    The area of a dot tells how many samples its bin holds.
+    The area of a dot is proportional to the samples in its bin; the smallest dots are enlarged.
 
     Args:
         calibration: of some samples.
@@ -44,8 +45,8 @@ def draw_reliability(calibration: Calibration, title: str = "") -> Figure:
 
 def _draw_bins(axes: Axes, calibration: Calibration) -> None:
     used = [one for one in calibration.bins if one.samples]
-    confidence = [one.confidence for one in used]
-    accuracy = [one.accuracy for one in used]
+    confidence = np.array([one.confidence for one in used], float)
+    accuracy = np.array([one.accuracy for one in used], float)
     samples = np.array([one.samples for one in used])
     axes.plot([0, 1], [0, 1], "--", color="0.4", linewidth=1, label="as confident as right")
     axes.plot(confidence, accuracy, color=BLUE, linewidth=0.8, alpha=0.5)
@@ -61,4 +62,5 @@ def _draw_bins(axes: Axes, calibration: Calibration) -> None:
     )
     axes.set_ylim(-0.05, 1.05)
     legend = axes.legend(loc="upper left", fontsize=SMALL, frameon=False)
-    legend.legend_handles[1].set_sizes([30])  # pyright: ignore[reportOptionalMemberAccess]
+    for handle in legend.findobj(PathCollection):
+        handle.set(sizes=[30])

@@ -125,13 +125,13 @@ def _draw_spectra(run: RunFiles) -> Figure | None:
 
 
 def _draw_shares(run: RunFiles) -> Figure | None:
-    learns = isinstance(run.summary, Summary) and run.summary.steps
-    return draw_shares(run.summary) if learns else None
+    if not isinstance(run.summary, Summary) or not run.summary.steps:
+        return None
+    return draw_shares(run.summary)
 
 
 def _draw_timeline(run: RunFiles) -> Figure | None:
-    learns = isinstance(run.summary, Summary) and run.summary.steps and run.summary.timeline
-    if not learns:
+    if not isinstance(run.summary, Summary) or not run.summary.steps or not run.summary.timeline:
         return None
     return draw_timeline(run.summary.timeline, process_names(run.summary), "Timed steps, measured")
 

@@ -79,6 +79,7 @@ def _draw_history(
         axes.set_ylim(bottom=0)
         axes.tick_params(labelsize=SMALL)
         axes.set_xlabel("step", fontsize=SMALL)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axes.legend(fontsize=SMALL, frameon=False)
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
@@ -45,26 +46,34 @@ def draw_spectra(
     x, x_label = _band_axis(wavelengths, mean.shape[1])
     order = np.argsort(x, kind="stable")
     x, mean, deviation = x[order], mean[:, order], deviation[:, order]
-    known = np.isfinite(mean + deviation).all(axis=1)
-    panels = _panels(len(mean), x_label)
+    known = np.all(np.isfinite(mean + deviation), axis=1)
+    figure, panels = _panels(len(mean), x_label)
     lines = [np.column_stack([x, m]) for m in mean[known]]
     for index, name in enumerate(captions(class_names)):
-        axes, m, d = panels.flat[index], mean[index], deviation[index]
-        style_axes(axes, name)
-        axes.title.set_fontsize(SMALL)
-        axes.tick_params(labelsize=TINY)
+        style_axes(panels[index], name)
+        panels[index].title.set_fontsize(SMALL)
+        panels[index].tick_params(labelsize=TINY)
         if known[index]:
-            axes.add_collection(LineCollection(lines, colors="0.85", linewidths=0.6))
-            axes.fill_between(x, m - d, m + d, color=colours[index], alpha=0.5, linewidth=0)
-            axes.plot(x, m, color="0.1", linewidth=1)
+            _draw_spectrum(panels[index], x, mean[index], deviation[index], colour=colours[index])
+            panels[index].add_collection(
+                LineCollection(lines, colors="0.85", linewidths=0.6, zorder=1)
+            )
         else:
             style = {"fontsize": SMALL, "ha": "center", "va": "center"}
-            axes.text(0.5, 0.5, "no pixels", transform=axes.transAxes, **style)
-    return panels.flat[0].figure
+            panels[index].text(0.5, 0.5, "no pixels", transform=panels[index].transAxes, **style)
+    return figure
 
 
-def _panels(classes: int, x_label: str) -> np.ndarray:
-    """Panels with the same axes; those that no class needs are removed."""
+def _draw_spectrum(
+    axes: Axes, x: np.ndarray, mean: np.ndarray, deviation: np.ndarray, *, colour: str
+) -> None:
+    low, high = mean - deviation, mean + deviation
+    axes.fill_between(x, low, high, color=colour, alpha=0.5, linewidth=0, zorder=2)
+    axes.plot(x, mean, color="0.1", linewidth=1, zorder=3)
+
+
+def _panels(classes: int, x_label: str) -> tuple[Figure, list[Axes]]:
+    """A figure and a panel for each class, all with the same axes."""
     columns = min(classes, _COLUMNS)
     rows = math.ceil(classes / columns)
     height = rows * _TILE + 2 * _MARGIN
@@ -82,7 +91,7 @@ def _panels(classes: int, x_label: str) -> np.ndarray:
         axes.remove()
     figure.supxlabel(x_label, fontsize=TEXT)
     figure.supylabel("value, in the unit of the scene", fontsize=TEXT)
-    return panels
+    return figure, panels.ravel().tolist()[:classes]
 
 
 def _check(mean: np.ndarray, deviation: np.ndarray, classes: int) -> None:

@@ -32,3 +32,9 @@ def list_devices(axes: Axes, names: list[str]) -> None:
     axes.set_yticks(range(len(names)), names, fontsize=SMALL)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(labelsize=SMALL)
+
+
+def list_categories(axes: Axes, names: list[str]) -> None:
+    """Names the columns of a panel; long names break at their underscores."""
+    axes.set_xticks(range(len(names)), [n.replace("_", "\n") for n in names], fontsize=SMALL)
+    axes.grid(visible=False, axis="x")

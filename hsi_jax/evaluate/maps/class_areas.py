@@ -1,6 +1,5 @@
 """How much of a map each class covers."""
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from hsi_jax.evaluate.maps.class_key import ClassKey
 from hsi_jax.evaluate.maps.map_grid import Grid, written_whole
+from hsi_jax.evaluate.tables.formats import csv_text
 
 
 def count_classes(strips: Iterable[np.ndarray], num_classes: int) -> np.ndarray:
@@ -38,9 +38,9 @@ def write_areas(path: Path, counts: np.ndarray, key: ClassKey, grid: Grid) -> No
     """
     hectares = grid.hectares_per_pixel
     rows = zip((*key.values, key.nodata), (*key.names, "no data"), np.roll(counts, -1), strict=True)
-    with written_whole(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["value", "class", "pixels", *(["hectares"] if hectares else [])])
-        for value, name, pixels in rows:
-            area = [f"{pixels * hectares:.4f}"] if hectares else []
-            writer.writerow([value, name, pixels, *area])
+    table: list[list[object]] = [
+        ["value", "class", "pixels", *(["hectares"] if hectares else [])],
+        *([v, name, n, *([f"{n * hectares:.4f}"] if hectares else [])] for v, name, n in rows),
+    ]
+    with written_whole(path) as partial:
+        partial.write_text(csv_text(table), encoding="utf-8")

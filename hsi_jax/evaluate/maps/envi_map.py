@@ -1,4 +1,4 @@
-"""Class maps as ENVI classifications: a header that tells names and colours, and raw numbers."""
+"""Class maps as ENVI classifications: a header with names and colours, and raw numbers."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Maps as GeoTIFF, for GDAL and QGIS."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,19 +11,25 @@ import numpy as np
 from hsi_jax.evaluate.maps.class_key import ClassKey
 from hsi_jax.evaluate.maps.map_grid import Grid, import_rasterio, written_whole
 
+_LARGE = 1024  # a longer side gets tiles and overviews
+_CACHE = 2**26  # bytes of GDAL's own cache
+
 
 def write_geotiff(
     path: Path,
     strips: Iterable[np.ndarray],
     grid: Grid,
+    *,
     dtype: str,
     nodata: float | None,
-    *,
     names: tuple[str, ...] = (),
     scale: float = 1.0,
     colours: Mapping[int, tuple[int, ...]] | None = None,
 ) -> None:
     """Writes bands strip by strip; see `hsi_jax.evaluate.maps.map_files.write_numbers`.
+
+    A large file is a Cloud Optimized GeoTIFF: it has tiles and overviews, so that a GIS shows any
+    part of it at once. While it is written, the file is twice on the disk.
 
     Args:
         path: of the file.
@@ -36,13 +42,37 @@ def write_geotiff(
         colours: red, green, blue and alpha of each value, for whole numbers without sign.
     """
     rasterio = import_rasterio(str(path))
+    profile = _profile(rasterio, grid, len(names) or 1) | {"dtype": dtype, "nodata": nodata}
+    large = max(grid.rows, grid.columns) > _LARGE
+    with written_whole(path) as partial, warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        strip_file = partial.with_name(f"{partial.name}.strips") if large else partial
+        try:
+            with (
+                rasterio.Env(GDAL_CACHEMAX=_CACHE),
+                rasterio.open(strip_file, "w", **profile) as file,
+            ):
+                if colours:
+                    file.write_colormap(1, colours)
+                if names:
+                    file.descriptions = names
+                if scale != 1:
+                    file.scales = (scale,) * file.count
+                _write_strips(rasterio, file, strips, dtype)
+            if large:
+                _optimise(strip_file, partial)
+        finally:
+            if large:
+                strip_file.unlink(missing_ok=True)
+
+
+def _profile(rasterio: Any, grid: Grid, bands: int) -> dict[str, Any]:
+    """What rasterio needs to know of a new file, but for its numbers."""
     profile: dict[str, Any] = {
         "driver": "GTiff",
         "height": grid.rows,
         "width": grid.columns,
-        "count": len(names) or 1,
-        "dtype": dtype,
-        "nodata": nodata,
+        "count": bands,
         "crs": grid.crs,
         "compress": "deflate",
         "bigtiff": "if_safer",
@@ -50,24 +80,36 @@ def write_geotiff(
     }
     if grid.transform:
         profile["transform"] = rasterio.Affine(*grid.transform)
-    with written_whole(path) as partial, warnings.catch_warnings():
-        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        with rasterio.Env(GDAL_CACHEMAX=2**26), rasterio.open(partial, "w", **profile) as file:
-            if colours:
-                file.write_colormap(1, colours)
-            for band, name in enumerate(names, start=1):
-                file.set_band_description(band, name)
-            if scale != 1:
-                file.scales = (scale,) * file.count
-            for window, strip in _windows(rasterio, strips):
-                bands = strip[None] if strip.ndim == 2 else np.moveaxis(strip, -1, 0)
-                file.write(bands.astype(dtype, copy=False), window=window)
+    return profile
 
 
-def _windows(rasterio: Any, strips: Iterable[np.ndarray]) -> Iterator[tuple[Any, np.ndarray]]:
-    start = 0
+def _optimise(source: Path, target: Path) -> None:
+    """Copies a GeoTIFF into one with tiles and overviews.
+
+    Every pixel of an overview is one of the pixels that it stands for: a mean of class ids would
+    be another class.
+    """
+    import rasterio
+    from rasterio.shutil import copy
+
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE):
+        copy(
+            source,
+            target,
+            driver="COG",
+            compress="deflate",
+            overview_resampling="nearest",
+            overview_compress="deflate",
+            bigtiff="if_safer",
+        )
+
+
+def _write_strips(rasterio: Any, file: Any, strips: Iterable[np.ndarray], dtype: str) -> None:
+    start = 0  # row
     for strip in strips:
-        yield rasterio.windows.Window(0, start, strip.shape[1], len(strip)), strip
+        bands = strip[None] if strip.ndim == 2 else np.moveaxis(strip, -1, 0)
+        window = rasterio.windows.Window(0, start, strip.shape[1], len(strip))
+        file.write(bands.astype(dtype, copy=False), window=window)
         start += len(strip)
 
 

@@ -1,4 +1,9 @@
-"""What a pixel of a map is on the ground: its size in metres and the direction of north."""
+"""What a pixel of a map is on the ground: its size in metres and the direction of north.
+
+The scale bar is that of Matplotlib's axes_grid1. matplotlib-scalebar 0.9 makes its bar only while
+it is drawn, so that the layout leaves no room for it below a map, and no test can find it: it fails
+test_a_map_has_a_bar_of_its_length_and_an_arrow of tests/evaluate/maps/test_ground.py.
+"""
 
 import math
 from dataclasses import dataclass
@@ -57,7 +62,7 @@ class Ground:
         return cls(column, row, (right / length, down / length))
 
     def draw(self, axes: Axes, columns: int) -> None:
-        """Draws a scale bar and an arrow to the north below a map of so many columns."""
+        """Draws a scale bar and an arrow to the north below a map with this number of columns."""
         length = nice_length(_BAR_FRACTION * columns * self.column_m)
         bar = AnchoredSizeBar(
             axes.transData,

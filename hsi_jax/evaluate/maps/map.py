@@ -73,30 +73,29 @@ def draw_map(
     _check_shape("rgb", rgb, (*truth.shape, 3))
     colours = _check_colours(colours, len(class_names))
 
-    names = captions(class_names)
-    composite = [] if rgb is None else [("Composite", _bytes(rgb))]
     judged = prediction >= 0 if test_mask is None else np.asarray(test_mask, dtype=bool)
     judged = judged & (truth >= 0)
     wrong = judged & (truth != prediction)
     where = "labelled" if test_mask is None else "test"
     panels = [
-        *composite,
+        *([] if rgb is None else [("Composite", _bytes(rgb))]),
         ("Ground truth", _paint(truth, colours)),
         ("Prediction", _paint(prediction, colours)),
         (f"Errors at {where} pixels", _paint_errors(judged, wrong)),
     ]
-    patches = [_patch(name, colour) for name, colour in zip(names, colours, strict=True)]
     empty = np.zeros(truth.shape, bool) if nodata is None else np.asarray(nodata, dtype=bool)
-    if ((truth < 0) & ~empty).any() or ((prediction < 0) & ~empty).any():
-        patches.append(_patch("unlabelled", UNLABELLED_COLOUR))
     if empty.any():
-        patches.append(_patch("no data", NODATA_COLOUR))
         panels = [
             (name, np.where(empty[..., np.newaxis], _bytes(NODATA_COLOUR), image))
             for name, image in panels
         ]
-    ground = Ground.of(transform, crs)
-    figure = _draw_panels(panels, patches, title, ground)
+    names = captions(class_names)
+    patches = [_patch(name, colour) for name, colour in zip(names, colours, strict=True)]
+    if ((truth < 0) & ~empty).any() or ((prediction < 0) & ~empty).any():
+        patches.append(_patch("unlabelled", UNLABELLED_COLOUR))
+    if empty.any():
+        patches.append(_patch("no data", NODATA_COLOUR))
+    figure = _draw_panels(panels, patches, title, Ground.of(transform, crs))
     _add_error_legend(figure, judged, wrong)
     return figure
 

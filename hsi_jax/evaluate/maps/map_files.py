@@ -78,7 +78,7 @@ def write_classes(path: Path, strips: Strips, grid: Grid, key: ClassKey) -> None
         write_numbers(path, values, grid, dtype=key.dtype)
     else:
         colours = {**{value: (*rgb, 255) for value, rgb in key.rgb.items()}, key.nodata: (0,) * 4}
-        write_geotiff(path, values, grid, key.dtype, key.nodata, colours=colours)
+        write_geotiff(path, values, grid, dtype=key.dtype, nodata=key.nodata, colours=colours)
         describe_classes(path, key)
 
 
@@ -101,7 +101,7 @@ def write_numbers(
         dtype: of the numbers.
         names: of the bands; none for an array without that axis.
         nodata: what stands for no data.
-        scale: by which numbers are to be multiplied, which a GeoTIFF tells its readers.
+        scale: by which readers multiply the numbers; a GeoTIFF holds it.
 
     Raises:
         InputError: if a library is missing.
@@ -116,7 +116,7 @@ def write_numbers(
             for strip in strips:
                 file.write(np.ascontiguousarray(strip, dtype).data)
         return
-    write_geotiff(path, strips, grid, dtype, nodata, names=names, scale=scale)
+    write_geotiff(path, strips, grid, dtype=dtype, nodata=nodata, names=names, scale=scale)
 
 
 def _write_png(path: Path, strips: Strips, key: ClassKey) -> None:

@@ -24,7 +24,7 @@ class Trial:
         num_train: samples that took part in training or in choosing the epoch.
         num_test: test samples.
         samples: a digest of all samples of the split, or "" if it is not known.
-        test_samples: a digest of the test samples, likewise.
+        test_samples: a digest of the test samples, or "" if it is not known.
     """
 
     method: str

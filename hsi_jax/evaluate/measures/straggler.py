@@ -35,14 +35,7 @@ def find_straggler(
     if not totals.any():
         return None
     worst = int(totals.argmax())
-    runs = []  # of timed steps in which it was the last, one after the other
-    for is_worst, run in groupby(zip(records, delays, strict=True), lambda e: e[1][0] == worst):
-        if is_worst:
-            steps = list(run)
-            runs.append(
-                (sum(delay for _, (_, delay) in steps), steps[0][0].step, steps[-1][0].step)
-            )
-    _, since, until = max(runs)
+    since, until = _longest_wait(records, delays, worst)
     return Straggler(
         device=worst,
         name=names[worst],
@@ -52,6 +45,20 @@ def find_straggler(
         since_step=since,
         until_step=until,
     )
+
+
+def _longest_wait(
+    records: Sequence[TimedStep], delays: Sequence[tuple[int | None, float]], worst: int
+) -> tuple[int, int]:
+    """The first and the last of the timed steps in a row in which they waited for it longest."""
+    rows = []
+    for is_worst, row in groupby(zip(records, delays, strict=True), lambda e: e[1][0] == worst):
+        if is_worst:
+            steps = list(row)
+            waited = sum(delay for _, (_, delay) in steps)
+            rows.append((waited, steps[0][0].step, steps[-1][0].step))
+    _, since, until = max(rows)
+    return since, until
 
 
 def _delay(record: TimedStep, shares: Sequence[int]) -> tuple[int | None, float]:

@@ -28,7 +28,7 @@ class MapComparison:
         picture: of the pixels by their kind, as a data URI; transparent elsewhere.
         rows: of the picture.
         columns: of the picture.
-        every: one pixel in so many rows and columns is shown; counts are of all pixels.
+        every: the picture shows every n-th row and column; counts are of all pixels.
         kinds: name, colour and number of pixels of each kind.
     """
 
@@ -48,7 +48,7 @@ def compare_maps(runs: Sequence[RunFiles]) -> list[MapComparison]:
         if run.prediction is not None and run.class_names:
             try:
                 maps[place] = read_maps(run)
-            except InputError:  # the run's own part of the page tells it
+            except InputError:  # the run's own part of the page says so
                 continue
     if len(maps) < 2:
         return []
@@ -74,7 +74,8 @@ def _compare(
         first,
         second,
         draw_layer(shown, rgb_colours(_COLOURS)),
-        *shown.shape,
+        shown.shape[0],
+        shown.shape[1],
         every,
         tuple(zip((*_KINDS, _ELSEWHERE), _COLOURS, counts, strict=True)),
     )

@@ -1,5 +1,5 @@
 "use strict";
-// A map with a movable border between two of its layers, which tells what each pixel is.
+// A map with a movable border between two of its layers. It names the class of each pixel.
 
 const SETS = ["", "train", "validation", "test"];
 const CORRECT = [189, 189, 189], WRONG = [215, 25, 28], DIMMED = 30;

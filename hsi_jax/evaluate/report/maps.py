@@ -33,7 +33,7 @@ class ClassMaps:
     Attributes:
         rows: of the maps in the page.
         columns: of the maps in the page.
-        every: one pixel in so many rows and columns is shown.
+        every: the maps show every n-th row and column of the scene.
         layers: truth, prediction and errors.
         packed: base64 of the zlib stream of three planes of uint16, little-endian, [rows, columns]:
             true class + 1, predicted class + 1, and set (its place in `SETS` + 1); 0 is none.

@@ -1,13 +1,10 @@
 """Tables of models over protocols and seeds, as papers print them: a column for each model."""
 
-import csv
-import io
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 
-from hsi_jax.evaluate.tables.latex import latex_table
-from hsi_jax.evaluate.tables.scheme_table import MISSING, markdown
+from hsi_jax.evaluate.tables.formats import MISSING, csv_text, latex_table, markdown
 from hsi_jax.run.summary import Summary
 
 
@@ -105,7 +102,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class ProtocolTable:
-    """All that is told of the models on one protocol.
+    """The results of all models on one protocol.
 
     Attributes:
         protocol: its name, or "".
@@ -136,34 +133,7 @@ def _table(protocol: str, results: Sequence[ModelResult]) -> ProtocolTable:
     models = tuple(dict.fromkeys(result.model for result in results))
     good = [[r for r in results if r.model == model and not r.problem] for model in models]
     first = next((r for of_model in good for r in of_model), None)
-
-    def values(of: Iterable[float | None], scale: float) -> tuple[float, ...]:
-        return tuple(scale * value for value in of if value is not None)
-
-    def measure(name: str, attribute: str, scale: float = 1, digits: int = 0, best: bool = False):
-        columns = tuple(values((getattr(r, attribute) for r in own), scale) for own in good)
-        return Measure(name, columns, digits, best)
-
-    classes = tuple(
-        Measure(name, tuple(values((r.per_class[k] for r in own), 100) for own in good), 2, True)
-        for k, name in enumerate(first.class_names if first else ())
-    )
-    means = (
-        measure("OA (%)", "overall_accuracy", 100, 2, True),
-        measure("AA (%)", "average_accuracy", 100, 2, True),
-        measure("kappa", "kappa", 1, 4, True),
-    )
-    if any(r.honest_accuracy is not None for r in results):
-        means += (measure("OA, epoch by validation (%)", "honest_accuracy", 100, 2),)
-    circumstances = (
-        measure("training samples", "train"),
-        measure("validation samples", "validation"),
-        measure("test samples", "test"),
-        measure("side of the input (pixels)", "patch_size"),
-        measure("test samples with a training pixel in their patch (%)", "leakage", 100, 1),
-        measure("training time (s)", "train_s", 1, 1),
-        measure("parameters", "parameters"),
-    )
+    means = [name for name in _MEANS if name != "honest_accuracy" or _any_honest(results)]
     problems = tuple(f"{r.model}, seed {r.seed}: {r.problem}" for r in results if r.problem)
     said = {r.model: r.deviations for r in results if r.deviations}
     return ProtocolTable(
@@ -171,10 +141,54 @@ def _table(protocol: str, results: Sequence[ModelResult]) -> ProtocolTable:
         first.split if first else "",
         models,
         counts=tuple(map(len, good)),
-        groups=(classes, means, circumstances),
+        groups=(
+            tuple(
+                _class_measure(good, k, n) for k, n in enumerate(first.class_names if first else ())
+            ),
+            tuple(_measure(good, name, *_MEANS[name]) for name in means),
+            tuple(_measure(good, name, *kind) for name, kind in _CIRCUMSTANCES.items()),
+        ),
         deviations=tuple(f"{model}: {'; '.join(words)}" for model, words in said.items()),
         problems=problems,
     )
+
+
+# By the attribute of a result: what the row is called, its scale, digits, and whether the highest
+# mean stands out.
+_MEANS = {
+    "overall_accuracy": ("OA (%)", 100, 2, True),
+    "average_accuracy": ("AA (%)", 100, 2, True),
+    "kappa": ("kappa", 1, 4, True),
+    "honest_accuracy": ("OA, epoch by validation (%)", 100, 2, False),
+}
+_CIRCUMSTANCES = {
+    "train": ("training samples", 1, 0, False),
+    "validation": ("validation samples", 1, 0, False),
+    "test": ("test samples", 1, 0, False),
+    "patch_size": ("side of the input (pixels)", 1, 0, False),
+    "leakage": ("test samples with a training pixel in their patch (%)", 100, 1, False),
+    "train_s": ("training time (s)", 1, 1, False),
+    "parameters": ("parameters", 1, 0, False),
+}
+
+
+def _any_honest(results: Sequence[ModelResult]) -> bool:
+    return any(result.honest_accuracy is not None for result in results)
+
+
+def _measure(good, attribute: str, *kind) -> Measure:
+    name, scale, digits, best = kind
+    columns = tuple(_scaled((getattr(r, attribute) for r in own), scale) for own in good)
+    return Measure(name, columns, digits, best)
+
+
+def _class_measure(good, index: int, name: str) -> Measure:
+    columns = tuple(_scaled((r.per_class[index] for r in own), 100) for own in good)
+    return Measure(name, columns, 2, best=True)
+
+
+def _scaled(values: Iterable[float | None], scale: float) -> tuple[float, ...]:
+    return tuple(scale * value for value in values if value is not None)
 
 
 def cells(table: ProtocolTable) -> tuple[list[str], list[list[list[str]]]]:
@@ -240,18 +254,15 @@ def latex_of_models(table: ProtocolTable) -> str:
 
 def csv_of_models(tables: Sequence[ProtocolTable]) -> str:
     """CSV with a row for each protocol, model and measure: mean, sample deviation and n."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["protocol", "model", "measure", "mean", "deviation", "n"])
+    rows: list[list[object]] = [["protocol", "model", "measure", "mean", "deviation", "n"]]
     for table in tables:
         for measure in (measure for group in table.groups for measure in group):
             for model, values in zip(table.models, measure.values, strict=True):
                 if values:
                     spread = statistics.stdev(values) if len(values) > 1 else ""
                     mean = statistics.fmean(values)
-                    row = [table.protocol, model, measure.name, mean, spread, len(values)]
-                    writer.writerow(row)
-    return text.getvalue()
+                    rows.append([table.protocol, model, measure.name, mean, spread, len(values)])
+    return csv_text(rows)
 
 
 def runs_of_models(results: Sequence[ModelResult]) -> str:
@@ -259,14 +270,11 @@ def runs_of_models(results: Sequence[ModelResult]) -> str:
 
     The accuracies of the classes are joined by "/", and so are their names.
     """
-    text = io.StringIO()
-    names = [field.name for field in fields(ModelResult)]
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
+    rows = []
     for result in results:
         row = asdict(result)
         row["class_names"] = "/".join(result.class_names)
         row["deviations"] = "; ".join(result.deviations)
         row["per_class"] = "/".join("" if a is None else f"{a:.6f}" for a in result.per_class)
-        writer.writerow(row)
-    return text.getvalue()
+        rows.append(list(row.values()))
+    return csv_text([[field.name for field in fields(ModelResult)], *rows])

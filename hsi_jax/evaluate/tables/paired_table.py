@@ -1,11 +1,9 @@
 """Tables of paired tests."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 
 from hsi_jax.evaluate.measures.paired import PairedTest
-from hsi_jax.evaluate.tables.scheme_table import MISSING, markdown
+from hsi_jax.evaluate.tables.formats import MISSING, csv_text, markdown
 
 _HEADER = ("difference", "n", "mean OA (points)", "95 % interval", "p", "p (Holm)")
 
@@ -31,15 +29,13 @@ def _p(value: float | None) -> str:
 
 def csv_of_tests(tests: Mapping[str, Sequence[PairedTest]]) -> str:
     """CSV with a row for each protocol and pair; differences are fractions of 1."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
+    rows: list[list[object]] = [
         ["protocol", "first", "second", "n", "mean", "low", "high", "p", "p_holm", "reason"]
-    )
+    ]
     for protocol, of_protocol in tests.items():
         for test in of_protocol:
             low, high = test.interval or (None, None)
             count = len(test.differences)
             own = [protocol, test.first, test.second, count, test.mean, low, high]
-            writer.writerow([*own, test.p_value, test.adjusted_p_value, test.reason])
-    return text.getvalue()
+            rows.append([*own, test.p_value, test.adjusted_p_value, test.reason])
+    return csv_text(rows)

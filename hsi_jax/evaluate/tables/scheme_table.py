@@ -1,16 +1,13 @@
 """Tables of runs with several schemes and seeds: one row a run, or means over the seeds."""
 
-import csv
-import io
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 
 from hsi_jax.evaluate.measures.utilisation import utilisation
+from hsi_jax.evaluate.tables.formats import MISSING, csv_text
 from hsi_jax.run.records import Evaluation, Record, Step
 from hsi_jax.run.summary import Outcome, Summary
-
-MISSING = "-"
 
 
 @dataclass(frozen=True)
@@ -103,15 +100,13 @@ def runs_csv(results: Sequence[Result]) -> str:
 
     The numbers of several devices are joined by "/".
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Result)], lineterminator="\n")
-    writer.writeheader()
+    rows = []
     for result in results:
         row = asdict(result)
         for name in ("busy", "waiting"):
             row[name] = "/".join(f"{value:.4f}" for value in row[name] or ())
-        writer.writerow(row)
-    return text.getvalue()
+        rows.append(list(row.values()))
+    return csv_text([[field.name for field in fields(Result)], *rows])
 
 
 def summarise_schemes(results: Sequence[Result], target: float, timed: bool) -> list[list[str]]:
@@ -177,16 +172,3 @@ def _device_means(fractions: Sequence[list[float] | None]) -> str:
     if not measured:
         return "not measured"
     return " / ".join(f"{statistics.fmean(column):.2f}" for column in zip(*measured, strict=True))
-
-
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of text as a Markdown table; the first row is the header."""
-    lines = [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
-    return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]) + "\n"
-
-
-def csv_text(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of text as CSV."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()

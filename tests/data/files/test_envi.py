@@ -254,3 +254,21 @@ def test_damaged_headers_are_read_or_refused(tmp_path, data):
     assert array.shape == (rows, columns, bands)
     # A header that still fits the file describes each of its numbers.
     assert rows * columns * bands * array.dtype.itemsize <= 2 * path.stat().st_size
+
+
+def test_the_header_of_another_file_is_not_taken(tmp_path):
+    header = "ENVI\nsamples = 4\nlines = 3\nbands = {}\ninterleave = {}\ndata type = 1\n"
+    values = np.arange(24, dtype=np.uint8)
+    (tmp_path / "x.bsq").write_bytes(values.tobytes())
+    (tmp_path / "x.bsq.hdr").write_text(header.format(2, "bsq"))
+    expected = values.reshape(2, 3, 4).transpose(1, 2, 0)
+    for name in ("x.bsq", "x.bsq.hdr"):
+        np.testing.assert_array_equal(read_raster(tmp_path / name).array, expected)
+    (tmp_path / "x.img").write_bytes(values.tobytes())
+    (tmp_path / "x.hdr").write_text(header.format(2, "bip"))
+    for name in ("x.img", "x.hdr"):
+        found = read_raster(tmp_path / name).array
+        np.testing.assert_array_equal(found, values.reshape(3, 4, 2))
+    for name in ("x.bsq", "x.bsq.hdr"):
+        with pytest.raises(InputError, match="two headers"):
+            read_raster(tmp_path / name)

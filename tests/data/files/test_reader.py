@@ -1,3 +1,5 @@
+import zipfile
+
 import h5py
 import numpy as np
 import pytest
@@ -119,3 +121,35 @@ def test_a_missing_file_and_an_unknown_suffix_are_named(tmp_path):
     (tmp_path / "cube.tif").touch()
     with pytest.raises(InputError, match=r"cube\.tif.*\.mat, \.npy, \.npz"):
         read_array(tmp_path / "cube.tif")
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".hdf5", ".he5", ".hdf", ".nc", ".nc4", ".mat"])
+@pytest.mark.parametrize("name", [None, "A/B/Data Cube", "/A/B/Data Cube", "A.B.Data Cube"])
+def test_hdf5_of_any_suffix_by_any_path(suffix, name, tmp_path):
+    path = tmp_path / f"scene{suffix}"
+    with h5py.File(path, "w") as file:
+        file["A/B/Data Cube"] = CUBE
+    np.testing.assert_array_equal(read_array(path, name), CUBE)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"CDF\x01" + bytes(99), "nccopy"), (b"\x0e\x03\x13\x01" + bytes(99), "HDF4")],
+)
+def test_netcdf_and_hdf_without_hdf5_are_named(content, words, tmp_path):
+    (tmp_path / "scene.nc").write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        read_array(tmp_path / "scene.nc")
+
+
+@pytest.mark.parametrize("coding", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_archives_that_numpy_does_not_write_are_refused(coding, tmp_path):
+    """Their codings inflate without bounds, or claim memory of their own."""
+    np.savez(tmp_path / "plain.npz", cube=CUBE)
+    with (
+        zipfile.ZipFile(tmp_path / "plain.npz") as plain,
+        zipfile.ZipFile(tmp_path / "coded.npz", "w", coding) as coded,
+    ):
+        coded.writestr("cube.npy", plain.read("cube.npy"))
+    with pytest.raises(InputError, match=r"coded\.npz"):
+        read_array(tmp_path / "coded.npz")

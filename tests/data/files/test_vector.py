@@ -107,8 +107,11 @@ def test_names_and_ids_in_two_attributes(tmp_path):
         tmp_path / "a.gpkg", shapes, label=["soy", "corn", "soy"], code=[7, 3, 7], other=[1, 2, 3]
     )
     for attribute in (None, "label", "code"):
-        assert burn_labels(path, SHAPE, GRID, attribute).class_names == {3: "corn", 7: "soy"}
-    assert burn_labels(path, SHAPE, GRID, "other").class_names == {
+        assert burn_labels(path, SHAPE, GRID, attribute=attribute).class_names == {
+            3: "corn",
+            7: "soy",
+        }
+    assert burn_labels(path, SHAPE, GRID, attribute="other").class_names == {
         number: f"class {number}" for number in (1, 2, 3)
     }
 
@@ -143,7 +146,7 @@ def test_without_a_reference_system_it_is_said(tmp_path):
 def test_wrong_attributes_are_refused(tmp_path, attributes, asked, word):
     path = write(tmp_path / "a.gpkg", TWO, **attributes)
     with pytest.raises(InputError, match=word):
-        burn_labels(path, SHAPE, GRID, asked)
+        burn_labels(path, SHAPE, GRID, attribute=asked)
 
 
 def test_polygons_elsewhere_are_refused(tmp_path):
@@ -192,3 +195,52 @@ def test_options_of_polygons_do_not_go_with_maps(tmp_path):
     path = write(tmp_path / "a.gpkg", TWO, label=["corn", "soy"])
     with pytest.raises(InputError, match="labels_variable"):
         read_labels(path, GRID, variable="gt")
+
+
+@pytest.mark.parametrize("attribute", [None, "class", "code"])
+def test_codes_of_ten_digits(attribute, tmp_path):
+    path = write(tmp_path / "a.gpkg", [*TWO, TWO[0]], **CODES)
+    burnt = burn_labels(path, SHAPE, GRID, attribute=attribute)
+    np.testing.assert_array_equal(burnt.ids, np.where(EXPECTED, 3 - EXPECTED, 0))
+    assert burnt.class_names == {1: "corn", 2: "soy"}
+    assert any("numbered" in remark for remark in burnt.remarks)
+
+
+CODES = {"class": ["soy", "corn", "soy"], "code": np.array([9_000_000_002, 2**31, 9_000_000_002])}
+
+
+def test_styles_of_qgis_are_no_layer_of_polygons(tmp_path):
+    path = write(tmp_path / "a.gpkg", TWO, label=["corn", "soy"])
+    pyogrio.raw.write(
+        path, None, [np.array(["default"])], ["styleName"], layer="layer_styles", geometry_type=None
+    )
+    assert len(pyogrio.list_layers(path)) == 2
+    np.testing.assert_array_equal(burn_labels(path, SHAPE, GRID).ids, EXPECTED)
+
+
+def test_collections_of_polygons_and_of_lines(tmp_path):
+    collection = shapely.GeometryCollection([TWO[0], shapely.GeometryCollection([TWO[1]])])
+    other = pixels(10, 0)
+    path = write(tmp_path / "a.gpkg", [collection, other], kind="Unknown", label=["corn", "soy"])
+    expected = np.where(EXPECTED, 1, 0)
+    expected[10, 0] = 2
+    np.testing.assert_array_equal(burn_labels(path, SHAPE, GRID).ids, expected)
+    lines = shapely.GeometryCollection([TWO[0], TWO[0].exterior])
+    path = write(tmp_path / "b.gpkg", [lines, other], kind="Unknown", label=["corn", "soy"])
+    with pytest.raises(InputError, match="LineString"):
+        burn_labels(path, SHAPE, GRID)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.fgb", b"fgb\x03fgb\x00"),
+        ("a.parquet", b"PAR1"),
+        ("a.kml", b'<?xml version="1.0"?><kml xmlns="http://www.opengis.net/kml/2.2">'),
+        ("a.vrt", b"<OGRVRTDataSource>"),
+    ],
+)
+def test_other_formats_are_named_with_what_to_do(name, content, tmp_path):
+    (tmp_path / name).write_bytes(content + bytes(99))
+    with pytest.raises(InputError, match="ogr2ogr"):
+        read_labels(tmp_path / name, GRID)

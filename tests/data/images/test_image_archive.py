@@ -1,3 +1,5 @@
+import zipfile
+
 import pytest
 
 from hsi_jax.data.images.image_archive import ImageArchive
@@ -76,3 +78,13 @@ def test_a_folder_that_may_not_be_read_is_named(write_pictures, monkeypatch):
     monkeypatch.setattr("hsi_jax.data.images.image_archive.os.scandir", refuse)
     with pytest.raises(InputError, match="some"):
         ImageArchive.open(folder)
+
+
+def test_a_picture_that_claims_more_than_memory_is_not_unpacked(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "set.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/1.png", bytes(100_000))
+    archive = ImageArchive.open(tmp_path / "set.zip")
+    assert len(next(archive.pictures())[1]) == 100_000
+    monkeypatch.setattr("hsi_jax.data.images.image_archive.free_memory", lambda: 99_999)
+    with pytest.raises(InputError, match=r"1\.png .* memory"):
+        next(archive.pictures())

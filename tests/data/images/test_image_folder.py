@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -157,3 +159,11 @@ def test_what_is_done_to_pictures_is_noted(folder):
     assert "2 pictures" in images.note
     assert "EXIF" in images.note
     np.testing.assert_array_equal(images.read([4])[0], PIXELS["lake/0.png"][::-1, ::-1])
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_pipes_and_devices_are_refused(make, tmp_path):
+    (tmp_path / "a").mkdir()
+    make(tmp_path / "a" / "1.png")
+    with pytest.raises(InputError, match=r"1\.png is a (pipe|device)"):
+        load_image_set("folder", tmp_path)

@@ -12,8 +12,7 @@ import tensorflow_datasets as tfds
 from hsi_jax.data.public import catalogue
 from hsi_jax.data.public.builders import scenes
 from hsi_jax.data.public.catalogue import CATALOGUE
-from hsi_jax.data.public.tfds_scenes import cached_scene
-from hsi_jax.data.public.tfds_store import find_builder, prepare
+from hsi_jax.data.public.tfds_store import cached_scene, find_builder, prepare
 from hsi_jax.data.scene.scene_file import load_scene
 from hsi_jax.errors import InputError
 

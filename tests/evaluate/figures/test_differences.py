@@ -3,8 +3,9 @@ import pytest
 
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.figures.differences import against, draw_differences
+from hsi_jax.evaluate.figures.guards import draw_guards
 from hsi_jax.evaluate.measures.paired import PairedTest
-from hsi_jax.evaluate.tables.guard_table import csv_of_points, draw_guards, guard_points
+from hsi_jax.evaluate.tables.guard_table import csv_of_points, guard_points
 from hsi_jax.evaluate.tables.model_table import ModelResult
 
 TESTS = [

@@ -64,6 +64,28 @@ def test_geotiff(tmp_path, transform):
     ]
 
 
+@pytest.mark.parametrize("columns", [1023, 1024, 1025])
+def test_a_large_geotiff_has_tiles_and_overviews(tmp_path, columns):
+    rasterio = pytest.importorskip("rasterio")
+    path, grid = tmp_path / "map.tif", Grid(6, columns, "EPSG:32616", TRANSFORM)
+    stored = np.random.default_rng(1).integers(0, 4, (6, columns)).astype(np.uint8)
+    write_classes(path, [stored[:4], stored[4:]], grid, KEY)
+    numbers = np.random.default_rng(0).uniform(size=(6, columns, 3)).astype(np.float32)
+    write_numbers(
+        tmp_path / "p.tif", [numbers], grid, dtype="float32", names=NAMES, nodata=np.nan, scale=0.5
+    )
+    with rasterio.open(path) as file, rasterio.open(tmp_path / "p.tif") as other:
+        assert np.array_equal(file.read(1), KEY.table[stored])
+        assert bool(file.overviews(1)) == (columns > 1024)
+        assert file.profile["tiled"] == (columns > 1024)
+        assert (file.nodata, tuple(file.transform)[:6]) == (0, TRANSFORM)
+        assert file.colormap(1)[7][:3] == (230, 159, 0)
+        assert set(np.unique(file.read(1, out_shape=(3, 500)))) <= {0, 2, 7, 30}
+        np.testing.assert_array_equal(np.moveaxis(other.read(), 0, -1), numbers)
+        assert (other.descriptions, other.scales) == (NAMES, (0.5,) * 3)
+    assert {p.name for p in tmp_path.iterdir()} == {"map.tif", "map.tif.aux.xml", "p.tif"}
+
+
 @pytest.mark.parametrize("crs", ["EPSG:32616", "EPSG:4326", "EPSG:3035"])
 def test_envi(tmp_path, crs):
     rasterio = pytest.importorskip("rasterio")
@@ -211,7 +233,7 @@ def test_what_cannot_be_written_is_said_before(tmp_path):
 
 @pytest.mark.parametrize("name", ["map.tif", "map.hdr", "map.npy", "map.png"])
 def test_a_folder_that_is_missing(tmp_path, name):
+    path = tmp_path / "missing" / name
     with pytest.raises(StorageError, match="missing"):
-        path = tmp_path / "missing" / name
         write_classes(path, strips(), Grid(5, 7), key_of(path, KEY))
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsi_jax.errors import InputError
-from hsi_jax.evaluate.measures.metrics import confusion_matrix, scores
+from hsi_jax.evaluate.measures.metrics import class_scores, confusion_matrix, scores
 
 
 @st.composite
@@ -42,6 +42,31 @@ def test_counts_equal_brute_force_and_scikit_learn(case):
     if num_classes > 1:  # scikit-learn warns about one class
         reference = sklearn.metrics.confusion_matrix(truth, prediction, labels=range(num_classes))
         assert (confusion == reference).all()
+
+
+@settings(deadline=None)
+@given(classifications())
+def test_measures_of_the_classes_equal_scikit_learn(case):
+    (truth, prediction), num_classes = case
+    measured = class_scores(confusion_matrix(truth, prediction, num_classes))
+    options = {"labels": range(num_classes), "average": None, "zero_division": np.nan}
+    references = {
+        "producers_accuracy": sklearn.metrics.recall_score,
+        "users_accuracy": sklearn.metrics.precision_score,
+        "f1": sklearn.metrics.f1_score,
+    }
+    for name, reference in references.items():
+        np.testing.assert_allclose(
+            getattr(measured, name), reference(truth, prediction, **options), err_msg=name
+        )
+    for k in range(num_classes):
+        union = ((truth == k) | (prediction == k)).sum()
+        both = ((truth == k) & (prediction == k)).sum()
+        expected = both / union if union else np.nan
+        np.testing.assert_allclose(measured.iou[k], expected)
+    for name, values in measured.to_json().items():
+        numbers = [np.nan if value is None else value for value in values]
+        np.testing.assert_array_equal(numbers, getattr(measured, name.removeprefix("per_class_")))
 
 
 @settings(deadline=None)

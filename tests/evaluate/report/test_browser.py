@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from hsi_jax.errors import printable
 from hsi_jax.evaluate.figures.palette import hex_colours
 
 pytest.importorskip("selenium", reason="selenium is not installed")
@@ -187,12 +188,15 @@ def test_a_class_can_be_seen_alone(show, make_run, maps, element):
     assert pixel_at(browser, *first(maps["truth"] == 1))[1][3] == 255
 
 
-def test_a_chart_tells_its_values(show, make_run, element):
-    show(make_run())
-    element("[data-chart]").send_keys(Keys.HOME, Keys.ARROW_RIGHT)
-    assert element(".chart .axis").text == "step 1: training loss 0.5"
-    element("[data-chart]").send_keys(Keys.ARROW_RIGHT * 2)
-    assert element(".chart .axis").text == "step 3: training loss not finite"
+def test_figures_are_shown(show, make_run):
+    browser = show(make_run())
+    figures = browser.find_elements("css selector", ".chart img")
+    assert len(figures) == 5  # curves, confusion, spectra, shares, timeline
+    sizes = "return [arguments[0].naturalWidth, arguments[0].clientWidth]"
+    for figure in figures:
+        natural, shown = browser.execute_script(sizes, figure)
+        assert natural > 100
+        assert shown > natural  # so that its small text can be read
 
 
 @pytest.mark.parametrize("script", [True, False])
@@ -216,4 +220,4 @@ def test_hostile_names_run_no_script_and_are_shown(show, make_run):
     assert browser.get_log("browser") == []
     assert "hacked" not in browser.title
     shown = browser.find_elements("css selector", ".classes button bdi")
-    assert [one.get_property("textContent") for one in shown] == list(names)
+    assert [one.get_property("textContent") for one in shown] == list(map(printable, names))

@@ -2,14 +2,19 @@
 
 import base64
 import json
+import os
+import zipfile
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
-from hsi_jax.errors import InputError
+from hsi_jax.errors import InputError, printable
+from hsi_jax.evaluate.figures import run_figures
+from hsi_jax.evaluate.report import page
 from hsi_jax.evaluate.run_files import read_run
 from hsi_jax.run import RunFolder
 
@@ -37,6 +42,13 @@ class Parsed(HTMLParser):
         self.text.append(data)
 
 
+@pytest.fixture(autouse=True)
+def save_nothing(monkeypatch, request):
+    """Figures are drawn but not written, which takes longest, but for the tests of damage."""
+    if "damaged" not in request.node.name:
+        monkeypatch.setattr(page, "save_figure", lambda figure, file, kind: file.write(b"<svg/>"))
+
+
 @pytest.fixture
 def parse(render_run):
     return lambda *paths: Parsed(render_run(*paths))
@@ -52,7 +64,7 @@ def test_the_page_says_what_the_run_says(parse, make_run):
         "A remark.",
         "4 devices emulated",
         "were not measured",
-        "ms, measured",
+        "Timeline, measured",
         "python -m experiments.run --steps=8",
         "All options (4)",
         "salt & <sand>",
@@ -91,7 +103,7 @@ def test_names_stay_text(make_run, parse, names):
     assert hostile.tags == harmless.tags
     assert hostile.handlers == []
     for name in names:
-        assert " ".join(name.split()) in hostile.words
+        assert " ".join(printable(name).split()) in hostile.words
 
 
 @pytest.mark.parametrize(
@@ -134,6 +146,18 @@ def test_a_summary_of_another_version_still_tells_its_accuracies(parse, make_run
     assert "class 3" in page.words
 
 
+def test_a_figure_from_outside_is_on_the_page(parse, make_run, monkeypatch):
+    monkeypatch.setattr(run_figures, "FIGURES", dict(run_figures.FIGURES))
+    path = make_run()
+    before = parse(path).tags["img"]
+    run_figures.register("loss_by_class", lambda run: Figure() if run.summary else None)
+    drawn = parse(path)
+    assert "Loss by class" in drawn.words
+    assert drawn.tags["img"] == before + 1
+    run_figures.register("broken", lambda run: {}["x"])
+    assert "The figure broken cannot be drawn" in parse(path).words
+
+
 def test_an_interrupted_training_is_said(parse, make_run):
     assert "ended early" in parse(make_run(interrupted=True)).words
     assert "ended early" not in parse(make_run("other")).words
@@ -162,9 +186,10 @@ def test_images_have_a_gallery_and_no_map(parse, make_run):
     del content["split"]["leakage"]
     (path / "summary.json").write_text(json.dumps(content))
     (path / "spectra.npz").unlink()
-    (path / "gallery.png").write_bytes(b"a picture")
+    content = b"\x89PNG\r\n\x1a\n a picture"
+    (path / "gallery.png").write_bytes(content)
     page = parse(path)
-    picture = "data:image/png;base64," + base64.b64encode(b"a picture").decode()
+    picture = "data:image/png;base64," + base64.b64encode(content).decode()
     assert picture in page.addresses
     assert "canvas" not in page.tags
     assert "test images" in page.words
@@ -210,3 +235,32 @@ def test_a_damaged_file_never_ends_in_a_traceback(make_run, render_run, name, da
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no run"):
         read_run(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["gallery.png", "prediction.npz", "spectra.npz", "metrics.jsonl"])
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_links_and_pipes_are_not_read(make_run, tmp_path, name, kind):
+    path = make_run()
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"\x89PNG\r\n\x1a\n of somebody")
+    (path / name).unlink(missing_ok=True)
+    if kind == "link":
+        (path / name).symlink_to(secret)
+    else:
+        os.mkfifo(path / name)
+    run = read_run(path)
+    assert run.gallery is None
+    assert any(name in sentence for sentence in run.missing)
+
+
+def test_arrays_that_unpack_to_far_more_are_not_read(make_run):
+    path = make_run()
+    header = {"descr": "|u1", "fortran_order": False, "shape": (2**27,)}
+    archive = zipfile.ZipFile(path / "prediction.npz", "w", zipfile.ZIP_DEFLATED)
+    with archive, archive.open("truth.npy", "w") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for _ in range(128):
+            file.write(bytes(2**20))
+    run = read_run(path)
+    assert run.prediction is None
+    assert any("far more" in sentence for sentence in run.missing)

@@ -8,10 +8,9 @@ from matplotlib.patches import Rectangle
 
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.figures.comparison import draw_accuracies, draw_step_times
+from hsi_jax.evaluate.tables.formats import csv_text, markdown
 from hsi_jax.evaluate.tables.scheme_table import (
     Result,
-    csv_text,
-    markdown,
     read_result,
     runs_csv,
     summarise_schemes,

@@ -1,7 +1,18 @@
-"""Tables for papers: LaTeX with booktabs."""
+"""Rows as text: Markdown, CSV and LaTeX.
 
+Own code, because pandas needs more than this file has: `DataFrame.to_csv` writes "=cmd" as it is
+(tests/evaluate/tables/test_formats.py, spreadsheets), `to_markdown` needs tabulate, and `Styler`
+leaves "<", "|" and "±" as they are when it escapes for LaTeX.
+"""
+
+import csv
+import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from hsi_jax.errors import printable
+
+MISSING = "-"
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -13,6 +24,37 @@ _ESCAPES = {
     "±": r"$\pm$",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of text as a Markdown table; the first row is the header."""
+    lines = [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
+    return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]) + "\n"
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as CSV; the first row is the header.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe before it, which
+    spreadsheets take as the mark of a text. Numbers stay, also those that are given as text.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def _harmless(cell: object) -> object:
+    if not isinstance(cell, str):
+        return cell
+    text = printable(cell)
+    if text == MISSING or not text.startswith(("=", "+", "-", "@", "\t", "\n")):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
 
 
 def escape(text: str) -> str:

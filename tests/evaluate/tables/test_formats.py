@@ -1,9 +1,11 @@
+import csv
+import io
 import shutil
 import subprocess
 
 import pytest
 
-from hsi_jax.evaluate.tables.latex import escape, latex_table
+from hsi_jax.evaluate.tables.formats import csv_text, escape, latex_table
 
 ODD = "50 % of A_b & {c} \\ #1 $x^2 ~ a|b <c> ±"
 ROWS = [[[ODD, "**1.00 ± 0.10**", "2"]], [["b", "-", "**3**"]]]
@@ -38,3 +40,11 @@ def test_latex_takes_the_table(tmp_path):
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_spreadsheets_run_no_cell():
+    hostile = ["=cmd()", "+1+cmd", "-cmd", "@sum", "\tx", "\n=x"]
+    harmless = ["\r=x", "a=b", "-", "-0.5", "+1e3", "", "x", -0.5, 3]
+    (read, numbers) = csv.reader(io.StringIO(csv_text([hostile, harmless]), newline=""))
+    assert read == [f"'{text}" for text in hostile]
+    assert numbers == ["\\r=x", *map(str, harmless[1:])]
