@@ -53,7 +53,7 @@ def test_help_imports_nothing_heavy(command):
     out, error, libraries = imported(command, "--help", JAX_PLATFORMS="cpu")
     assert f"experiments.{command}" in out
     assert error == ""
-    assert {"absl", "numpy"} <= libraries <= LIGHT
+    assert {"absl"} <= libraries <= LIGHT
 
 
 @pytest.mark.parametrize(
