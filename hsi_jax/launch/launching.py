@@ -11,11 +11,10 @@ from pathlib import Path
 
 from hsi_jax.errors import InputError
 from hsi_jax.hetero.profile import Profile
-from hsi_jax.launch.monitor import Monitor
+from hsi_jax.launch.monitor import Monitor, Tail
 from hsi_jax.launch.placement import Placement, place
 from hsi_jax.launch.restarts import Restarts, WorkerGroup, keep_running
 from hsi_jax.launch.slowdown import Slowdown
-from hsi_jax.launch.tail import Tail
 from hsi_jax.launch.throttle import Throttle, limits
 from hsi_jax.launch.workers import Worker, Workers, available_cores, free_port
 from hsi_jax.run.lock import remove_empty

@@ -68,14 +68,12 @@ def draw_map(
         raise InputError(f"`truth` has shape {truth.shape}; give a map of rows and columns")
     _check_indexes("truth", truth, len(class_names))
     _check_indexes("prediction", prediction, len(class_names))
-    for name, array in (("prediction", prediction), ("test_mask", test_mask), ("nodata", nodata)):
+    of_map = {"prediction": prediction, "test_mask": test_mask, "nodata": nodata}
+    for name, array in of_map.items():
         _check_shape(name, array, truth.shape)
     _check_shape("rgb", rgb, (*truth.shape, 3))
     colours = _check_colours(colours, len(class_names))
-
-    judged = prediction >= 0 if test_mask is None else np.asarray(test_mask, dtype=bool)
-    judged = judged & (truth >= 0)
-    wrong = judged & (truth != prediction)
+    judged, wrong = _judge(truth, prediction, test_mask)
     where = "labelled" if test_mask is None else "test"
     panels = [
         *([] if rgb is None else [("Composite", _bytes(rgb))]),
@@ -83,21 +81,27 @@ def draw_map(
         ("Prediction", _paint(prediction, colours)),
         (f"Errors at {where} pixels", _paint_errors(judged, wrong)),
     ]
-    empty = np.zeros(truth.shape, bool) if nodata is None else np.asarray(nodata, dtype=bool)
-    if empty.any():
-        panels = [
-            (name, np.where(empty[..., np.newaxis], _bytes(NODATA_COLOUR), image))
-            for name, image in panels
-        ]
     names = captions(class_names)
     patches = [_patch(name, colour) for name, colour in zip(names, colours, strict=True)]
+    empty = np.zeros(truth.shape, bool) if nodata is None else np.asarray(nodata, dtype=bool)
     if ((truth < 0) & ~empty).any() or ((prediction < 0) & ~empty).any():
         patches.append(_patch("unlabelled", UNLABELLED_COLOUR))
     if empty.any():
         patches.append(_patch("no data", NODATA_COLOUR))
+        for _, image in panels:
+            image[empty] = _bytes(NODATA_COLOUR)
     figure = _draw_panels(panels, patches, title, Ground.of(transform, crs))
     _add_error_legend(figure, judged, wrong)
     return figure
+
+
+def _judge(
+    truth: np.ndarray, prediction: np.ndarray, test_mask: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels that are judged, and those of them that are wrong, bool [rows, cols] each."""
+    judged = prediction >= 0 if test_mask is None else np.asarray(test_mask, dtype=bool)
+    judged = judged & (truth >= 0)
+    return judged, judged & (truth != prediction)
 
 
 def draw_classes(
