@@ -1,7 +1,6 @@
 """What a run prints for people: a few lines before training, a table of devices, the end."""
 
 import textwrap
-from collections.abc import Sequence
 
 from hsi_jax.cluster.exchange import num_processes
 from hsi_jax.cluster.processes import rank
@@ -156,23 +155,10 @@ def describe_devices(profile: Profile, plan: Plan) -> str:
         ),
         f"Modelled step of the slowest device: {modelled.modelled_step_time:.4g} "
         f"({profile.time_unit}){gain}",
-        *describe_bias(plan, profile.names),
     ]
+    if bias := plan.describe_bias(profile.names):
+        lines.append(f"NOTE     {bias}")
     return "\n".join(lines)
-
-
-def describe_bias(plan: Plan, names: Sequence[str]) -> list[str]:
-    """A line on a plan by which samples count differently on different devices."""
-    weights = plan.sample_weights
-    working = [number for number, count in enumerate(plan.counts) if count]
-    low, high = (chosen(working, key=lambda n: weights[n]) for chosen in (min, max))
-    if weights[high] <= weights[low] * 1.000001:
-        return []
-    shares = ", ".join(map(str, plan.shares))
-    return [
-        f"NOTE     scheme {plan.scheme.name} with {shares} microbatches: a sample of {names[high]} "
-        f"counts {weights[high] / weights[low]:.2f} times as much as one of {names[low]}"
-    ]
 
 
 def describe_end(summary: Summary) -> str:

@@ -58,11 +58,14 @@ def test_two_schemes_with_two_seeds_are_run_and_then_reused(tmp_path):
     outputs = []
     for _ in range(2):
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert done.returncode == 0
+        (warned,) = done.stderr.splitlines()  # once for both seeds
+        assert re.search(r"WARNING uniform: .* 16, 1, 1, 1.* 16\.00 times", warned)
         outputs.append(done.stdout)
     assert outputs[0] == outputs[1] == (tmp_path / "grid" / "table.md").read_text()
     assert re.findall(r"^\| (\w+) \| 2 \|", outputs[0], re.MULTILINE) == ["uniform", "balanced"]
-    assert "ms" not in outputs[0]
+    assert "step (ms)" not in outputs[0]
+    assert re.findall(r"^- (\w+): scheme \1 .* 16\.00 times", outputs[0], re.MULTILINE) == ["uniform"]
     with open(tmp_path / "grid" / "runs.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
