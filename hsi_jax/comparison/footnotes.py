@@ -1,4 +1,4 @@
-"""What a comparison of schemes has to say of shares and speeds, before its runs and under tables."""
+"""What a comparison of schemes says of shares and speeds, before its runs and under tables."""
 
 from collections.abc import Mapping, Sequence
 

@@ -161,6 +161,9 @@ class Controller:
         }
         if not measured:
             return True
+        as_expected = all(
+            abs(pace - self._paces[index]) <= self._error(index) for index, pace in measured.items()
+        )
         for index, pace in measured.items():
             recent = self._recent[index] = [*self._recent[index], pace][-WINDOW:]
             if len(recent) >= ENOUGH:
@@ -171,11 +174,7 @@ class Controller:
                 self._recent[index] = []
                 pace, best = self._paces[index], self._best or self._paces[index]
                 self._paces[index] += self._trusts[index] * (best - pace)
-        bounds = [self._bounds(index) for index in measured]
-        return all(
-            low <= pace <= high
-            for pace, (low, high) in zip(measured.values(), bounds, strict=True)
-        )
+        return as_expected
 
     def _remember_best(self, known: list[int]) -> None:
         """The best median pace so far, and who is as good, of the devices measured well enough."""
@@ -185,15 +184,21 @@ class Controller:
             if self._bounds(index)[1] >= self._best * (1 - self.dead_band):
                 self._trusts[index] = 1.0
 
+    def _error(self, index: int) -> float:
+        """By how much measured paces of a device differ from its own through noise, usually."""
+        recent, pace = self._recent[index], self._paces[index]
+        deviation = 0.0
+        if len(recent) >= ENOUGH:
+            deviation = median(abs(other - pace) for other in recent)
+        return max(self.dead_band * pace, min(deviation, MOST_DEVIATION * pace))
+
     def _bounds(self, index: int) -> tuple[float, float]:
         """Between which paces a device's own lies, as far as noise lets us know; both above 0."""
-        pace, recent = self._paces[index], sorted(self._recent[index])
-        if len(recent) < ENOUGH:
-            return pace * (1 - self.dead_band), pace * (1 + self.dead_band)
-        deviation = median(abs(other - pace) for other in recent)
-        error = max(self.dead_band * pace, min(deviation, MOST_DEVIATION * pace))
-        low, high = recent[(len(recent) - 1) // 2 - 1], recent[len(recent) // 2 + 1]
-        return min(low, pace - error), max(high, pace + error)
+        pace, error = self._paces[index], self._error(index)
+        recent, neighbours = sorted(self._recent[index]), [pace]
+        if len(recent) >= ENOUGH:
+            neighbours = recent[(len(recent) - 1) // 2 - 1], recent[len(recent) // 2 + 1]
+        return min(*neighbours, pace - error), max(*neighbours, pace + error)
 
     def _decide(self, shares: tuple[int, ...]) -> Plan | None:
         estimate, bounds = self.profile, [self._bounds(index) for index in range(len(shares))]
@@ -222,4 +227,3 @@ class Controller:
 
     def _divide(self, profile: Profile) -> Plan:
         return make_plan("adaptive", profile, self.batch_size, self.microbatch_size)
-

@@ -98,6 +98,11 @@ class DeviceOptions:
         "time one step in `retime_every` with every scheme, not only adaptive",
         may_change=True,
     )
+    measure_even: bool = option(
+        False,
+        "before training, also time some steps with even shares, on copies of the state",
+        may_change=True,
+    )
     check_every: int = option(
         100,
         "with several processes: steps between comparisons of the parameters of all devices, "

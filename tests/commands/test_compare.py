@@ -65,7 +65,9 @@ def test_two_schemes_with_two_seeds_are_run_and_then_reused(tmp_path):
     assert outputs[0] == outputs[1] == (tmp_path / "grid" / "table.md").read_text()
     assert re.findall(r"^\| (\w+) \| 2 \|", outputs[0], re.MULTILINE) == ["uniform", "balanced"]
     assert "step (ms)" not in outputs[0]
-    assert re.findall(r"^- (\w+): scheme \1 .* 16\.00 times", outputs[0], re.MULTILINE) == ["uniform"]
+    assert re.findall(r"^- (\w+): scheme \1 .* 16\.00 times", outputs[0], re.MULTILINE) == [
+        "uniform"
+    ]
     with open(tmp_path / "grid" / "runs.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     for row in rows:

@@ -113,13 +113,13 @@ def test_noise_moves_no_shares_once_they_have_followed_a_change(text, index, see
     rng = np.random.default_rng(seed)
     platform = Platform(parse_profile(text), 12)
     truth = slowed(platform.controller.guess, index, 3)
-    platform.run(platform.controller.guess)
+    platform.run(platform.controller.guess, 4)
     platform.run(truth, 10, lambda: rng.uniform(0.95, 1.05))
     assert step_time(truth, platform.shares) <= 1.05 * least_step_time(truth, 12)
     assert platform.run(truth, 300, lambda: rng.uniform(0.95, 1.05)) == 0
 
 
-@pytest.mark.parametrize("known", [1, 7])
+@pytest.mark.parametrize("known", [4, 7])  # before four, the unit of time is not known
 @pytest.mark.parametrize("factor", [2, 3])
 @every_platform
 def test_a_slowdown_is_followed_within_six_measurements(profile, microbatches, factor, known):
@@ -319,11 +319,9 @@ def test_it_is_settled_while_measurements_are_as_expected_and_shares_stay():
     assert platform.controller.settled
     platform.run(guess, 7)
     assert platform.controller.settled
-    for _ in range(3):  # unexpected
+    for _ in range(5):  # unexpected, and then a change that is to be confirmed
         assert platform.run(slow) == 0
         assert not platform.controller.settled
-    platform.run(slow, 2)
-    assert not platform.controller.settled  # speaks for a change
     platform.controller.observe(platform.shares, [float("nan")] * 2)
     assert not platform.controller.settled  # it is still to be confirmed
     platform.run(slow, 10)
@@ -434,7 +432,13 @@ def test_a_state_is_a_copy_of_plain_numbers():
     controller.observe(np.array([8, 4]), np.array([4.1, 4.0], np.float32))
     state = controller.state()
     kept = json.dumps(state)
-    numbers = [*state["paces"], *state["trusts"], *sum(state["recent"], []), state["best"], state["agreeing"]]
+    numbers = [
+        *state["paces"],
+        *state["trusts"],
+        *(p for paces in state["recent"] for p in paces),
+        state["best"],
+        state["agreeing"],
+    ]
     assert {type(number) for number in numbers} == {float, int}
     resumed = Controller.from_state(state, parse_profile("2:1"), 12, 1)
     for one in (controller, resumed):

@@ -22,7 +22,7 @@ from hsi_jax.run.summary_parts import Leakage
 from hsi_jax.session import setup
 from hsi_jax.session.loading import open_scene
 from hsi_jax.session.options import RunOptions
-from hsi_jax.session.summarise import model_times
+from hsi_jax.session.summarise_devices import model_times
 from hsi_jax.trained import TrainedModel
 from tests.session.runs import run
 
