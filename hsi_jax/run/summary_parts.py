@@ -157,9 +157,9 @@ class MeasuredEven:
     repeats: int
 
     @property
-    def speedup(self) -> float:
-        """How many times as fast the run's own shares were."""
-        return self.even_ms / self.own_ms
+    def speedup(self) -> float | None:
+        """How many times as fast the run's own shares were; None where they are even shares."""
+        return self.even_ms / self.own_ms if self.own_shares != self.even_shares else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -220,10 +220,10 @@ def describe_measured(summary: Summary) -> list[str]:
     elif summary.on_real_devices and summary.timed_steps:
         lines.append(with_flags("`time_devices` times own work, waiting, sum and update as well"))
     if even := summary.measured_even:
+        gain = f"{even.speedup:.2f} times as fast" if even.speedup else "the shares were the same"
         lines.append(
             f"Measured before training, {even.repeats} steps each: {even.even_ms:.1f} ms by even "
-            f"shares, {even.own_ms:.1f} ms by {summary.scheme} ones: {even.speedup:.2f} times as "
-            f"fast"
+            f"shares, {even.own_ms:.1f} ms by {summary.scheme} ones; {gain}"
         )
     return lines
 

@@ -59,7 +59,7 @@ class Recorder(Hook):
                 step_seconds=seconds,
             )
         )
-        if not self._bar.disable and self._bar.desc != TRAINING:
+        if self._bar.desc != TRAINING:
             self._bar.unpause()  # the time of compiling is no time of a step
             self._bar.set_description_str(TRAINING)
         self._bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
