@@ -20,6 +20,8 @@ from hsi_jax.run.summary_parts import (
     DeviceSummary,
     FeedSummary,
     LabelSummary,
+    MeasuredEven,
+    MeasuredStep,
     ModelledTimes,
     SplitSummary,
     Straggler,
@@ -102,6 +104,8 @@ class Summary(Outcome, ModelledTimes):
         devices: of the profile: where each one is and what it did.
         reduce: "device" where one program added the sums of all devices, "host" where the
             processes did.
+        measured_step: where the time of a step went; None where no step was timed.
+        measured_even: a step by even shares; None unless it was asked for.
         straggler: the device for which the others waited, if any; None where none was timed.
         failed_checkpoints: why a checkpoint could not be saved, a line each.
         labels: of a scene; None for images.
@@ -137,6 +141,8 @@ class Summary(Outcome, ModelledTimes):
     hardware: str
     devices: list[DeviceSummary] = field(default_factory=list)
     reduce: str = "device"
+    measured_step: MeasuredStep | None = None
+    measured_even: MeasuredEven | None = None
     straggler: Straggler | None = None
     train_seconds: float | None = None
     failed_checkpoints: list[str] = field(default_factory=list)
@@ -146,6 +152,12 @@ class Summary(Outcome, ModelledTimes):
     protocol: str = ""
     as_published: AsPublished | None = None
     calibration: Calibration | None = None
+
+    @property
+    def on_real_devices(self) -> bool:
+        """Whether the devices were processes with times of their own, rather than emulated."""
+        several = len({device.process for device in self.devices}) > 1
+        return several or bool(self.timeline)
 
 
 def to_json(summary: Outcome) -> dict[str, Any]:

@@ -68,9 +68,9 @@ def draw_map(
         raise InputError(f"`truth` has shape {truth.shape}; give a map of rows and columns")
     _check_indexes("truth", truth, len(class_names))
     _check_indexes("prediction", prediction, len(class_names))
-    of_map = {"prediction": prediction, "test_mask": test_mask, "nodata": nodata}
-    for name, array in of_map.items():
-        _check_shape(name, array, truth.shape)
+    _check_shape("prediction", prediction, truth.shape)
+    _check_shape("test_mask", test_mask, truth.shape)
+    _check_shape("nodata", nodata, truth.shape)
     _check_shape("rgb", rgb, (*truth.shape, 3))
     colours = _check_colours(colours, len(class_names))
     judged, wrong = _judge(truth, prediction, test_mask)
@@ -81,8 +81,7 @@ def draw_map(
         ("Prediction", _paint(prediction, colours)),
         (f"Errors at {where} pixels", _paint_errors(judged, wrong)),
     ]
-    names = captions(class_names)
-    patches = [_patch(name, colour) for name, colour in zip(names, colours, strict=True)]
+    patches = [_patch(*pair) for pair in zip(captions(class_names), colours, strict=True)]
     empty = np.zeros(truth.shape, bool) if nodata is None else np.asarray(nodata, dtype=bool)
     if ((truth < 0) & ~empty).any() or ((prediction < 0) & ~empty).any():
         patches.append(_patch("unlabelled", UNLABELLED_COLOUR))
