@@ -116,7 +116,9 @@ class PredictOptions:
         if self.cube_variable and not self.cube:
             raise InputError("--cube_variable goes with --cube=FILE")
         if self.nodata and not self.cube:
-            raise InputError("--nodata goes with --cube=FILE; the run's own scene is read as it was")
+            raise InputError(
+                "--nodata goes with --cube=FILE; the run's own scene is read as it was"
+            )
         if not self.output:
             raise InputError("give --output=FILE, the map to write, such as map.tif")
 
