@@ -87,7 +87,7 @@ def test_without_a_cube_it_is_the_scene_of_the_run(folder, scene, tmp_path):
     shutil.copytree(folder / "model", run / "model")
     np.savez(tmp_path / "scene.npz", cube=scene.cube, labels=scene.original_labels(scene.labels))
     path = str(tmp_path / "scene.npz")
-    options = dataclasses.asdict(RunOptions.of(dataset="file", cube=path, labels=path))
+    options = RunOptions.of(dataset="file", cube=path, labels=path).to_json()
     (run / "config.json").write_text(json.dumps(options))
     predict(PredictOptions(run=str(run), output=str(tmp_path / "map.npy")))
     model = TrainedModel.of_run(run)
@@ -100,7 +100,7 @@ def test_the_scene_and_the_labels_of_a_run_are_never_overwritten(folder, scene, 
     files = {"cube": str(tmp_path / "c.npy"), "labels": str(tmp_path / "l.npy")}
     np.save(files["cube"], scene.cube)
     np.save(files["labels"], scene.original_labels(scene.labels))
-    options = dataclasses.asdict(RunOptions.of(dataset="file", **files))
+    options = RunOptions.of(dataset="file", **files).to_json()
     (run / "config.json").write_text(json.dumps(options))
     for path in files.values():
         before = Path(path).read_bytes()
@@ -239,8 +239,9 @@ def test_values_without_data_are_declared(folder, scene, tmp_path):
     cube[:4] = -9999
     np.save(tmp_path / "gap.npy", cube)
     given = {"cube": str(tmp_path / "gap.npy")}
-    with pytest.warns(InputWarning, match="-9999"):
+    with pytest.warns(InputWarning) as caught:
         predict(options_of(folder, tmp_path, "undeclared.npy", **given))
+    assert any("Declare -9999" in str(warning.message) for warning in caught)
     assert (np.load(tmp_path / "undeclared.npy") != 0).all()
     predict(options_of(folder, tmp_path, nodata="-9999", **given))
     expected = np.zeros(scene.shape[:2], bool)

@@ -139,7 +139,7 @@ def test_a_single_band_that_is_dead_or_of_another_unit_is_noticed(change):
     cube = CUBE.copy()
     cube[..., 3] = change(cube[..., 3])
     ranges = value_ranges(CUBE, ALL)
-    assert "1 of 5 bands" in doubt_on_values(ranges, value_ranges(cube, ALL), "it")
+    assert "1 of 5 bands" in (doubt_on_values(ranges, value_ranges(cube, ALL), "it") or "")
     constant = value_ranges(cube * [1, 1, 1, 0, 1], ALL)
     assert doubt_on_values(constant, constant, "it") is None
 
