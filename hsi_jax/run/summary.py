@@ -111,6 +111,10 @@ class Summary(Outcome, ModelledTimes):
         labels: of a scene; None for images.
         cube: likewise.
         remarks: what was said of the data before training, a sentence each.
+        per_class_users_accuracy: the part of the samples predicted as a class that are of it; None
+            where there are none.
+        per_class_f1: harmonic mean of user's and producer's accuracy (`per_class_accuracy`).
+        per_class_iou: correct samples of a class, by those that are or are predicted as it.
         calibration: of the probabilities of the test samples; None where a model has none.
         as_published: in which way test samples have a say in the result; None where in none.
     """
@@ -151,6 +155,9 @@ class Summary(Outcome, ModelledTimes):
     remarks: list[str] = field(default_factory=list)
     protocol: str = ""
     as_published: AsPublished | None = None
+    per_class_users_accuracy: list[float | None] = field(default_factory=list)
+    per_class_f1: list[float | None] = field(default_factory=list)
+    per_class_iou: list[float | None] = field(default_factory=list)
     calibration: Calibration | None = None
 
     @property

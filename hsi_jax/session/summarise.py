@@ -14,6 +14,7 @@ from hsi_jax.data.scene.read_options import format_value
 from hsi_jax.data.splits.distance import count_leakage
 from hsi_jax.data.splits.split import class_counts
 from hsi_jax.evaluate.measures.calibration import measure_calibration
+from hsi_jax.evaluate.measures.metrics import class_scores
 from hsi_jax.evaluate.measures.utilisation import measure_step
 from hsi_jax.hetero import Plan, Profile
 from hsi_jax.models import find_trait
@@ -70,17 +71,13 @@ def summarise(
     timeline = _describe_timeline(fitted, rebalancing)
     measured = measure_step(timeline, profile.names)
     modelled = model_times(profile, fitted.plan, measured)
-    dataset, records = setup.dataset, setup.folder.read_records()
-    digest = digest_of_cube(dataset.scene.cube) if dataset.scene else ""
+    records = setup.folder.read_records()
     return Summary(
+        **_summarise_data(setup),
         **_summarise_test(setup, test),
         **_summarise_course(setup, fitted),
         **_summarise_plan(setup, fitted.plan, profile),
         **vars(modelled),
-        dataset=dataset.name,
-        note=dataset.note,
-        protocol=setup.options.split.protocol,
-        split=summarise_split(dataset),
         rebalancing=rebalancing.records if rebalancing else [],
         timeline=timeline,
         measured_step=measured,
@@ -91,18 +88,31 @@ def summarise(
         straggler=summarise_straggler(setup, rebalancing, profile),
         train_seconds=train_seconds or training_seconds(records),
         failed_checkpoints=failed_checkpoints,
-        labels=summarise_labels(dataset),
-        cube=summarise_cube(dataset, digest),
-        remarks=describe_remarks(dataset),
         as_published=summarise_as_published(setup.options, records),
         versions={"python": platform.python_version(), **library_versions()},
     )
 
 
-def _summarise_test(setup: Setup, test: Assessment) -> dict[str, Any]:
+def _summarise_data(setup: Setup) -> dict[str, Any]:
     dataset = setup.dataset
+    digest = digest_of_cube(dataset.scene.cube) if dataset.scene else ""
+    return {
+        "dataset": dataset.name,
+        "note": dataset.note,
+        "protocol": setup.options.split.protocol,
+        "split": summarise_split(dataset),
+        "labels": summarise_labels(dataset),
+        "cube": summarise_cube(dataset, digest),
+        "remarks": describe_remarks(dataset),
+    }
+
+
+def _summarise_test(setup: Setup, test: Assessment) -> dict[str, Any]:
+    dataset, by_class = setup.dataset, class_scores(test.confusion).to_json()
+    del by_class["per_class_producers_accuracy"]  # `per_class_accuracy` of the scores
     return {
         **test.scores.to_json(),
+        **by_class,
         "test_loss": test.loss,
         "confusion_matrix": test.confusion.tolist(),
         "class_names": tuple(dataset.class_names),

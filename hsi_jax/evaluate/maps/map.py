@@ -68,9 +68,8 @@ def draw_map(
         raise InputError(f"`truth` has shape {truth.shape}; give a map of rows and columns")
     _check_indexes("truth", truth, len(class_names))
     _check_indexes("prediction", prediction, len(class_names))
-    _check_shape("prediction", prediction, truth.shape)
-    _check_shape("test_mask", test_mask, truth.shape)
-    _check_shape("nodata", nodata, truth.shape)
+    for name, array in {"prediction": prediction, "test_mask": test_mask, "nodata": nodata}.items():
+        _check_shape(name, array, truth.shape)
     _check_shape("rgb", rgb, (*truth.shape, 3))
     colours = _check_colours(colours, len(class_names))
     judged, wrong = _judge(truth, prediction, test_mask)
@@ -90,8 +89,7 @@ def draw_map(
         for _, image in panels:
             image[empty] = _bytes(NODATA_COLOUR)
     figure = _draw_panels(panels, patches, title, Ground.of(transform, crs))
-    _add_error_legend(figure, judged, wrong)
-    return figure
+    return _add_error_legend(figure, judged, wrong)
 
 
 def _judge(
@@ -217,7 +215,7 @@ def _draw_panels(
     return figure
 
 
-def _add_error_legend(figure: Figure, judged: np.ndarray, wrong: np.ndarray) -> None:
+def _add_error_legend(figure: Figure, judged: np.ndarray, wrong: np.ndarray) -> Figure:
     places = (axes.get_subplotspec() for axes in figure.axes)
     stacked = len({place.rowspan.start for place in places if place is not None}) > 1
     figure.axes[-1].legend(
@@ -235,6 +233,7 @@ def _add_error_legend(figure: Figure, judged: np.ndarray, wrong: np.ndarray) -> 
         handletextpad=0.4,
         columnspacing=0.9,
     )
+    return figure
 
 
 def _patch(name: str, colour: Iterable[float]) -> Patch:
