@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from hsi_jax.command_line import fail, help_text, parse_command
 from hsi_jax.comparison.comparing import compare
+from hsi_jax.comparison.footnotes import describe_biases
 from hsi_jax.comparison.one_run import ComparisonRun, Platform
 from hsi_jax.comparison.options import CompareOptions
 from hsi_jax.comparison.plan import plan_platform, plan_runs
@@ -53,6 +54,8 @@ def main(argv: list[str]) -> None:
     """Compares what the flags say, prints the table and ends with 1 if a run failed."""
     try:
         runs, platform, reporting, subject = parse(argv)
+        for line in describe_biases(runs, platform.profile) if subject == "schemes" else ():
+            print(f"WARNING {line}", file=sys.stderr)
         results = compare(runs, platform, reporting, subject)
     except HsiJaxError as error:
         fail(error)

@@ -1,6 +1,7 @@
 """One run of a comparison, on the platform that all of them have in common."""
 
 import contextlib
+import math
 import os
 import re
 import subprocess
@@ -13,13 +14,14 @@ from hsi_jax.comparison.peer import peer_command, peer_counts, start_folder
 from hsi_jax.errors import LostWorkerError
 from hsi_jax.hetero.profile import Profile
 from hsi_jax.json_file import write_json
-from hsi_jax.launch.launching import Launch, launch
+from hsi_jax.launch.launching import Launch, Speeds, launch
 from hsi_jax.launch.slowdown import Slowdown
 from hsi_jax.launch.workers import last_lines
 from hsi_jax.run.summary import Outcome, read_outcome, read_summary
 from hsi_jax.session.options import RunOptions
 
 # Programs are compiled once for all seeds and schemes of emulated runs, whose times do not count.
+SPEEDS = "speeds.json"  # of a run's processes, beside its logs
 CACHE = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.3"}
 
 
@@ -93,13 +95,18 @@ def do_run(run: ComparisonRun, platform: Platform) -> None:
             return
         with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
             if run.peer:
-                _launch_peer(run, platform, logs)
+                speeds = _launch_peer(run, platform, logs)
             else:
                 # Never gone on with: its times are to be those of one run.
                 flags = [*_flags(run, platform), "--overwrite", "--time_devices"]
                 folder = platform.workdir / run.name
                 slowdowns = tuple(platform.slowdowns)
-                launch(Launch(platform.profile, tuple(flags), folder, slowdowns, str(logs)))
+                asked = Launch(platform.profile, tuple(flags), folder, slowdowns, str(logs))
+                speeds = launch(asked)
+    known = all(map(math.isfinite, speeds.realised))
+    write_json(
+        logs / SPEEDS, {"asked": speeds.asked, "realised": speeds.realised if known else None}
+    )
 
 
 def _flags(run: ComparisonRun, platform: Platform) -> list[str]:
@@ -137,7 +144,7 @@ def _emulate(run: ComparisonRun, platform: Platform, path: Path, log) -> None:
         raise LostWorkerError(f"it ended with exit code {done.returncode}: {last_lines(path, 1)}")
 
 
-def _launch_peer(run: ComparisonRun, platform: Platform, logs: Path) -> None:
+def _launch_peer(run: ComparisonRun, platform: Platform, logs: Path) -> Speeds:
     """The data are handed over in a file that is removed at the end."""
     from hsi_jax.comparison.peer_data import (  # here: --help does without JAX
         hand_over,
@@ -153,8 +160,9 @@ def _launch_peer(run: ComparisonRun, platform: Platform, logs: Path) -> None:
     command = peer_command(run.method, counts, python=platform.torch_python, **files)
     try:
         asked = Launch(platform.profile, (), folder, tuple(platform.slowdowns), str(logs))
-        launch(asked, command)
+        speeds = launch(asked, command)
     finally:
         handover.unlink(missing_ok=True)
     summary = summarise_peer(run.method, setup, counts, folder)
     write_json(folder / "summary.json", summary)
+    return speeds

@@ -1,7 +1,9 @@
 """What a comparison of schemes writes: tables and pictures."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
+from hsi_jax.comparison.footnotes import footnotes, realised_speeds
 from hsi_jax.comparison.one_run import ComparisonRun, Platform
 from hsi_jax.comparison.reporting import (
     Reporting,
@@ -61,7 +63,7 @@ def report_schemes(
     texts = {
         "runs.csv": runs_csv(results),
         "table.csv": csv_text(_rows(tables)),
-        "table.md": _markdown(tables, tests) + _note(runs),
+        "table.md": _markdown(tables, tests) + footnotes(runs, outcomes, platform) + _note(runs),
         "paired.csv": csv_of_tests(tests),
     }
     write_texts(platform.workdir, texts)
@@ -76,7 +78,7 @@ def report_schemes(
 
 def _read(run: ComparisonRun, outcome: Outcome, platform: Platform, reporting: Reporting) -> Result:
     path = platform.workdir / run.name / "metrics.jsonl"
-    return read_result(
+    result = read_result(
         run.method,
         run.options.recipe.seed,
         outcome,
@@ -85,6 +87,7 @@ def _read(run: ComparisonRun, outcome: Outcome, platform: Platform, reporting: R
         timed=not platform.emulated,
         protocol=run.protocol,
     )
+    return dataclasses.replace(result, realised_speeds=realised_speeds(run, platform))
 
 
 def _rows(tables: Mapping[str, list[list[str]]]) -> list[list[str]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from hsi_jax.comparison.footnotes import describe_speeds
 from hsi_jax.comparison.one_run import ComparisonRun, Platform, do_run, read_finished
 from hsi_jax.errors import HsiJaxError, InputError, StorageError
 from hsi_jax.json_file import read_json, write_json
@@ -121,6 +122,10 @@ def _do(run: ComparisonRun, platform: Platform) -> str:
         do_run(run, platform)
     except HsiJaxError as error:
         return str(error).split("\n")[0].rstrip(":")
-    if read_finished(run, platform.workdir) is None:
+    outcome = read_finished(run, platform.workdir)
+    if outcome is None:
         raise KeyboardInterrupt  # the run has ended early because of it
+    line, differs = describe_speeds(run, outcome, platform)
+    if differs:
+        tqdm.write(f"WARNING {line}: not the platform that was asked for", file=sys.stderr)
     return ""

@@ -1,5 +1,6 @@
 """The plan of a step: each device's share of the batch and the weight of its loss."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,23 @@ class Plan:
     counts: tuple[int, ...]
     weights: tuple[float, ...]
     sample_weights: np.ndarray
+
+    def describe_bias(self, names: Sequence[str]) -> str:
+        """How much more a sample counts on one device than on another; "" where all count alike.
+
+        Args:
+            names: of the devices, [devices].
+        """
+        weights = self.sample_weights
+        working = [number for number, count in enumerate(self.counts) if count]
+        low, high = (chosen(working, key=lambda n: weights[n]) for chosen in (min, max))
+        if weights[high] <= weights[low] * 1.000001:
+            return ""
+        return (
+            f"scheme {self.scheme.name} with shares of {', '.join(map(str, self.shares))}: a "
+            f"sample of {names[high]} counts {weights[high] / weights[low]:.2f} times as much as "
+            f"one of {names[low]}"
+        )
 
     @property
     def microbatches(self) -> int:

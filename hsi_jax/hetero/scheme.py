@@ -81,7 +81,7 @@ _ALL = (
     ),
     Scheme(
         "even",
-        "equal shares, weights 1 / D: what PyTorch DDP and Horovod do",
+        "shares as equal as microbatches allow, weights 1 / D: what PyTorch DDP and Horovod do",
         even_partition,
         _alike,
     ),

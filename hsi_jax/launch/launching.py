@@ -11,11 +11,10 @@ from pathlib import Path
 
 from hsi_jax.errors import InputError
 from hsi_jax.hetero.profile import Profile
-from hsi_jax.launch.monitor import Monitor
+from hsi_jax.launch.monitor import Monitor, Tail
 from hsi_jax.launch.placement import Placement, place
 from hsi_jax.launch.restarts import Restarts, WorkerGroup, keep_running
 from hsi_jax.launch.slowdown import Slowdown
-from hsi_jax.launch.tail import Tail
 from hsi_jax.launch.throttle import Throttle, limits
 from hsi_jax.launch.workers import Worker, Workers, available_cores, free_port
 from hsi_jax.run.lock import remove_empty
@@ -66,8 +65,25 @@ class Launch:
     fresh: bool = False
 
 
-def launch(asked: Launch, command: Callable[..., tuple[str, ...]] = run_command) -> None:
+@dataclass(frozen=True)
+class Speeds:
+    """The speeds of processes, as means over time, in the unit of the profile.
+
+    Attributes:
+        asked: for each process, slowdowns included, [processes].
+        realised: by CPU time, over the time in which a process did not wait for others,
+            [processes]; NaN for one that never had work.
+    """
+
+    asked: tuple[float, ...]
+    realised: tuple[float, ...]
+
+
+def launch(asked: Launch, command: Callable[..., tuple[str, ...]] = run_command) -> Speeds:
     """Runs one process for each device of the profile, as fast as the profile says.
+
+    Returns:
+        The speeds of the last start.
 
     Args:
         asked: the processes and what may happen to them.
@@ -77,21 +93,23 @@ def launch(asked: Launch, command: Callable[..., tuple[str, ...]] = run_command)
         InputError: if the processes cannot be placed.
         LostWorkerError: if one fails once too often.
     """
-    group = WorkerGroup(asked.profile, asked.slowdowns)
+    group, speeds = WorkerGroup(asked.profile, asked.slowdowns), Speeds((), ())
     with _log_folder(asked.log_dir) as logs:
 
         def start(group: WorkerGroup, number: int) -> None:
+            nonlocal speeds
             folder = logs / f"restart{number}" if number else logs
             folder.mkdir(exist_ok=True)
             flags = (f"--{name}={value}" for name, value in group.options.items())
             run_flags = (*asked.run_flags, *flags)
-            _start(group, run_flags, workdir=asked.workdir, logs=folder, command=command)
+            speeds = _start(group, run_flags, workdir=asked.workdir, logs=folder, command=command)
 
         try:
             keep_running(start, group, asked.workdir, asked.restarts)
         finally:
             if asked.fresh:
                 remove_empty(asked.workdir)  # it was made for a run that has not begun
+    return speeds
 
 
 def _start(
@@ -101,8 +119,8 @@ def _start(
     workdir: Path,
     logs: Path,
     command: Callable[..., tuple[str, ...]],
-) -> None:
-    """Runs a group's processes to their end and prints what became of their speeds."""
+) -> Speeds:
+    """Runs a group's processes to their end; prints and returns what became of their speeds."""
     available = available_cores()
     placements = place(group.profile.speeds, available)
     cores = [placement.core for placement in placements] + [available[-1]] * group.idle_process
@@ -128,8 +146,10 @@ def _start(
             monitor.show()
     if not monitor.throttled:  # as of a finished run that is resumed
         print("No step was taken, so no process was slowed.")
-        return
-    print(describe(group.profile, placements, throttle))
+        return Speeds((), ())
+    speeds = _speeds(group.profile, placements, throttle)
+    print(describe(speeds, placements, throttle))
+    return speeds
 
 
 def patience(placements: Sequence[Placement], slowdowns: Sequence[Slowdown] = ()) -> int:
@@ -141,15 +161,22 @@ def patience(placements: Sequence[Placement], slowdowns: Sequence[Slowdown] = ()
     return math.ceil(max(1.0, 0.1 / slowest))
 
 
-def describe(profile: Profile, placements: Sequence[Placement], throttle: Throttle) -> str:
+def _speeds(profile: Profile, placements: Sequence[Placement], throttle: Throttle) -> Speeds:
+    of_cores = [s / p.fraction for s, p in zip(profile.speeds, placements, strict=True)]
+    asked, realised = (
+        tuple(part * speed for part, speed in zip(parts, of_cores, strict=True))
+        for parts in (throttle.asked, throttle.realised)
+    )
+    return Speeds(asked, realised)
+
+
+def describe(speeds: Speeds, placements: Sequence[Placement], throttle: Throttle) -> str:
     """A table of the speeds asked for and of those realised, as means over time."""
     rows = [f"{'rank':>4}{'core':>6}{'speed asked':>14}{'realised':>11}{'part of its core':>19}"]
     for rank, placement in enumerate(placements):
-        speed_of_core = profile.speeds[rank] / placement.fraction
-        asked, realised = throttle.asked[rank], throttle.realised[rank]
         rows.append(
-            f"{rank:>4}{placement.core:>6}{asked * speed_of_core:>14.3f}"
-            f"{realised * speed_of_core:>11.3f}{realised:>19.1%}"
+            f"{rank:>4}{placement.core:>6}{speeds.asked[rank]:>14.3f}"
+            f"{speeds.realised[rank]:>11.3f}{throttle.realised[rank]:>19.1%}"
         )
     note = "Realised: by CPU time, over the time in which a process did not wait for others."
     return "\n".join(["", *rows, note])

@@ -20,6 +20,8 @@ from hsi_jax.run.summary_parts import (
     DeviceSummary,
     FeedSummary,
     LabelSummary,
+    MeasuredEven,
+    MeasuredStep,
     ModelledTimes,
     SplitSummary,
     Straggler,
@@ -102,11 +104,17 @@ class Summary(Outcome, ModelledTimes):
         devices: of the profile: where each one is and what it did.
         reduce: "device" where one program added the sums of all devices, "host" where the
             processes did.
+        measured_step: where the time of a step went; None where no step was timed.
+        measured_even: a step by even shares; None unless it was asked for.
         straggler: the device for which the others waited, if any; None where none was timed.
         failed_checkpoints: why a checkpoint could not be saved, a line each.
         labels: of a scene; None for images.
         cube: likewise.
         remarks: what was said of the data before training, a sentence each.
+        per_class_users_accuracy: the part of the samples predicted as a class that are of it; None
+            where there are none.
+        per_class_f1: harmonic mean of user's and producer's accuracy (`per_class_accuracy`).
+        per_class_iou: correct samples of a class, by those that are or are predicted as it.
         calibration: of the probabilities of the test samples; None where a model has none.
         as_published: in which way test samples have a say in the result; None where in none.
     """
@@ -137,6 +145,8 @@ class Summary(Outcome, ModelledTimes):
     hardware: str
     devices: list[DeviceSummary] = field(default_factory=list)
     reduce: str = "device"
+    measured_step: MeasuredStep | None = None
+    measured_even: MeasuredEven | None = None
     straggler: Straggler | None = None
     train_seconds: float | None = None
     failed_checkpoints: list[str] = field(default_factory=list)
@@ -145,7 +155,16 @@ class Summary(Outcome, ModelledTimes):
     remarks: list[str] = field(default_factory=list)
     protocol: str = ""
     as_published: AsPublished | None = None
+    per_class_users_accuracy: list[float | None] = field(default_factory=list)
+    per_class_f1: list[float | None] = field(default_factory=list)
+    per_class_iou: list[float | None] = field(default_factory=list)
     calibration: Calibration | None = None
+
+    @property
+    def on_real_devices(self) -> bool:
+        """Whether the devices were processes with times of their own, rather than emulated."""
+        several = len({device.process for device in self.devices}) > 1
+        return several or bool(self.timeline)
 
 
 def to_json(summary: Outcome) -> dict[str, Any]:

@@ -118,10 +118,57 @@ class TimelineStep:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelledTimes:
-    """What the profile says a step takes; nothing of it is measured.
+class MeasuredStep:
+    """Where the time of a step of several processes went: medians of the timed steps, ms.
 
-    Times with even shares are None where a memory cap forbids them.
+    Attributes:
+        names: of the devices, or of the processes where they have several, [processes].
+        own_work_ms: of each one's own microbatches, [processes].
+        waiting_ms: after them, until the last one had done its own, [processes].
+        sum_and_update_ms: from then on.
+        step_ms: from the first beginning to the last end.
+        timed_steps: how many.
+    """
+
+    names: tuple[str, ...]
+    own_work_ms: tuple[float, ...]
+    waiting_ms: tuple[float, ...]
+    sum_and_update_ms: float
+    step_ms: float
+    timed_steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredEven:
+    """Steps by even shares and by those of the run in turn, before the training; medians, ms.
+
+    Attributes:
+        even_ms: of a step by even shares.
+        own_ms: of a step by the run's first shares.
+        even_shares: microbatches of each device.
+        own_shares: likewise.
+        repeats: steps of each.
+    """
+
+    even_ms: float
+    own_ms: float
+    even_shares: tuple[int, ...]
+    own_shares: tuple[int, ...]
+    repeats: int
+
+    @property
+    def speedup(self) -> float | None:
+        """How many times as fast the run's own shares were; None where they are even shares."""
+        return self.even_ms / self.own_ms if self.own_shares != self.even_shares else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelledTimes:
+    """What the profile says a step takes.
+
+    Times with even shares are None where a memory cap forbids them. The times of devices are those
+    of their own work. `modelled_communication` is the measured time of sum and update, which the
+    step time and the speed-up include; they do without it where it is None.
     """
 
     modelled_step_time: float
@@ -129,6 +176,7 @@ class ModelledTimes:
     modelled_time_unit: str
     modelled_device_times: tuple[float, ...]
     modelled_device_times_even: tuple[float, ...] | None
+    modelled_communication: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,8 +242,8 @@ class DeviceSummary:
         kind: as JAX calls it, such as "cpu" or "NVIDIA A100".
         microbatches: that it has done since the start or the last resumption.
         part: of all of these.
-        modelled_step_time_without: what the profile says a step would take without it, all at the
-            end of the run; None where the others could not do it.
+        modelled_step_time_without: what `modelled_step_time` would be without it, all at the end of
+            the run; None where the others could not do it.
     """
 
     name: str

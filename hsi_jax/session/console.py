@@ -1,7 +1,6 @@
 """What a run prints for people: a few lines before training, a table of devices, the end."""
 
 import textwrap
-from collections.abc import Sequence
 
 from hsi_jax.cluster.exchange import num_processes
 from hsi_jax.cluster.processes import rank
@@ -18,11 +17,11 @@ from hsi_jax.session.protocols import PROTOCOLS
 from hsi_jax.session.setup import Setup
 from hsi_jax.session.summarise import (
     describe_remarks,
-    model_times,
     summarise_cube,
     summarise_labels,
     summarise_split,
 )
+from hsi_jax.session.summarise_devices import model_times
 from hsi_jax.train import Dataset, Recipe, count_parameters
 
 WIDTH = 98  # of a line
@@ -146,7 +145,9 @@ def describe_devices(profile: Profile, plan: Plan) -> str:
     """The table of shares, and what they promise."""
     modelled = model_times(profile, plan)
     speedup = modelled.modelled_speedup_over_even
-    gain = "" if speedup is None else f", {speedup:.2f} x as fast as even shares"
+    gain = ""
+    if speedup is not None and num_processes() == 1:  # of real devices it would be believed
+        gain = f", {speedup:.2f} x as fast as even shares"
     rows = zip(profile.names, profile.speeds, plan.shares, plan.weights, strict=True)
     lines = [
         "",
@@ -155,25 +156,12 @@ def describe_devices(profile: Profile, plan: Plan) -> str:
             f"{name:<16}{speed:>8.4g}{share:>14}{weight:>16.4f}"
             for name, speed, share, weight in rows
         ),
-        f"Modelled step of the slowest device: {modelled.modelled_step_time:.4g} "
-        f"({profile.time_unit}){gain}",
-        *describe_bias(plan, profile.names),
+        f"Modelled step of the slowest device, without communication: "
+        f"{modelled.modelled_step_time:.4g} ({profile.time_unit}){gain}",
     ]
+    if bias := plan.describe_bias(profile.names):
+        lines.append(f"NOTE     {bias}")
     return "\n".join(lines)
-
-
-def describe_bias(plan: Plan, names: Sequence[str]) -> list[str]:
-    """A line on a plan by which samples count differently on different devices."""
-    weights = plan.sample_weights
-    working = [number for number, count in enumerate(plan.counts) if count]
-    low, high = (chosen(working, key=lambda n: weights[n]) for chosen in (min, max))
-    if weights[high] <= weights[low] * 1.000001:
-        return []
-    shares = ", ".join(map(str, plan.shares))
-    return [
-        f"NOTE     scheme {plan.scheme.name} with {shares} microbatches: a sample of {names[high]} "
-        f"counts {weights[high] / weights[low]:.2f} times as much as one of {names[low]}"
-    ]
 
 
 def describe_end(summary: Summary) -> str:
@@ -188,6 +176,7 @@ def describe_end(summary: Summary) -> str:
     state = f" (state after step {summary.best_step} of {summary.steps})" if summary.steps else ""
     lines = [
         f"{measured}; {summary.hardware}",
+        *describe_measured(summary),
         *describe_straggler(summary.straggler),
         "",
         f"Test, {summary.split.kind} split: OA {summary.overall_accuracy:.2%}, "
@@ -212,6 +201,30 @@ def _describe_as_published(summary: Summary) -> list[str]:
             f"The same training, epoch chosen without test pixels: OA "
             f"{state.overall_accuracy:.2%}, AA {state.average_accuracy:.2%}, kappa "
             f"{state.kappa:.4f} (state after step {state.step})"
+        )
+    return lines
+
+
+def describe_measured(summary: Summary) -> list[str]:
+    """Lines on where the time of a step of real devices went, and what even shares took."""
+    lines = []
+    if step := summary.measured_step:
+        own, waiting = (
+            ", ".join(f"{name} {time:.1f}" for name, time in zip(step.names, times, strict=True))
+            for times in (step.own_work_ms, step.waiting_ms)
+        )
+        lines += [
+            f"Of a timed step of {step.step_ms:.1f} ms (medians of {step.timed_steps}), in ms:",
+            *_entry("", f"own work {own}; waiting {waiting}"),
+            *_entry("", f"sum and update {step.sum_and_update_ms:.1f}"),
+        ]
+    elif summary.on_real_devices and summary.timed_steps:
+        lines.append(with_flags("`time_devices` times own work, waiting, sum and update as well"))
+    if even := summary.measured_even:
+        gain = f"{even.speedup:.2f} times as fast" if even.speedup else "the shares were the same"
+        lines.append(
+            f"Measured before training, {even.repeats} steps each: {even.even_ms:.1f} ms by even "
+            f"shares, {even.own_ms:.1f} ms by {summary.scheme} ones; {gain}"
         )
     return lines
 

@@ -70,20 +70,26 @@ class DeviceOptions:
     )
     dead_band: float = option(
         0.05,
-        "error of a measured time, as a fraction, that adaptive shares take for noise",
+        "error of a measured time, as a fraction, that adaptive shares always take for noise; they "
+        "allow for more where the measured times spread more",
         at_least=0,
         below=1,
         may_change=True,
     )
     hysteresis: int = option(
         2,
-        "timed steps in a row that must speak for moving adaptive shares, unless it saves 30 %",
+        "timed steps in a row that must speak for moving adaptive shares",
         at_least=1,
         may_change=True,
     )
     time_devices: bool = option(
         False,
         "time one step in `retime_every` with every scheme, not only adaptive",
+        may_change=True,
+    )
+    measure_even: bool = option(
+        False,
+        "before training, also time some steps with even shares, on copies of the state",
         may_change=True,
     )
     check_every: int = option(

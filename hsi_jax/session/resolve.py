@@ -83,7 +83,8 @@ def resolve(options: RunOptions, in_cluster: bool | None = None) -> Resolved:
         name = MEASURED if in_cluster else _default_profile()
     profile = None if name == MEASURED else parse_profile(name)
     if profile is not None:
-        make_plan(options.devices.scheme, profile, recipe.batch_size, recipe.microbatch_sizes[0])
+        for scheme in (options.devices.scheme, *["even"] * options.devices.measure_even):
+            make_plan(scheme, profile, recipe.batch_size, recipe.microbatch_sizes[0])
     augment = parse_augmentation(options.data.augment)
     figures = parse_figure_formats(options.output.figures)
     return Resolved(options, in_cluster, name, profile, model_options, augment, figures)
@@ -117,6 +118,7 @@ def _check_real_devices(options: RunOptions, in_cluster: bool) -> None:
         "profile": options.devices.profile == MEASURED,
         "scheme": SCHEMES.find(options.devices.scheme).retimed,
         "time_devices": options.devices.time_devices,
+        "measure_even": options.devices.measure_even,
     }
     for name in (name for name, needed in needs.items() if needed):
         raise InputError(

@@ -13,8 +13,10 @@ from hsi_jax.models import find_trait
 from hsi_jax.options import with_values
 from hsi_jax.run import Checkpoint, Checkpoints
 from hsi_jax.run.summary import Summary
+from hsi_jax.run.summary_parts import MeasuredEven
 from hsi_jax.session import console
 from hsi_jax.session.data_options import GIVEN
+from hsi_jax.session.even_steps import EvenSteps
 from hsi_jax.session.loading import given_dataset
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.resolve import MEASURED, resolve
@@ -37,7 +39,7 @@ from hsi_jax.session.training import (
     told_where_to_go_on,
     train,
 )
-from hsi_jax.train import Fit, Progress, Rebalancing
+from hsi_jax.train import Fit, Hook, Progress, Rebalancing
 from hsi_jax.trained import TrainedModel
 
 
@@ -65,6 +67,7 @@ class _Trained:
     rebalancing: Rebalancing | None = None
     checkpoints: Checkpoints | None = None
     seconds: float | None = None
+    even: MeasuredEven | None = None
 
 
 def run(options: RunOptions, *, scene: Scene | None = None, split: Split | None = None) -> Result:
@@ -119,7 +122,9 @@ def _train(setup: Setup) -> _Trained:
         if checkpoint:
             start = Progress.of_checkpoint(checkpoint, setup.state)
         # Process 0 alone saves.
-        hooks = [Saver(setup, rebalancing, checkpoints)] if rank() == 0 else []
+        hooks: list[Hook] = [Saver(setup, rebalancing, checkpoints)] if rank() == 0 else []
+        even = EvenSteps(setup, plan)
+        hooks += [even] if setup.options.devices.measure_even else []
         with told_where_to_go_on(checkpoints, setup.options.checkpoints.on_nonfinite):
             fitted = train(setup, start, plan=plan, rebalancing=rebalancing, hooks=hooks)
     if fitted.stopped_by == signal.SIGTERM:
@@ -127,7 +132,7 @@ def _train(setup: Setup) -> _Trained:
         raise SystemExit(128 + signal.SIGTERM)
     if rebalancing and rebalancing.controller:
         setup = dataclasses.replace(setup, profile=rebalancing.controller.profile)
-    return _Trained(setup, fitted, rebalancing, checkpoints)
+    return _Trained(setup, fitted, rebalancing, checkpoints, even=even.measured)
 
 
 def _fit_at_once(setup: Setup) -> _Trained:
@@ -155,6 +160,7 @@ def _finish(trained: _Trained) -> Result:
         rebalancing=trained.rebalancing,
         failed_checkpoints=failures,
         train_seconds=trained.seconds,
+        even=trained.even,
     )
     model = model_of(setup, fitted.state, fitted.best_step, test)
     write_results(setup, fitted.state, test=test, model=model, summary=summary)

@@ -138,8 +138,8 @@ def _check_same_data(dataset: Dataset) -> None:
         others = [str(number) for number, text in enumerate(found) if text != found[0]]
         if others:
             raise InputError(
-                f"the {name} of process {', '.join(others)} differs from that of process 0; give "
-                f"all processes the same files"
+                f"process {', '.join(others)} and process 0 do not have the same {name}; give all "
+                f"processes the same files"
             )
 
 

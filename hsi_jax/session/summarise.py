@@ -13,9 +13,10 @@ from hsi_jax.command_line import with_flags
 from hsi_jax.data.scene.read_options import format_value
 from hsi_jax.data.splits.distance import count_leakage
 from hsi_jax.data.splits.split import class_counts
-from hsi_jax.errors import InputError
 from hsi_jax.evaluate.measures.calibration import measure_calibration
-from hsi_jax.hetero import Plan, Profile, make_plan
+from hsi_jax.evaluate.measures.metrics import class_scores
+from hsi_jax.evaluate.measures.utilisation import measure_step
+from hsi_jax.hetero import Plan, Profile
 from hsi_jax.models import find_trait
 from hsi_jax.run.records import training_seconds
 from hsi_jax.run.summary import Summary
@@ -25,7 +26,7 @@ from hsi_jax.run.summary_parts import (
     FeedSummary,
     LabelSummary,
     Leakage,
-    ModelledTimes,
+    MeasuredEven,
     SplitSummary,
     TimelineStep,
 )
@@ -34,6 +35,7 @@ from hsi_jax.session.fingerprint import digest_of_cube
 from hsi_jax.session.setup import Setup
 from hsi_jax.session.summarise_devices import (
     describe_hardware,
+    model_times,
     summarise_devices,
     summarise_straggler,
 )
@@ -52,6 +54,7 @@ def summarise(
     rebalancing: Rebalancing | None,
     failed_checkpoints: list[str],
     train_seconds: float | None = None,
+    even: MeasuredEven | None = None,
 ) -> Summary:
     """What a run tells about itself; see `Summary`.
 
@@ -63,37 +66,53 @@ def summarise(
         rebalancing: the timed steps, or None.
         failed_checkpoints: why a checkpoint could not be saved, a line each.
         train_seconds: measured, where not step by step.
+        even: what was measured with even shares, or None.
     """
-    dataset, records = setup.dataset, setup.folder.read_records()
-    digest = digest_of_cube(dataset.scene.cube) if dataset.scene else ""
+    timeline = _describe_timeline(fitted, rebalancing)
+    measured = measure_step(timeline, profile.names)
+    modelled = model_times(profile, fitted.plan, measured)
+    records = setup.folder.read_records()
     return Summary(
+        **_summarise_data(setup),
         **_summarise_test(setup, test),
         **_summarise_course(setup, fitted),
         **_summarise_plan(setup, fitted.plan, profile),
-        dataset=dataset.name,
-        note=dataset.note,
-        protocol=setup.options.split.protocol,
-        split=summarise_split(dataset),
+        **vars(modelled),
         rebalancing=rebalancing.records if rebalancing else [],
-        timeline=_describe_timeline(fitted, rebalancing),
+        timeline=timeline,
+        measured_step=measured,
+        measured_even=even,
         hardware=describe_hardware(setup.replicas),
-        devices=summarise_devices(setup, fitted, profile),
+        devices=summarise_devices(setup, fitted, profile, modelled.modelled_communication or 0.0),
         reduce=reduction(),
         straggler=summarise_straggler(setup, rebalancing, profile),
         train_seconds=train_seconds or training_seconds(records),
         failed_checkpoints=failed_checkpoints,
-        labels=summarise_labels(dataset),
-        cube=summarise_cube(dataset, digest),
-        remarks=describe_remarks(dataset),
         as_published=summarise_as_published(setup.options, records),
         versions={"python": platform.python_version(), **library_versions()},
     )
 
 
-def _summarise_test(setup: Setup, test: Assessment) -> dict[str, Any]:
+def _summarise_data(setup: Setup) -> dict[str, Any]:
     dataset = setup.dataset
+    digest = digest_of_cube(dataset.scene.cube) if dataset.scene else ""
+    return {
+        "dataset": dataset.name,
+        "note": dataset.note,
+        "protocol": setup.options.split.protocol,
+        "split": summarise_split(dataset),
+        "labels": summarise_labels(dataset),
+        "cube": summarise_cube(dataset, digest),
+        "remarks": describe_remarks(dataset),
+    }
+
+
+def _summarise_test(setup: Setup, test: Assessment) -> dict[str, Any]:
+    dataset, by_class = setup.dataset, class_scores(test.confusion).to_json()
+    del by_class["per_class_producers_accuracy"]  # `per_class_accuracy` of the scores
     return {
         **test.scores.to_json(),
+        **by_class,
         "test_loss": test.loss,
         "confusion_matrix": test.confusion.tolist(),
         "class_names": tuple(dataset.class_names),
@@ -134,7 +153,6 @@ def _summarise_plan(setup: Setup, plan: Plan, profile: Profile) -> dict[str, Any
         "weights": plan.weights,
         "batch_size": plan.batch_size,
         "microbatch_size": plan.microbatch_size,
-        **vars(model_times(profile, plan)),
     }
 
 
@@ -206,23 +224,6 @@ def _of_devices(stamps: np.ndarray, seconds: list[float]) -> np.ndarray:
 
 def _known(loss: float) -> float | None:
     return loss if math.isfinite(loss) else None  # JSON has no NaN
-
-
-def model_times(profile: Profile, plan: Plan) -> ModelledTimes:
-    """Times that the profile says a step takes, under this plan and under an even one."""
-    times = profile.times(plan.shares)
-    try:
-        even = make_plan("even", profile, plan.batch_size, plan.microbatch_size)
-        even_times = profile.times(even.shares)
-    except InputError:  # an even share would exceed a memory cap
-        even_times = None
-    return ModelledTimes(
-        modelled_step_time=max(times),
-        modelled_speedup_over_even=max(even_times) / max(times) if even_times else None,
-        modelled_time_unit=profile.time_unit,
-        modelled_device_times=times,
-        modelled_device_times_even=even_times,
-    )
 
 
 def _summarise_feed(replicas: Replicas, fitted: Fit) -> FeedSummary:

@@ -8,21 +8,24 @@ from hsi_jax.cluster.processes import gather_texts
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.measures.straggler import find_straggler
 from hsi_jax.hetero import Plan, Profile, make_plan
-from hsi_jax.run.summary_parts import DeviceSummary, Straggler
+from hsi_jax.run.summary_parts import DeviceSummary, MeasuredStep, ModelledTimes, Straggler
 from hsi_jax.session.setup import Setup
 from hsi_jax.train import Fit, Rebalancing, Replicas
 
 
-def summarise_devices(setup: Setup, fitted: Fit, profile: Profile) -> list[DeviceSummary]:
+def summarise_devices(
+    setup: Setup, fitted: Fit, profile: Profile, communication: float
+) -> list[DeviceSummary]:
     """Where each device is, what it has done since the start, and what it is worth.
 
-    Every process must call it.
+    Every process must call it. Modelled times include that of communication.
     """
     device = setup.replicas.devices[0]
     kinds = [text.decode() for text in gather_texts(device.device_kind.encode())]
     counts = devices_of_processes()
     processes = [process for process, count in enumerate(counts) for _ in range(count)]
     total = sum(fitted.microbatches) or 1
+    without = [model_time_without(profile, fitted.plan, n) for n in range(len(profile))]
     return [
         DeviceSummary(
             name=name,
@@ -30,16 +33,44 @@ def summarise_devices(setup: Setup, fitted: Fit, profile: Profile) -> list[Devic
             kind=kinds[process],
             microbatches=done,
             part=done / total,
-            modelled_step_time_without=model_time_without(profile, fitted.plan, number),
+            modelled_step_time_without=None if own is None else own + communication,
         )
-        for number, (name, process, done) in enumerate(
-            zip(profile.names, processes, fitted.microbatches, strict=False)
+        for name, process, done, own in zip(
+            profile.names, processes, fitted.microbatches, without, strict=False
         )
     ]
 
 
+def model_times(
+    profile: Profile, plan: Plan, measured: MeasuredStep | None = None
+) -> ModelledTimes:
+    """Times that the profile says a step takes, under this plan and under an even one.
+
+    They include the time of sum and update where that was measured and the profile is in seconds.
+    """
+    known = measured is not None and profile.time_unit == "s"
+    communication = measured.sum_and_update_ms / 1e3 if measured and known else None
+    added = communication or 0.0
+    times = profile.times(plan.shares)
+    try:
+        even = make_plan("even", profile, plan.batch_size, plan.microbatch_size)
+        even_times = profile.times(even.shares)
+    except InputError:  # an even share would exceed a memory cap
+        even_times = None
+    return ModelledTimes(
+        modelled_step_time=max(times) + added,
+        modelled_speedup_over_even=(
+            (max(even_times) + added) / (max(times) + added) if even_times else None
+        ),
+        modelled_time_unit=profile.time_unit,
+        modelled_device_times=times,
+        modelled_device_times_even=even_times,
+        modelled_communication=communication,
+    )
+
+
 def model_time_without(profile: Profile, plan: Plan, number: int) -> float | None:
-    """Time of a step without a device, says the profile; None where the others could not do it."""
+    """Time of own work in a step without a device, says the profile; None where it cannot be."""
     devices = tuple(d for other, d in enumerate(profile.devices) if other != number)
     try:
         others = Profile(devices, profile.name, profile.time_unit)

@@ -22,7 +22,7 @@ from hsi_jax.train.progress import Progress
 from hsi_jax.train.replicas import Replicas, fetch
 from hsi_jax.train.speeds import Rebalancing
 from hsi_jax.train.state import TrainState
-from hsi_jax.train.stepper import gather_stamps
+from hsi_jax.train.stepper import AnyStepper, gather_stamps
 
 STEPS_BETWEEN_SIGNAL_CHECKS = 10  # in a cluster, where asking all processes takes time
 
@@ -100,6 +100,9 @@ class Course:
 
 class Hook:
     """What happens beside a training; a hook overrides what it needs."""
+
+    def on_compiled(self, stepper: AnyStepper) -> None:
+        """Called once, before the first step, with the compiled step."""
 
     def on_step(self, step: int, loss: float, seconds: float) -> None:
         """Called after each step with its number, from 0, its loss and its wall time, s."""
@@ -208,6 +211,8 @@ class _Training:
         self._live = replicas.replicate(progress.state)
         ready = replicas.ready(self.next_work(progress.step))
         self._stepper = make_stepper(replicas, self._live, ready, timed=rebalancing is not None)
+        for hook in hooks:
+            hook.on_compiled(self._stepper)
         several = num_processes() > 1
         self._drift_check = DriftCheck(replicas, self._live, progress.step) if several else None
 

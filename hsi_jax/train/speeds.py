@@ -186,7 +186,6 @@ class Rebalancing:
             state["controller"],
             controller.guess,
             **sizes,
-            smoothing=controller.smoothing,
             dead_band=controller.dead_band,
             hysteresis=controller.hysteresis,
         )

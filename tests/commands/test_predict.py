@@ -15,7 +15,6 @@ import pytest
 from hsi_jax.commands.predict import PredictOptions, main, predict
 from hsi_jax.data import Scene, random_split
 from hsi_jax.errors import InputError, InputWarning
-from hsi_jax.options import values
 from hsi_jax.run.tile_store import TileStore
 from hsi_jax.session import map_writing, train_scene
 from hsi_jax.session.options import RunOptions
@@ -88,11 +87,26 @@ def test_without_a_cube_it_is_the_scene_of_the_run(folder, scene, tmp_path):
     shutil.copytree(folder / "model", run / "model")
     np.savez(tmp_path / "scene.npz", cube=scene.cube, labels=scene.original_labels(scene.labels))
     path = str(tmp_path / "scene.npz")
-    options = values(RunOptions.of(dataset="file", cube=path, labels=path))
+    options = RunOptions.of(dataset="file", cube=path, labels=path).to_json()
     (run / "config.json").write_text(json.dumps(options))
     predict(PredictOptions(run=str(run), output=str(tmp_path / "map.npy")))
     model = TrainedModel.of_run(run)
     assert np.array_equal(np.load(tmp_path / "map.npy"), model.label_ids(model.predict(scene)))
+
+
+def test_the_scene_and_the_labels_of_a_run_are_never_overwritten(folder, scene, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(folder / "model", run / "model")
+    files = {"cube": str(tmp_path / "c.npy"), "labels": str(tmp_path / "l.npy")}
+    np.save(files["cube"], scene.cube)
+    np.save(files["labels"], scene.original_labels(scene.labels))
+    options = RunOptions.of(dataset="file", **files).to_json()
+    (run / "config.json").write_text(json.dumps(options))
+    for path in files.values():
+        before = Path(path).read_bytes()
+        with pytest.raises(InputError, match="scene itself"):
+            predict(PredictOptions(run=str(run), output=path, overwrite=True))
+        assert Path(path).read_bytes() == before
 
 
 def test_position_and_missing_pixels_are_kept(folder, scene, tmp_path):
@@ -219,6 +233,39 @@ def test_killed_and_gone_on_with_the_bytes_are_the_same(folder, scene, tmp_path)
     assert not (tmp_path / "killed" / "map.npy").exists()
     assert start("killed").wait() == 0
     assert files_in(tmp_path / "killed") == files_in(tmp_path / "whole")
+
+
+def test_values_without_data_are_declared(folder, scene, tmp_path):
+    cube = np.array(scene.cube)
+    cube[:4] = -9999
+    np.save(tmp_path / "gap.npy", cube)
+    given = {"cube": str(tmp_path / "gap.npy")}
+    with pytest.warns(InputWarning) as caught:
+        predict(options_of(folder, tmp_path, "undeclared.npy", **given))
+    assert any("Declare -9999" in str(warning.message) for warning in caught)
+    assert (np.load(tmp_path / "undeclared.npy") != 0).all()
+    predict(options_of(folder, tmp_path, nodata="-9999", **given))
+    expected = np.zeros(scene.shape[:2], bool)
+    expected[:4] = True
+    np.testing.assert_array_equal(np.load(tmp_path / "map.npy") == 0, expected)
+    with pytest.raises(InputError, match="nodata"):
+        predict(options_of(folder, tmp_path, nodata="low", **given))
+
+
+@pytest.mark.parametrize("name", ["scene", "scene.bsq"])
+def test_the_header_of_a_scene_is_never_overwritten(folder, scene, tmp_path, name):
+    cube = np.asarray(scene.cube, np.float32)
+    (tmp_path / name).write_bytes(np.ascontiguousarray(cube.transpose(2, 0, 1)).tobytes())
+    header = tmp_path / f"{name}.hdr"
+    header.write_text(
+        f"ENVI\nsamples = {cube.shape[1]}\nlines = {cube.shape[0]}\nbands = {cube.shape[2]}\n"
+        f"header offset = 0\ndata type = 4\ninterleave = bsq\nbyte order = 0\n"
+    )
+    before = header.read_bytes()
+    given = {"cube": str(tmp_path / name), "overwrite": True}
+    with pytest.raises(InputError, match="scene itself"):
+        predict(options_of(folder, tmp_path, header.name, **given))
+    assert header.read_bytes() == before
 
 
 def test_nothing_is_overwritten_unasked(folder, tmp_path):

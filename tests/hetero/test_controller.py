@@ -18,6 +18,8 @@ DEAD_BAND = 0.05
 NOISE = (1 + DEAD_BAND) / (1 - DEAD_BAND)  # what noise within the dead band can feign
 
 
+FOLLOWED = 6  # measurements within which shares follow a change
+
 measured = st.floats(1e-4, 1e4) | st.sampled_from([np.nan, np.inf, 0.0, -1.0])
 
 
@@ -111,24 +113,78 @@ def test_noise_moves_no_shares_once_they_have_followed_a_change(text, index, see
     rng = np.random.default_rng(seed)
     platform = Platform(parse_profile(text), 12)
     truth = slowed(platform.controller.guess, index, 3)
-    platform.run(platform.controller.guess)
+    platform.run(platform.controller.guess, 4)
     platform.run(truth, 10, lambda: rng.uniform(0.95, 1.05))
     assert step_time(truth, platform.shares) <= 1.05 * least_step_time(truth, 12)
     assert platform.run(truth, 300, lambda: rng.uniform(0.95, 1.05)) == 0
 
 
+@pytest.mark.parametrize("known", [4, 7])  # before four, the unit of time is not known
+@pytest.mark.parametrize("factor", [2, 3])
 @every_platform
-def test_a_slowdown_to_a_third_is_followed_at_once(profile, microbatches):
+def test_a_slowdown_is_followed_within_six_measurements(profile, microbatches, factor, known):
     for index in range(len(profile)):
         platform = Platform(profile, microbatches)
         if platform.home[index] == 0:
             continue
-        platform.run(profile)
-        truth = slowed(profile, index, 3)
+        platform.run(profile, known)
+        truth = slowed(profile, index, factor)
+        platform.run(truth, FOLLOWED)
         best = least_step_time(truth, microbatches)
-        drastic = best < 0.7 * step_time(truth, platform.home)
-        platform.run(truth, 1 if drastic else 2)
-        assert step_time(truth, platform.shares) == pytest.approx(best)
+        assert step_time(truth, platform.shares) <= 1.0001 * NOISE * best
+
+
+def heavy_tailed(rng):
+    """Noise of a busy machine: some percent, and one time in ten up to three times as long."""
+    return rng.lognormal(0, 0.05) * (rng.uniform(1, 3) if rng.random() < 0.1 else 1)
+
+
+busy_machines = pytest.mark.parametrize(
+    ("text", "microbatches"), [("2:1:1", 8), ("1:1:1", 8), ("1:1", 16), ("4:2:1:1", 24)]
+)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@busy_machines
+def test_on_a_busy_machine_shares_stay_within_a_microbatch_of_the_best(text, microbatches, seed):
+    rng = np.random.default_rng(seed)
+    platform = Platform(parse_profile(text), microbatches)
+    platform.run(platform.controller.guess, 200, lambda: heavy_tailed(rng))
+    assert np.abs(np.array(platform.history) - platform.home).max() <= 1
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+@pytest.mark.parametrize("seed", range(5))
+@busy_machines
+def test_on_a_busy_machine_a_change_is_followed_as_well(text, microbatches, seed, factor):
+    rng = np.random.default_rng(seed)
+    platform = Platform(parse_profile(text), microbatches)
+    platform.run(platform.controller.guess, 20, lambda: rng.lognormal(0, 0.05))
+    truth = slowed(platform.controller.guess, 0, factor)
+    platform.run(truth, FOLLOWED, lambda: rng.lognormal(0, 0.05))
+    assert np.abs(np.subtract(platform.shares, partition(truth, microbatches, 1))).max() <= 1
+    platform.run(truth, 50, lambda: heavy_tailed(rng))
+    assert np.abs(np.subtract(platform.shares, partition(truth, microbatches, 1))).max() <= 1
+
+
+def test_the_last_microbatch_goes_only_by_several_measurements():
+    guess = parse_profile("1:1:1")
+    platform = Platform(guess, 3)
+    platform.run(guess, 3)
+    for outliers in (1, 2, 3):
+        assert platform.run(slowed(guess, 2, 100), outliers) == 0
+        assert platform.run(guess, 7) == 0
+    platform.run(slowed(guess, 2, 100), FOLLOWED)
+    assert platform.shares[2] == 0
+
+
+def test_an_old_state_without_the_last_measurements_still_loads():
+    controller = Controller(parse_profile("2:1"), 12, 1)
+    controller.observe((8, 4), (4.0, 9.0))
+    old = {"paces": [1.0, 0.5], "trusts": [1.0, 0.5], "best": 1.0, "agreeing": 1}
+    resumed = Controller.from_state(old, parse_profile("2:1"), 12, 1)
+    assert resumed.profile.speeds == (2, 0.5)
+    assert resumed.state() == old | {"recent": [[], []]}
 
 
 @every_platform
@@ -137,19 +193,16 @@ def test_shares_return_when_a_device_recovers(profile, microbatches):
         platform = Platform(profile, microbatches)
         platform.run(slowed(profile, index, 3), 8)
         had_work = platform.shares[index] > 0
-        platform.run(profile, 2 if had_work else 120)
+        platform.run(profile, 7 if had_work else 120)  # 7: the last slow one has gone
         assert platform.shares == platform.home
 
 
 @every_platform
-def test_a_single_hiccup_is_forgotten_within_a_few_observations(profile, microbatches):
+def test_a_single_hiccup_moves_nothing(profile, microbatches):
     for index in range(len(profile)):
         platform = Platform(profile, microbatches)
         platform.run(profile, 3)
-        platform.run(slowed(profile, index, 10))
-        kept_work = platform.shares[index] > 0
-        assert platform.run(profile, 2 if kept_work else 7) <= 2
-        assert platform.shares == platform.home
+        assert platform.run(slowed(profile, index, 10)) == 0
         assert platform.run(profile, 50) == 0
 
 
@@ -157,7 +210,7 @@ def test_a_device_without_work_is_tried_again_once_it_has_recovered():
     platform = Platform(parse_profile("4:2:1:1"), 8)
     assert platform.home == (4, 2, 1, 1)
     slow = slowed(platform.controller.guess, 3, 10)
-    platform.run(slow)
+    platform.run(slow, FOLLOWED)
     assert platform.shares[3] == 0
     platform.run(platform.controller.guess, 5)
     assert platform.shares == platform.home
@@ -166,14 +219,15 @@ def test_a_device_without_work_is_tried_again_once_it_has_recovered():
 def test_a_device_that_stays_slow_is_tried_ever_more_rarely():
     platform = Platform(parse_profile("1:1:1"), 3)
     truth = slowed(platform.controller.guess, 2, 10)
-    platform.run(truth, 400)
-    tried = [i for i, shares in enumerate(platform.history) if shares[2] > 0]
+    platform.run(truth, 800)
+    works = [shares[2] > 0 for shares in platform.history]
+    tried = [i for i in range(1, 800) if works[i] and not works[i - 1]]
     assert 3 <= len(tried) <= 10
     gaps = np.diff(tried)
-    assert (gaps[1:] >= 1.5 * gaps[:-1]).all()
-    platform.run(platform.controller.guess, 400)
+    assert (gaps[1:] >= 1.3 * gaps[:-1]).all()
+    platform.run(platform.controller.guess, 800)
     assert platform.shares == platform.home
-    platform.run(truth)
+    platform.run(truth, FOLLOWED)
     assert platform.shares[2] == 0
     platform.run(platform.controller.guess, 5)  # it is trusted again
     assert platform.shares == platform.home
@@ -190,7 +244,7 @@ def test_a_device_hardly_too_slow_to_be_used_does_not_come_and_go():
 def test_a_guess_in_another_unit_and_quite_wrong_is_corrected():
     platform = Platform(parse_profile("1:1:1"), 14)
     truth = Profile(tuple(Device("a", speed) for speed in (4000, 2000, 1000)))
-    platform.run(truth, 2)
+    platform.run(truth, FOLLOWED)
     assert platform.shares == (8, 4, 2)
     assert platform.run(truth, 50) == 0
 
@@ -201,21 +255,24 @@ def test_the_unit_of_the_guess_holds_for_devices_not_yet_measured():
     assert platform.home == (4, 0, 0, 0)
     milliseconds = at_pace(guess, [1000] * 4)
     assert platform.run(milliseconds, 10) == 0
-    platform.run(slowed(milliseconds, 0, 16))
+    platform.run(slowed(milliseconds, 0, 16), FOLLOWED)
     assert platform.shares == (1, 1, 1, 1)
-    platform.run(milliseconds, 2)
+    platform.run(milliseconds, 10)
     assert platform.shares == platform.home
 
 
 def test_one_slow_device_says_nothing_of_those_not_yet_measured():
     platform = Platform(parse_profile("4:2:1:1"), 7)
     assert platform.home == (4, 2, 1, 0)
-    platform.run(slowed(platform.controller.guess, 1, 3))
+    platform.run(slowed(platform.controller.guess, 1, 3), FOLLOWED)
     assert platform.shares == (5, 0, 1, 1)
 
 
-def test_one_absurdly_short_time_says_nothing_of_them_either():
+def test_absurdly_short_times_say_nothing_of_them_either():
     controller = Controller(parse_profile("4:2:1:1"), 7, 1)
+    for _ in range(3):
+        controller.observe((4, 2, 1, 0), (1.0, 1.0, 1e-6, 0.0))
+        assert controller.profile.speeds == (4, 2, 1, 1)
     controller.observe((4, 2, 1, 0), (1.0, 1.0, 1e-6, 0.0))
     assert controller.profile.speeds == pytest.approx((4, 2, 1e6, 1))
 
@@ -224,7 +281,7 @@ def test_a_fixed_cost_that_keeps_a_device_out_hides_no_gain():
     devices = (Device("a", 1), Device("b", 1), Device("far", 1, fixed_cost=50))
     platform = Platform(Profile(devices), 12)
     assert platform.home == (6, 6, 0)
-    platform.run(slowed(platform.controller.guess, 1, 3))
+    platform.run(slowed(platform.controller.guess, 1, 3), FOLLOWED)
     assert platform.shares == (9, 3, 0)
 
 
@@ -244,25 +301,15 @@ def test_shares_come_to_within_the_dead_band_of_the_best(paces, text, cost, micr
         assert platform.run(truth, 20) == 0
 
 
-def test_a_change_that_is_not_drastic_needs_two_measurements_in_a_row():
-    guess = parse_profile("1:1")
-    slow = slowed(guess, 1, 4 / 3)  # (10, 10): 13.3 to (11, 9): 12, a gain of 10 %
-    platform = Platform(guess, 20, smoothing=1)
-    for _ in range(5):
-        assert platform.run(slow) == 0
-        assert platform.run(guess) == 0
-    assert platform.run(slow) == 0
-    assert platform.run(slow) == 1
-    assert step_time(slow, platform.shares) == pytest.approx(12)
-
-
-@pytest.mark.parametrize("hysteresis", [1, 3])
+@pytest.mark.parametrize("hysteresis", [1, 2, 3])
 def test_hysteresis_is_the_number_of_measurements_that_must_agree(hysteresis):
     guess = parse_profile("1:1")
-    slow = slowed(guess, 1, 4 / 3)
-    platform = Platform(guess, 20, smoothing=1, hysteresis=hysteresis)
-    assert platform.run(slow, hysteresis - 1) == 0
+    slow = slowed(guess, 1, 4 / 3)  # (10, 10): 13.3 to (11, 9): 12, a gain of 10 %
+    platform = Platform(guess, 20, hysteresis=hysteresis)
+    platform.run(guess, 7)
+    assert platform.run(slow, 4 + hysteresis - 1) == 0  # from the fifth on no old one is beside
     assert platform.run(slow) == 1
+    assert step_time(slow, platform.shares) == pytest.approx(12)
 
 
 def test_it_is_settled_while_measurements_are_as_expected_and_shares_stay():
@@ -270,38 +317,33 @@ def test_it_is_settled_while_measurements_are_as_expected_and_shares_stay():
     slow = slowed(guess, 1, 4 / 3)
     platform = Platform(guess, 20)
     assert platform.controller.settled
-    for truth, changes, settled in [
-        (guess, 0, True),
-        (slow, 0, False),  # unexpected
-        (slow, 0, False),  # speaks for a change
-        (slow, 1, False),  # shares moved
-        (slow, 0, True),
-        (slowed(guess, 1, 2), 0, False),
-    ]:
-        assert platform.run(truth) == changes
-        assert platform.controller.settled == settled
-    silent = [float("nan")] * 2
-    platform.controller.observe(platform.shares, silent)
-    assert not platform.controller.settled  # what spoke for a change is still to be confirmed
+    platform.run(guess, 7)
+    assert platform.controller.settled
+    for _ in range(5):  # unexpected, and then a change that is to be confirmed
+        assert platform.run(slow) == 0
+        assert not platform.controller.settled
+    platform.controller.observe(platform.shares, [float("nan")] * 2)
+    assert not platform.controller.settled  # it is still to be confirmed
+    platform.run(slow, 10)
+    assert platform.controller.settled
 
 
 @pytest.mark.parametrize(("dead_band", "changes"), [(0.05, 1), (0.055, 0), (0.0, 1)])
 def test_the_dead_band_bounds_the_gain_from_below(dead_band, changes):
     # A gain of 10 %; 2 * dead_band / (1 + dead_band) is 9.5 %, 10.4 % and 0 %.
     guess = parse_profile("1:1")
-    platform = Platform(guess, 20, smoothing=1, dead_band=dead_band)
+    platform = Platform(guess, 20, dead_band=dead_band)
     assert platform.run(slowed(guess, 1, 4 / 3), 10) == changes
 
 
-def test_measurements_are_smoothed_unless_they_jump():
+def test_the_pace_is_the_median_of_the_last_seven_measured_ones():
     guess = parse_profile("1:1")
-    controller = Controller(guess, 20, 1, smoothing=0.25)
-    controller.observe((10, 10), (10, 10 / 0.8))
-    assert controller.profile.speeds == pytest.approx((1, 0.95))
-    controller.observe((10, 10), (10, 10 / 0.6))
-    assert controller.profile.speeds == pytest.approx((1, 0.6))  # 0.95 / 0.6 > 1.5
-    controller.observe((10, 10), (10, 10 / 0.8))
-    assert controller.profile.speeds == pytest.approx((1, 0.65))
+    controller = Controller(guess, 20, 1)
+    paces = [0.9, 0.5, 0.8, 0.7, 1.2, 0.6, 1.1, 0.2, 0.3, 0.4]
+    for done, pace in enumerate(paces, 1):
+        controller.observe((10, 10), (10, 10 / pace))
+        known = np.median(paces[:done][-7:]) if done >= 4 else 1
+        assert controller.profile.speeds == pytest.approx((1, known))
 
 
 def test_the_estimate_keeps_names_caps_and_absent_devices():
@@ -309,7 +351,8 @@ def test_the_estimate_keeps_names_caps_and_absent_devices():
         (Device("a", 4, 0.5, memory_cap=96), Device("b", 2, 0.25), Device("off", 0)), "lab"
     )
     controller = Controller(guess, 192, 16)
-    plan = controller.observe((6, 6, 0), (2.0, 9.75, 0.0))
+    for _ in range(FOLLOWED):
+        plan = controller.observe((6, 6, 0), (2.0, 9.75, 0.0))
     a, b, off = controller.profile.devices
     assert (a, b) == (guess.devices[0], Device("b", 2 / 3, 0.75))
     assert off == guess.devices[2]
@@ -318,8 +361,9 @@ def test_the_estimate_keeps_names_caps_and_absent_devices():
 
 
 def test_plans_weigh_by_counts():
-    plan = Controller(parse_profile("1:1"), 150, 16).observe((5, 5), (5.0, 20.0))
-    assert plan is not None
+    controller, plan = Controller(parse_profile("1:1"), 150, 16), None
+    while plan is None:
+        plan = controller.observe((5, 5), (5.0, 20.0))
     assert plan.shares == (8, 2)
     assert plan.counts == (128, 22)
     assert plan.weights == pytest.approx((128 / 150, 22 / 150))
@@ -329,7 +373,7 @@ def test_plans_weigh_by_counts():
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 0.0, -1.0])
 def test_an_unusable_time_is_ignored(bad):
     platform = Platform(parse_profile("2:1:1"), 16)
-    platform.run(slowed(platform.controller.guess, 1, 3), 3)
+    platform.run(slowed(platform.controller.guess, 1, 3), FOLLOWED)
     before = platform.controller.profile
     times = list(before.times(platform.shares))
     times[1] = bad
@@ -388,7 +432,13 @@ def test_a_state_is_a_copy_of_plain_numbers():
     controller.observe(np.array([8, 4]), np.array([4.1, 4.0], np.float32))
     state = controller.state()
     kept = json.dumps(state)
-    numbers = [*state["paces"], *state["trusts"], state["best"], state["agreeing"]]
+    numbers = [
+        *state["paces"],
+        *state["trusts"],
+        *(p for paces in state["recent"] for p in paces),
+        state["best"],
+        state["agreeing"],
+    ]
     assert {type(number) for number in numbers} == {float, int}
     resumed = Controller.from_state(state, parse_profile("2:1"), 12, 1)
     for one in (controller, resumed):
@@ -405,9 +455,7 @@ def test_a_state_of_other_devices_is_refused():
 @pytest.mark.parametrize(
     ("settings", "names_it"),
     [
-        ({"smoothing": 0}, "`smoothing`=0"),
-        ({"smoothing": 1.01}, "`smoothing`=1.01"),
-        ({"smoothing": np.nan}, "`smoothing`=nan"),
+        ({"dead_band": np.nan}, "`dead_band`=nan"),
         ({"dead_band": -0.01}, "`dead_band`=-0.01"),
         ({"hysteresis": 0}, "`hysteresis`=0"),
         ({"dead_band": 1.0}, "`dead_band`=1.0"),

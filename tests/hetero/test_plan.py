@@ -142,3 +142,16 @@ def test_bad_arguments_are_named(arguments, names_it):
     with pytest.raises(InputError) as caught:
         make_plan(scheme, parse_profile("2:1"), batch_size, microbatch_size)
     assert names_it in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "batch_size", "times"),
+    [("even", 128, "1.50"), ("even", 144, ""), ("balanced", 128, ""), ("uniform", 128, "2.00")],
+)
+def test_a_plan_says_where_samples_do_not_count_alike(scheme, batch_size, times):
+    plan = make_plan(scheme, parse_profile("2:1:1"), batch_size, 16)
+    said = plan.describe_bias(("a", "b", "c"))
+    assert bool(said) == bool(times)
+    if times:
+        assert times in said
+        assert ", ".join(map(str, plan.shares)) in said

@@ -3,9 +3,8 @@ import contextlib
 import pytest
 
 from hsi_jax.launch import monitor
-from hsi_jax.launch.monitor import Monitor
+from hsi_jax.launch.monitor import Monitor, Tail
 from hsi_jax.launch.slowdown import Slowdown
-from hsi_jax.launch.tail import Tail
 from hsi_jax.run.records import Evaluation, Start, Step, write_record
 
 

@@ -1,4 +1,4 @@
-from hsi_jax.launch.tail import Tail
+from hsi_jax.launch.monitor import Tail
 
 
 def test_a_tail_reads_whole_lines_once(tmp_path):

@@ -23,7 +23,7 @@ from hsi_jax.run.records import Step
 from hsi_jax.run.summary import Leakage, read_summary
 from hsi_jax.session import setup
 from hsi_jax.session.loading import open_scene
-from hsi_jax.session.summarise import model_times
+from hsi_jax.session.summarise_devices import model_times
 from hsi_jax.trained import TrainedModel
 
 pytestmark = pytest.mark.slow

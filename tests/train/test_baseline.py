@@ -113,3 +113,6 @@ def test_what_a_baseline_cannot_do_is_refused(scene, split):
     whole = random_split(scene.require_labels(), 0, train_fraction=0.4)
     with pytest.raises(InputError, match="validation_fraction"):
         train_scene(scene, whole, model="svm")
+    asked = hold_out(whole, scene.labels, 0.01, 0)  # less than one sample of each class
+    with pytest.raises(InputError, match=r" 0 of \d+ training samples are held out"):
+        train_scene(scene, asked, model="svm")

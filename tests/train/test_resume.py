@@ -138,7 +138,9 @@ def test_a_controller_goes_on_with_the_same_guess_alone(machine_for):
         return Rebalancing(Controller(guess, 42, 4), 2)
 
     first = rebalancing_of(machine.profile)
-    plan = first.observe(1, machine.plan, np.array([10.0, 1.0]))
+    plan = machine.plan
+    for step in range(1, 13, 2):
+        plan = first.observe(step, plan, np.array([10.0, 1.0]))
     assert plan.shares != machine.plan.shares
     saved = first.state(plan)
 

@@ -250,7 +250,10 @@ def test_a_hostile_folder_is_refused_and_does_nothing(harm, message, folder):
 
 
 def test_the_harmless_folder_loads(folder):
-    assert TrainedModel.load(folder).num_classes == 4
+    model = TrainedModel.load(folder)
+    assert model.num_classes == 4
+    assert "mlp" in repr(model)
+    assert len(repr(model)) < 300
 
 
 @pytest.mark.parametrize(

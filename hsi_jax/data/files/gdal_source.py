@@ -18,9 +18,8 @@ from hsi_jax.data.files.file_kind import remedy
 from hsi_jax.data.files.gdal_guard import GDAL_OPTIONS, check_beside
 from hsi_jax.data.files.georeference import check_grid, georeference
 from hsi_jax.data.files.raster_source import RasterSource
-from hsi_jax.data.files.side_names import class_names_beside
+from hsi_jax.data.files.side_names import class_names_beside, tagged_wavelengths
 from hsi_jax.data.scene.nodata import holds, uncounted_bands
-from hsi_jax.data.scene.wavelengths import to_nanometres
 from hsi_jax.errors import InputError
 
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -57,8 +56,8 @@ def open_gdal(paths: Sequence[Path]) -> RasterSource:
         with lock:
             return _read(parts, (rows, columns), np.dtype(dtype), fill=fill, ignored=ignored())
 
-    names, wavelengths = zip(*map(_names_and_wavelengths, parts), strict=True)
-    with _explained(first.path):
+    with _explained(first.path):  # texts of a file may be in any encoding
+        names, wavelengths = zip(*((p.names, p.wavelengths) for p in parts), strict=True)
         (transform, wkt), class_names = georeference(first.path, first.dataset), first.class_names
     return RasterSource(
         (rows, columns, bands),
@@ -131,7 +130,7 @@ class _Part:
     @property
     def wavelengths(self) -> np.ndarray | None:
         """Of each band, nm."""
-        return self.header.wavelengths if self.header else _tagged_wavelengths(self.dataset)
+        return self.header.wavelengths if self.header else tagged_wavelengths(self.dataset)
 
 
 def _open(path: Path) -> _Part:
@@ -285,11 +284,6 @@ def _joined_names(names: Sequence[Sequence[str]]) -> tuple[str, ...]:
     return joined if any(joined) else ()
 
 
-def _names_and_wavelengths(part: _Part) -> tuple[list[str], np.ndarray | None]:
-    with _explained(part.path):  # texts of a file may be in any encoding
-        return part.names, part.wavelengths
-
-
 def _joined_wavelengths(known: Sequence[np.ndarray | None]) -> np.ndarray | None:
     found = [wavelengths for wavelengths in known if wavelengths is not None]
     return np.concatenate(found) if len(found) == len(known) else None
@@ -301,16 +295,3 @@ def _joined_bad_bands(parts: Sequence[_Part]) -> tuple[int, ...]:
         bad += [start + band for band in (part.header.bad_bands if part.header else ())]
         start += part.dataset.count
     return tuple(bad)
-
-
-def _tagged_wavelengths(dataset: Any) -> np.ndarray | None:
-    """What GDAL and others write into a GeoTIFF: tags of each band."""
-    imagery = [dataset.tags(i, ns="IMAGERY") for i in dataset.indexes]
-    if all("CENTRAL_WAVELENGTH_UM" in band for band in imagery):
-        return to_nanometres([band["CENTRAL_WAVELENGTH_UM"] for band in imagery], "um")
-    tags = [{key.lower(): text for key, text in dataset.tags(i).items()} for i in dataset.indexes]
-    if not all("wavelength" in band for band in tags):
-        return None
-    units = {**dataset.tags(), **tags[0]}
-    values = [band["wavelength"] for band in tags]
-    return to_nanometres(values, units.get("wavelength_units") or units.get("wavelength_unit"))

@@ -1,7 +1,12 @@
 """Class names that GDAL and QGIS keep beside a raster, in its .aux.xml."""
 
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
+
+import numpy as np
+
+from hsi_jax.data.scene.wavelengths import to_nanometres
 
 _VALUE, _NAME = (("5",), ("value", "gridcode")), (("2",), ("class", "class_name", "name", "label"))
 
@@ -53,3 +58,16 @@ def _column(
             if (field.findtext(tag) or "").strip().lower() in words:
                 return number
     return None
+
+
+def tagged_wavelengths(dataset: Any) -> np.ndarray | None:
+    """The wavelengths, nm, that GDAL and others write into the tags of a GeoTIFF's bands."""
+    imagery = [dataset.tags(i, ns="IMAGERY") for i in dataset.indexes]
+    if all("CENTRAL_WAVELENGTH_UM" in band for band in imagery):
+        return to_nanometres([band["CENTRAL_WAVELENGTH_UM"] for band in imagery], "um")
+    tags = [{key.lower(): text for key, text in dataset.tags(i).items()} for i in dataset.indexes]
+    if not all("wavelength" in band for band in tags):
+        return None
+    units = {**dataset.tags(), **tags[0]}
+    values = [band["wavelength"] for band in tags]
+    return to_nanometres(values, units.get("wavelength_units") or units.get("wavelength_unit"))

@@ -68,11 +68,8 @@ def burn_labels(
     layer = _read(Path(path))
     classes = classes_of_features(layer.attributes, attribute, str(path))
     shapes, remarks = _on_the_scene(layer, grid, str(path))
-    used = [
-        number
-        for number, class_id in enumerate(classes.ids)
-        if class_id is not None and shapes[number] is not None
-    ]
+    known = enumerate(zip(classes.ids, shapes, strict=True))
+    used = [number for number, pair in known if None not in pair]
 
     def burn(values: Sequence[tuple[int, int]], fill: int) -> np.ndarray:
         """The value of the last feature that covers each pixel, from (feature, value)."""

@@ -68,14 +68,11 @@ def draw_map(
         raise InputError(f"`truth` has shape {truth.shape}; give a map of rows and columns")
     _check_indexes("truth", truth, len(class_names))
     _check_indexes("prediction", prediction, len(class_names))
-    for name, array in (("prediction", prediction), ("test_mask", test_mask), ("nodata", nodata)):
+    for name, array in {"prediction": prediction, "test_mask": test_mask, "nodata": nodata}.items():
         _check_shape(name, array, truth.shape)
     _check_shape("rgb", rgb, (*truth.shape, 3))
     colours = _check_colours(colours, len(class_names))
-
-    judged = prediction >= 0 if test_mask is None else np.asarray(test_mask, dtype=bool)
-    judged = judged & (truth >= 0)
-    wrong = judged & (truth != prediction)
+    judged, wrong = _judge(truth, prediction, test_mask)
     where = "labelled" if test_mask is None else "test"
     panels = [
         *([] if rgb is None else [("Composite", _bytes(rgb))]),
@@ -83,21 +80,25 @@ def draw_map(
         ("Prediction", _paint(prediction, colours)),
         (f"Errors at {where} pixels", _paint_errors(judged, wrong)),
     ]
+    patches = [_patch(*pair) for pair in zip(captions(class_names), colours, strict=True)]
     empty = np.zeros(truth.shape, bool) if nodata is None else np.asarray(nodata, dtype=bool)
-    if empty.any():
-        panels = [
-            (name, np.where(empty[..., np.newaxis], _bytes(NODATA_COLOUR), image))
-            for name, image in panels
-        ]
-    names = captions(class_names)
-    patches = [_patch(name, colour) for name, colour in zip(names, colours, strict=True)]
     if ((truth < 0) & ~empty).any() or ((prediction < 0) & ~empty).any():
         patches.append(_patch("unlabelled", UNLABELLED_COLOUR))
     if empty.any():
         patches.append(_patch("no data", NODATA_COLOUR))
+        for _, image in panels:
+            image[empty] = _bytes(NODATA_COLOUR)
     figure = _draw_panels(panels, patches, title, Ground.of(transform, crs))
-    _add_error_legend(figure, judged, wrong)
-    return figure
+    return _add_error_legend(figure, judged, wrong)
+
+
+def _judge(
+    truth: np.ndarray, prediction: np.ndarray, test_mask: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels that are judged, and those of them that are wrong, bool [rows, cols] each."""
+    judged = prediction >= 0 if test_mask is None else np.asarray(test_mask, dtype=bool)
+    judged = judged & (truth >= 0)
+    return judged, judged & (truth != prediction)
 
 
 def draw_classes(
@@ -214,7 +215,7 @@ def _draw_panels(
     return figure
 
 
-def _add_error_legend(figure: Figure, judged: np.ndarray, wrong: np.ndarray) -> None:
+def _add_error_legend(figure: Figure, judged: np.ndarray, wrong: np.ndarray) -> Figure:
     places = (axes.get_subplotspec() for axes in figure.axes)
     stacked = len({place.rowspan.start for place in places if place is not None}) > 1
     figure.axes[-1].legend(
@@ -232,6 +233,7 @@ def _add_error_legend(figure: Figure, judged: np.ndarray, wrong: np.ndarray) -> 
         handletextpad=0.4,
         columnspacing=0.9,
     )
+    return figure
 
 
 def _patch(name: str, colour: Iterable[float]) -> Patch:

@@ -7,7 +7,7 @@ import numpy as np
 
 from hsi_jax.errors import InputError
 from hsi_jax.run.summary import Summary
-from hsi_jax.run.summary_parts import TimelineStep
+from hsi_jax.run.summary_parts import MeasuredStep, TimelineStep
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,38 @@ def _split(step: TimelineStep) -> dict[str, np.ndarray]:
     }
 
 
+def measure_step(
+    timeline: Sequence[TimelineStep], device_names: Sequence[str]
+) -> MeasuredStep | None:
+    """Where the time of a step went, by the timed steps; None without any.
+
+    Args:
+        timeline: the timed steps.
+        device_names: of the profile.
+    """
+    if not timeline:
+        return None
+    splits = [_split(step) for step in timeline]
+    own, waiting = (
+        1e3 * np.median([split[part] for split in splits], axis=0) for part in ("busy", "waiting")
+    )
+    return MeasuredStep(
+        names=tuple(_names(timeline, device_names)),
+        own_work_ms=tuple(own.tolist()),
+        waiting_ms=tuple(waiting.tolist()),
+        sum_and_update_ms=1e3 * float(np.median([max(s.ended) - max(s.worked) for s in timeline])),
+        step_ms=1e3 * float(np.median([max(s.ended) - min(s.began) for s in timeline])),
+        timed_steps=len(timeline),
+    )
+
+
 def process_names(summary: Summary) -> list[str]:
     """What was timed: the devices, where each has a process of its own, or else the processes."""
-    count = len(summary.timeline[0].began) if summary.timeline else 0
-    if count == len(summary.device_names):
-        return list(summary.device_names)
+    return _names(summary.timeline, summary.device_names)
+
+
+def _names(timeline: Sequence[TimelineStep], device_names: Sequence[str]) -> list[str]:
+    count = len(timeline[0].began) if timeline else 0
+    if count == len(device_names):
+        return list(device_names)
     return [f"process {number}" for number in range(count)]

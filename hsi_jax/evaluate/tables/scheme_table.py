@@ -26,6 +26,7 @@ class Result:
         busy: fraction of the timed steps that each device spent on its own work, [devices].
         waiting: fraction that it waited for the slowest device, [devices].
         modelled_speedup_over_even: by the profile, not measured.
+        realised_speeds: of each process, by its CPU time, in the unit of the profile, [devices].
         problem: why there is no result.
         protocol: of the run, or "" where none was named.
     """
@@ -41,6 +42,7 @@ class Result:
     busy: list[float] | None = None
     waiting: list[float] | None = None
     modelled_speedup_over_even: float | None = None
+    realised_speeds: list[float] | None = None
     problem: str = ""
     protocol: str = ""
 
@@ -103,7 +105,7 @@ def runs_csv(results: Sequence[Result]) -> str:
     rows = []
     for result in results:
         row = asdict(result)
-        for name in ("busy", "waiting"):
+        for name in ("busy", "waiting", "realised_speeds"):
             row[name] = "/".join(f"{value:.4f}" for value in row[name] or ())
         rows.append(list(row.values()))
     return csv_text([[field.name for field in fields(Result)], *rows])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from spectral.io import envi
 
 from hsi_jax.data import file_scene, nodata_mask, open_raster, read_raster
-from hsi_jax.errors import InputError
+from hsi_jax.errors import InputError, InputWarning
 
 ROWS, COLUMNS, BANDS = 7, 11, 4
 
@@ -108,17 +108,18 @@ def test_gains_and_offsets(tmp_path):
         ("um", (0.45, 0.55, 0.65, 0.75), (450, 550, 650, 750)),
         ("Unknown", (0.45, 0.55, 0.65, 14.0), (450, 550, 650, 14000)),
         (None, (450, 550, 650, 750), (450, 550, 650, 750)),
-        ("Index", (1, 2, 3, 4), None),
-        ("Wavenumber", (900, 950, 1000, 1050), None),
+        ("Wavenumber", (10000, 12500, 20000, 25000), (1000, 800, 500, 400)),
     ],
 )
 def test_units_of_wavelengths(tmp_path, unit, values, expected):
     write(tmp_path, wavelength=list(values), **({"wavelength_units": unit} if unit else {}))
-    found = read_raster(tmp_path / "a.hdr").wavelengths
-    if expected is None:
-        assert found is None
-    else:
-        np.testing.assert_allclose(found, expected)
+    np.testing.assert_allclose(read_raster(tmp_path / "a.hdr").wavelengths, expected)
+
+
+def test_wavelengths_of_no_unit_of_length_are_left_out(tmp_path):
+    write(tmp_path, wavelength=[1, 2, 3, 4], wavelength_units="Index")
+    with pytest.warns(InputWarning, match="Index"):
+        assert read_raster(tmp_path / "a.hdr").wavelengths is None
 
 
 def test_field_names_in_capitals(tmp_path):

@@ -6,7 +6,7 @@ import rasterio
 from rasterio.transform import Affine
 
 from hsi_jax.data import file_scene
-from hsi_jax.data.files.label_file import says_no_class
+from hsi_jax.data.scene.label_ids import says_none
 from hsi_jax.errors import InputError
 
 TRANSFORM = Affine(30.0, 0.0, 500_000.0, 0.0, -30.0, 4_000_000.0)
@@ -70,9 +70,9 @@ def test_a_map_elsewhere_is_refused(cube, tmp_path, place):
 
 @pytest.mark.parametrize("name", ["NoData", "no_data", "None", "Void", "BACKGROUND"])
 def test_the_id_0_that_says_it_is_no_class(name):
-    assert says_no_class(name)
+    assert says_none(name)
 
 
 @pytest.mark.parametrize("name", ["", "soil", "Nonesuch", "data"])
 def test_a_class_that_is_one(name):
-    assert not says_no_class(name)
+    assert not says_none(name)

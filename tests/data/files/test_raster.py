@@ -139,6 +139,27 @@ def test_scale_and_offset_are_applied_after_no_data(tmp_path):
     assert np.argwhere(nodata_mask(raster.array, raster.nodata_values)).tolist() == [[2, 3]]
 
 
+@pytest.mark.parametrize("value", [-9999, 0])
+@pytest.mark.parametrize("gap", [(), (slice(None), 0)], ids=["whole", "a gap"])
+@pytest.mark.parametrize("dead", [None, 7, -9999, 0])
+def test_a_geotiff_has_no_data_where_its_numbers_in_a_npy_file_have_none(
+    tmp_path, value, gap, dead
+):
+    cube = coded(dtype="int16")
+    if gap:
+        cube[gap] = value
+    if dead is not None:
+        cube[..., 1] = dead
+    write_tiff(tmp_path / "a.tif", cube, nodata=value)
+    source = open_raster(tmp_path / "a.tif")
+    ignored = () if dead is None else (1,)
+    expected = nodata_mask(cube, (value,), ignored)
+    found = source.read()
+    np.testing.assert_array_equal(nodata_mask(found, source.nodata_values, ignored), expected)
+    assert expected.any() == bool(gap)
+    np.testing.assert_array_equal(found[~expected], cube[~expected])
+
+
 def test_a_mask_inside_the_file(tmp_path):
     mask = np.full((ROWS, COLUMNS), 255, np.uint8)
     mask[2, 3] = 0

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsi_jax.data.scene.band_match import Bands, doubt_on_values, match_bands, value_ranges
+from hsi_jax.data.scene.band_match import (
+    Bands,
+    doubt_on_order,
+    doubt_on_values,
+    match_bands,
+    value_ranges,
+)
 from hsi_jax.data.scene.wavelengths import to_nanometres
 from hsi_jax.errors import InputError, InputWarning
 
@@ -69,10 +75,12 @@ def test_bands_are_found_by_name():
     trained = ("B2", "B3", "B4", "B8")
     assert match_names(trained, ("B4", "B3", "B2", "B8")) == [2, 1, 0, 3]
     assert match_names(trained, ("b8 ", "x", "b4", "b3", "b2")) == [4, 3, 2, 0]
+    assert match_names(trained, ("B04", "B03", "B02", "B08")) == [2, 1, 0, 3]
     files = ("T32_1_B4_10m", "T32_1_B3_10m", "T32_1_B2_10m", "T32_1_B8_10m")
     assert match_names(trained, files) == [2, 1, 0, 3]
     with pytest.raises(InputError, match="B8"):
         match_names(trained, ("B2", "B3", "B4", "B8A"))
+    assert match_names(("B1", "B10"), ("B10", "B01")) == [1, 0]
 
 
 @pytest.mark.parametrize(
@@ -95,6 +103,21 @@ def test_names_do_not_count_where_wavelengths_are_known():
     assert match_bands(one, Bands(2, None, ("B2", "B3")), source="it").tolist() == [1, 0]
 
 
+@pytest.mark.parametrize(
+    ("trained", "given", "word"),
+    [
+        (Bands(2, None, ("B2", "B3")), Bands(2, None, ("red", "green")), "named red, green"),
+        (Bands(2, [450, 550]), Bands(2), "the model"),
+        (Bands(2), Bands(2, [450, 550]), "the file"),
+        (Bands(2, [450, 550]), Bands(2, [450, 550]), None),
+        (Bands(2), Bands(2, None, ("B2", "B3")), None),
+    ],
+)
+def test_an_order_that_may_be_another_is_told(trained, given, word):
+    doubt = doubt_on_order(trained, given, "it")
+    assert (doubt is None) if word is None else word in doubt
+
+
 CUBE = np.random.default_rng(0).uniform(0.01, 0.6, (30, 40, 5)) * np.linspace(0.5, 1, 5)
 ALL = np.arange(1200)
 
@@ -109,6 +132,16 @@ def test_ranges_are_percentiles_of_the_pixels_named():
 @pytest.mark.parametrize("factor", [1e4, 100, 1 / 255, 1e-4, -1e4, 4, 1 / 4])
 def test_another_unit_is_noticed(factor):
     assert doubt_on_values(value_ranges(CUBE, ALL), value_ranges(CUBE * factor, ALL), "it")
+
+
+@pytest.mark.parametrize("change", [lambda band: 0 * band + 0.3, lambda band: 10 * band + 7])
+def test_a_single_band_that_is_dead_or_of_another_unit_is_noticed(change):
+    cube = CUBE.copy()
+    cube[..., 3] = change(cube[..., 3])
+    ranges = value_ranges(CUBE, ALL)
+    assert "1 of 5 bands" in (doubt_on_values(ranges, value_ranges(cube, ALL), "it") or "")
+    constant = value_ranges(cube * [1, 1, 1, 0, 1], ALL)
+    assert doubt_on_values(constant, constant, "it") is None
 
 
 @pytest.mark.parametrize("offset", [0.2, -0.2])

@@ -17,6 +17,7 @@ from hsi_jax.evaluate.figures import run_figures
 from hsi_jax.evaluate.report import page
 from hsi_jax.evaluate.run_files import read_run
 from hsi_jax.run import RunFolder
+from hsi_jax.run.summary_parts import MeasuredEven
 
 
 class Parsed(HTMLParser):
@@ -71,6 +72,16 @@ def test_the_page_says_what_the_run_says(parse, make_run):
     ):
         assert words in page.words, words
     assert "Not in this report" not in page.words
+
+
+def test_of_real_devices_only_what_was_measured_is_called_a_gain(parse, make_run):
+    page = parse(make_run(modelled_speedup_over_even=2.54))  # with timed steps
+    assert "2.54" not in page.words
+    assert "without communication" in page.words
+    assert "was not measured (--measure_even)" in page.words
+    even = MeasuredEven(even_ms=30.0, own_ms=25.0, even_shares=(4, 4), own_shares=(6, 2), repeats=5)
+    page = parse(make_run(name="even", modelled_speedup_over_even=2.54, measured_even=even))
+    assert "1.20 times as fast" in page.words
 
 
 def test_the_split_stands_beside_every_accuracy(parse, make_run):
