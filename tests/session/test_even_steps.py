@@ -19,7 +19,7 @@ IDS = np.arange(40, dtype=np.int32)
 
 class Linear(nn.Module):
     @nn.compact
-    def __call__(self, x, train=False):
+    def __call__(self, x, train=False, mask=None):
         return nn.Dense(2)(x.reshape(len(x), -1))
 
 
