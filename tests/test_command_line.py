@@ -138,7 +138,7 @@ def test_the_help_tells_choices_and_defaults():
         assert entries[name].startswith(re.sub(r"`(\w+)`", r"--\1", field.metadata["help"]))
         assert ", ".join(field.metadata["choices"]) in entries[name]
         number = isinstance(field.default, int | float) and not isinstance(field.default, bool)
-        if number or field.metadata["choices"]:
+        if number or (field.metadata["choices"] and field.default):
             assert entries[name].endswith(f" [{field.default}]")
 
 
