@@ -82,7 +82,7 @@ def _doubling(devices: int, size: float, latency: float, bandwidth: float) -> fl
 
 
 def _halving(devices: int, size: float, latency: float, bandwidth: float) -> float:
-    """Rabenseifner's recursive halving and doubling; same paper. Beyond powers of two the same holds."""
+    """Rabenseifner's recursive halving and doubling, from the paper of `_doubling`."""
     rounds = devices.bit_length() - 1
     moved = 2 * size * (1 - 2.0**-rounds)
     beyond = 2 * (devices != 2**rounds)
