@@ -30,7 +30,7 @@ from hsi_jax.comparison.peer import PEERS as ALL_PEERS
 from hsi_jax.comparison.peer import Peer, find_version, rank_command
 from hsi_jax.errors import InputError, name_flags
 from hsi_jax.hetero import Plan, Profile, make_plan, parse_profile
-from hsi_jax.kernels.native_library import KERNELS
+from hsi_jax.kernels.choice import KERNELS
 from hsi_jax.launch.measured_processes import describe_machine, run_measured
 from hsi_jax.launch.placement import Placement, place
 from hsi_jax.launch.workers import available_cores, free_port

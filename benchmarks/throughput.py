@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import first_line
-from hsi_jax.kernels.native_library import KERNELS
+from hsi_jax.kernels.choice import KERNELS
 from hsi_jax.launch.measured_processes import ONE_THREAD, describe_machine
 
 # Sizes to try, of our microbatches and of PyTorch's batches.

@@ -7,31 +7,29 @@ import signal
 import numpy as np
 import pytest
 import scipy.io
-from hsi_jax.session.config import Config
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.metrics import cohen_kappa_score
 from sklearn.metrics import confusion_matrix as count_confusions
 
-from hsi_jax.commands.run import run
 from hsi_jax.data.scene.synthetic import synthetic_scene
 from hsi_jax.errors import DivergenceError, InputError
 from hsi_jax.hetero import make_plan, parse_profile
 from hsi_jax.run import RunFolder
-from hsi_jax.run.figure_file import FIGURE_NAMES
 from hsi_jax.run.folder import RESULTS
 from hsi_jax.run.records import Step
-from hsi_jax.run.summary import Leakage, read_summary
+from hsi_jax.run.summary import read_summary
+from hsi_jax.run.summary_parts import Leakage
 from hsi_jax.session import setup
 from hsi_jax.session.loading import open_scene
+from hsi_jax.session.options import RunOptions
 from hsi_jax.session.summarise_devices import model_times
 from hsi_jax.trained import TrainedModel
+from tests.session.runs import run
 
 pytestmark = pytest.mark.slow
 
-UNDRAWN = RESULTS
-# Devices are emulated, and so no step has a timeline.
-DRAWN = tuple(f"{name}.png" for name in FIGURE_NAMES - {"gallery", "timeline"})
-SCENE_RESULTS = (*UNDRAWN, *DRAWN)
+PICTURES = ("confusion", "curves", "map", "reliability", "shares", "spectra")
+SCENE_RESULTS = (*RESULTS, *(f"{name}.png" for name in PICTURES))
 STEPS = 22  # more than losses_first_steps holds
 PATCH_SIZE = 5
 
@@ -62,8 +60,8 @@ CHEAP = {
 def base(tmp_path_factory):
     """Configuration, summary and folder of the run that most tests look at."""
     path = tmp_path_factory.mktemp("base")
-    config = Config(**BASE, profile="2:1:1", workdir=str(path))
-    return config, run(config), path
+    options = RunOptions.of(**BASE, profile="2:1:1", workdir=str(path))
+    return options, run(options), path
 
 
 @pytest.fixture
@@ -113,8 +111,8 @@ def test_the_folder_holds_every_result_and_nothing_else(base):
 
 
 def test_config_json_is_the_config(base):
-    config, _, folder = base
-    assert Config(**read_json(folder / "config.json")) == config
+    options, _, folder = base
+    assert RunOptions.of(**read_json(folder / "config.json")) == options
 
 
 def test_summary_json_is_what_run_returns(base):
@@ -172,7 +170,7 @@ def without_times(records):
 
 
 def test_the_metrics_have_one_line_per_step(base):
-    config, summary, folder = base
+    options, summary, folder = base
     assert read_metrics(folder)[0] == {"kind": "start", "num_steps": STEPS}
     steps = [record for record in read_metrics(folder) if record["kind"] == "step"]
     seconds = [record["step_seconds"] for record in steps]
@@ -185,7 +183,8 @@ def test_the_metrics_have_one_line_per_step(base):
     assert len(summary.losses_first_steps) == 20
     assert summary.final_loss == losses[-1]
     cosine = [
-        config.learning_rate * 0.5 * (1 + math.cos(math.pi * step / STEPS)) for step in range(STEPS)
+        options.recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * step / STEPS))
+        for step in range(STEPS)
     ]
     assert [record["learning_rate"] for record in steps] == pytest.approx(cosine, abs=1e-8)
 
@@ -249,21 +248,27 @@ def test_the_split_is_reported_with_its_leakage(base):
     for name, counts in split.counts_per_class.items():
         expected = [np.sum(arrays[name] & (arrays["truth"] == k)) for k in summary.class_ids]
         assert counts == expected
-    seen = np.pad(arrays["train"] | arrays["validation"], PATCH_SIZE // 2)
-    near = sliding_window_view(seen, (PATCH_SIZE, PATCH_SIZE)).any(axis=(2, 3))
-    leaking = int(near[arrays["test"]].sum())
+
+    def near(seen):
+        padded = np.pad(seen, PATCH_SIZE // 2)
+        return sliding_window_view(padded, (PATCH_SIZE, PATCH_SIZE)).any(axis=(2, 3))
+
+    leaking = int(near(arrays["train"] | arrays["validation"])[arrays["test"]].sum())
+    validating = int(near(arrays["train"])[arrays["validation"]].sum())
     assert 0 < leaking < split.counts["test"]
+    assert 0 < validating <= split.counts["validation"]
     assert split.leakage == Leakage(
         test_pixels_with_training_pixel_in_patch=leaking,
         fraction_of_test_pixels=leaking / split.counts["test"],
         patch_size=PATCH_SIZE,
+        validation_pixels_with_training_pixel_in_patch=validating,
+        fraction_of_validation_pixels=validating / split.counts["validation"],
     )
 
 
-@pytest.mark.parametrize("profile", ["1", "5:1"])
-def test_another_profile_gives_the_same_bits(base, profile, tmp_path):
+def test_another_profile_gives_the_same_bits(base, tmp_path):
     _, expected, folder = base
-    summary = run(Config(**BASE, profile=profile, figures="none", workdir=str(tmp_path)))
+    summary = run(RunOptions.of(**BASE, profile="5:1", figures="none", workdir=str(tmp_path)))
     assert summary.shares != expected.shares
     for key in ("losses_first_steps", "final_loss", "test_loss", "best_step", "confusion_matrix"):
         assert getattr(summary, key) == getattr(expected, key)
@@ -279,8 +284,8 @@ def test_another_profile_gives_the_same_bits(base, profile, tmp_path):
 def test_even_weights_give_another_training(base, tmp_path):
     _, balanced, _ = base
     options = BASE | {"scheme": "even", "figures": "none"}
-    config = Config(**options, profile="2:1:1", workdir=str(tmp_path))
-    summary = run(config)
+    options = RunOptions.of(**options, profile="2:1:1", workdir=str(tmp_path))
+    summary = run(options)
     assert summary.shares == balanced.shares
     assert summary.weights == pytest.approx((1 / 3, 1 / 3, 1 / 3))
     pairs = zip(summary.losses_first_steps, balanced.losses_first_steps, strict=True)
@@ -310,25 +315,25 @@ def test_the_saved_model_gives_the_map_of_the_run(base):
 
 def test_a_folder_that_holds_something_is_refused(base, earlier):
     before = contents(earlier)
-    with pytest.raises(InputError, match=r"config\.json.*overwrite"):
-        run(Config(**CHEAP, workdir=str(earlier)))
+    with pytest.raises(InputError, match="overwrite"):
+        run(RunOptions.of(**CHEAP, workdir=str(earlier)))
     assert contents(earlier) == before
 
 
 def test_a_folder_that_is_not_of_a_run_is_never_overwritten(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
-    with pytest.raises(InputError, match=r"already holds thesis.tex"):
-        run(Config(**CHEAP, workdir=str(tmp_path)))
-    with pytest.raises(InputError, match=r"holds thesis\.tex but no config\.json"):
-        run(Config(**CHEAP, workdir=str(tmp_path), overwrite=True))
+    with pytest.raises(InputError, match="thesis"):
+        run(RunOptions.of(**CHEAP, workdir=str(tmp_path)))
+    with pytest.raises(InputError, match=r"holds thesis\.tex"):
+        run(RunOptions.of(**CHEAP, workdir=str(tmp_path), overwrite=True))
     assert contents(tmp_path) == {"thesis.tex": b"mine"}
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     below = tmp_path / "file" / "run"
-    with pytest.raises(InputError, match=r"cannot be written.*; choose another folder") as caught:
-        run(Config(**CHEAP, workdir=str(below)))
+    with pytest.raises(InputError, match="cannot be written") as caught:
+        run(RunOptions.of(**CHEAP, workdir=str(below)))
     assert f"`workdir`={below}" in str(caught.value)
 
 
@@ -349,7 +354,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 def test_a_mistake_leaves_the_earlier_run_alone(earlier, mistake, message):
     before = contents(earlier)
     with pytest.raises(InputError, match=message):
-        run(Config(**CHEAP | mistake, workdir=str(earlier), overwrite=True))
+        run(RunOptions.of(**CHEAP | mistake, workdir=str(earlier), overwrite=True))
     assert contents(earlier) == before
 
 
@@ -369,7 +374,7 @@ def user_scene():
 
 
 def write_scene(folder, kind):
-    """Writes the scene in a user's format; returns the fields of Config that name it."""
+    """Writes the scene in a user's format; returns the fields of RunOptions that name it."""
     cube, labels = user_scene()
     if kind == ".npy":
         np.save(folder / "cube.npy", cube)
@@ -391,7 +396,7 @@ def write_scene(folder, kind):
 
 @pytest.mark.parametrize("kind", [".npy", ".npz", ".mat"])
 def test_a_users_scene_is_read_from_any_format(tmp_path, kind):
-    scene = open_scene(Config(dataset="file", **write_scene(tmp_path, kind)))
+    scene = open_scene(RunOptions.of(dataset="file", **write_scene(tmp_path, kind)))
     cube, labels = user_scene()
     np.testing.assert_array_equal(scene.cube, cube)
     np.testing.assert_array_equal(scene.original_labels(scene.labels), labels)
@@ -406,7 +411,7 @@ def test_a_users_scene_and_split_replace_an_earlier_run(earlier, tmp_path):
     np.savez(tmp_path / "split.npz", train=train, test=test)
     files = write_scene(tmp_path, ".mat")
     options = CHEAP | {"steps": 30, "learning_rate": 0.02, "microbatch_size": 32, "figures": "png"}
-    config = Config(
+    options = RunOptions.of(
         dataset="file",
         **files,
         split=str(tmp_path / "split.npz"),
@@ -415,13 +420,13 @@ def test_a_users_scene_and_split_replace_an_earlier_run(earlier, tmp_path):
         overwrite=True,
     )
     before = contents(earlier)
-    summary = run(config)
+    summary = run(options)
 
     after = contents(earlier)
     assert after.pop("notes.txt") == before.pop("notes.txt") == b"mine"
     assert after.keys() == set(SCENE_RESULTS)
     assert all(after[name] != before[name] for name in SCENE_RESULTS)
-    assert Config(**read_json(earlier / "config.json")) == config
+    assert RunOptions.of(**read_json(earlier / "config.json")) == options
     records = read_metrics(earlier)
     assert len([r for r in records if r["kind"] == "step"]) == 30
     perfect = [r for r in records if r.get("set") == "validation" and r["overall_accuracy"] == 1]
@@ -443,7 +448,7 @@ def test_a_users_scene_and_split_replace_an_earlier_run(earlier, tmp_path):
 
 def test_a_disjoint_split_leaks_nothing_and_needs_no_validation(tmp_path):
     options = CHEAP | {"split": "disjoint", "patch_size": 7, "steps": None, "epochs": 2}
-    summary = run(Config(**options, validation_fraction=0.0, workdir=str(tmp_path)))
+    summary = run(RunOptions.of(**options, validation_fraction=0.0, workdir=str(tmp_path)))
     assert summary.steps == math.ceil(2 * summary.split.counts["train"] / 64)
     assert summary.split.kind == "disjoint"
     assert summary.split.leakage.test_pixels_with_training_pixel_in_patch == 0
@@ -456,7 +461,7 @@ def test_a_disjoint_split_leaks_nothing_and_needs_no_validation(tmp_path):
 def test_training_that_diverges_says_so(earlier):
     options = CHEAP | {"optimizer": "sgd", "learning_rate": 1e30}
     with pytest.raises(DivergenceError, match=r"loss of step 1 is nan, .*learning_rate"):
-        run(Config(**options, workdir=str(earlier), overwrite=True))
+        run(RunOptions.of(**options, workdir=str(earlier), overwrite=True))
     # What is left does not pass for the results of this run.
     left = {path.name for path in earlier.iterdir()}
     assert left == {"config.json", "profile.json", "metrics.jsonl", "notes.txt"}
@@ -467,7 +472,7 @@ def test_training_that_diverges_says_so(earlier):
 def test_a_last_update_that_diverges_says_so(tmp_path):
     options = CHEAP | {"optimizer": "sgd", "learning_rate": 1e30, "steps": 1}
     with pytest.raises(DivergenceError, match=r"samples is nan: .*learning_rate"):
-        run(Config(**options, workdir=str(tmp_path)))
+        run(RunOptions.of(**options, workdir=str(tmp_path)))
 
 
 def test_the_microbatch_size_is_chosen_by_what_is_measured(monkeypatch, capsys, tmp_path):
@@ -479,13 +484,15 @@ def test_the_microbatch_size_is_chosen_by_what_is_measured(monkeypatch, capsys, 
 
     monkeypatch.setattr(setup, "measure_throughputs", measure)
     options = CHEAP | {"batch_size": 128, "microbatch_size": "auto", "profile": "1:1"}
-    summary = run(Config(**options, workdir=str(tmp_path)))
+    summary = run(RunOptions.of(**options, workdir=str(tmp_path)))
     # 128 samples on 2 devices leave 4 microbatches each of up to 16 samples.
     assert summary.microbatch_size == 16
     assert read_json(tmp_path / "config.json")["microbatch_size"] == 16
     assert sum(summary.shares) == 8
     assert re.search(r"^ +16 +900 +chosen$", capsys.readouterr().out, re.MULTILINE)
-    expected = run(Config(**options | {"microbatch_size": 16}, workdir=str(tmp_path / "given")))
+    expected = run(
+        RunOptions.of(**options | {"microbatch_size": 16}, workdir=str(tmp_path / "given"))
+    )
     assert summary.losses_first_steps == expected.losses_first_steps
 
 
@@ -499,16 +506,16 @@ def test_ctrl_c_keeps_what_was_trained(base, monkeypatch, tmp_path):
 
     monkeypatch.setattr(RunFolder, "append_record", append_and_press)
     before = signal.getsignal(signal.SIGINT)
-    summary = run(Config(**CHEAP | {"steps": 1000}, workdir=str(tmp_path)))
+    summary = run(RunOptions.of(**CHEAP | {"steps": 1000}, workdir=str(tmp_path)))
     assert signal.getsignal(signal.SIGINT) is before
     assert (summary.interrupted, summary.steps) == (True, 3)
-    assert {path.name for path in tmp_path.iterdir()} == {*UNDRAWN, "checkpoints", "model"}
+    assert {path.name for path in tmp_path.iterdir()} == {*RESULTS, "checkpoints", "model"}
     assert read_json(tmp_path / "summary.json")["interrupted"] is True
     steps = [r["step"] for r in read_metrics(tmp_path) if r["kind"] == "step"]
     assert steps == [0, 1, 2]
 
 
 def test_a_scene_of_the_catalogue_is_read_from_its_folder(real_data):
-    scene = open_scene(Config(dataset="salinas_a", data_dir=str(real_data)))
+    scene = open_scene(RunOptions.of(dataset="salinas_a", data_dir=str(real_data)))
     assert scene.shape == (83, 86, 204)
     assert scene.num_classes == 6
