@@ -47,6 +47,24 @@ def chess(request):
     return Split("chess", labelled[::2], labelled[:0], labelled[1::2])
 
 
+def register():
+    # What has no reference by which a flag could name it.
+    from matplotlib.figure import Figure
+
+    from hsi_jax.evaluate.figures import run_figures
+    from hsi_jax.session.protocols import PROTOCOLS, Protocol
+
+    def draw(run):
+        figure = Figure()
+        figure.subplots().plot([record.loss for record in run.records if hasattr(record, "loss")])
+        return figure
+
+    run_figures.register("mine", draw)
+    options = {"dataset": "synthetic", "split": "mine:chess"}
+    facts = {"whose": "mine", "source": "here", "split": "every second pixel", "leakage": {3: 1.0}}
+    PROTOCOLS.register("mine", Protocol(name="mine", options=options, **facts))
+
+
 backwards = Scheme(
     "backwards",
     "equal shares, all weight on the last device",
@@ -56,14 +74,23 @@ backwards = Scheme(
 """
 
 
+PROGRAM = """
+import sys
+import mine
+from hsi_jax.__main__ import start
+mine.register()
+start("run", sys.argv[1:])
+"""
+
+
 @pytest.mark.slow
 def test_parts_from_outside_are_used_by_the_command(tmp_path):
     (tmp_path / "mine.py").write_text(MINE)
     command = [
-        *(sys.executable, "-m", "hsi_jax", "run", "--steps=3", "--figures=none"),
+        *(sys.executable, "-c", PROGRAM, "--steps=3", "--protocol=mine"),
         *("--model=mine:Net", "--model_options=hidden=5", "--loss=mine:seven"),
         *("--optimizer=mine:still", "--scheme=mine:backwards", "--augment=flip,mine:darken"),
-        *("--split=mine:chess", "--profile=2:1:1", f"--workdir={tmp_path / 'run'}"),
+        *("--profile=2:1:1", f"--workdir={tmp_path / 'run'}"),
     ]
     path = os.pathsep.join([str(ROOT), str(tmp_path)])
     done = subprocess.run(
@@ -81,4 +108,5 @@ def test_parts_from_outside_are_used_by_the_command(tmp_path):
     assert (told["architecture"], told["options"]) == ("mine:Net", "hidden=5")
     assert summary["scheme"] == "backwards"
     assert summary["weights"] == [0, 0, 1]
-    assert summary["split"]["kind"] == "chess"
+    assert (summary["protocol"], summary["split"]["kind"]) == ("mine", "chess")
+    assert (tmp_path / "run" / "mine.png").stat().st_size > 1000

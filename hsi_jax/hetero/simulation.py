@@ -82,7 +82,7 @@ def _doubling(devices: int, size: float, latency: float, bandwidth: float) -> fl
 
 
 def _halving(devices: int, size: float, latency: float, bandwidth: float) -> float:
-    """Rabenseifner's recursive halving and doubling; same paper, likewise beyond powers of two."""
+    """Rabenseifner's recursive halving and doubling, from the paper of `_doubling`."""
     rounds = devices.bit_length() - 1
     moved = 2 * size * (1 - 2.0**-rounds)
     beyond = 2 * (devices != 2**rounds)
@@ -155,7 +155,7 @@ def step_seconds(profile: Profile, shares: Sequence[int], all_reduce: float) -> 
 
 
 def message_bytes(values: int) -> int:
-    """Bytes that `exact_sum` reduces for so many float32 values, where nearly all are small."""
+    """Bytes that `exact_sum` reduces for this many float32 values, where nearly all are small."""
     return BYTES_PER_SUM * (values + 1)
 
 
@@ -169,7 +169,7 @@ def in_seconds(profile: Profile, unit_seconds: float) -> Profile:
 
 
 def repeat_devices(profile: Profile, devices: int) -> Profile:
-    """A cluster of so many devices, copies of the profile's in turn, so that the mix stays."""
+    """A cluster of this many devices, copies of the profile's in turn, so that the mix stays."""
     copies = (profile.devices[i % len(profile)] for i in range(devices))
     return replace(profile, devices=tuple(copies))
 

@@ -88,8 +88,8 @@ class Summary(Outcome, ModelledTimes):
         input_shape: of one input.
         profile: as it was given.
         num_devices: of the profile.
-        device_names: likewise.
-        speeds: likewise.
+        device_names: of the profile.
+        speeds: of the profile.
         shares: microbatches of each device, at the end.
         weights: of each device's mean loss.
         microbatch_size: samples.
@@ -109,7 +109,7 @@ class Summary(Outcome, ModelledTimes):
         straggler: the device for which the others waited, if any; None where none was timed.
         failed_checkpoints: why a checkpoint could not be saved, a line each.
         labels: of a scene; None for images.
-        cube: likewise.
+        cube: of a scene; None for images.
         remarks: what was said of the data before training, a sentence each.
         per_class_users_accuracy: the part of the samples predicted as a class that are of it; None
             where there are none.
@@ -185,7 +185,7 @@ def read_summary(path: Path) -> Summary:
     """Reads the summary.json of one of our runs.
 
     Raises:
-        InputError: likewise.
+        InputError: if it is not there, or is no such summary.
     """
     return _convert(path, Summary)
 

@@ -146,7 +146,7 @@ class MeasuredEven:
         even_ms: of a step by even shares.
         own_ms: of a step by the run's first shares.
         even_shares: microbatches of each device.
-        own_shares: likewise.
+        own_shares: microbatches of each device.
         repeats: steps of each.
     """
 
@@ -181,7 +181,7 @@ class ModelledTimes:
 
 @dataclass(frozen=True, kw_only=True)
 class ChosenState:
-    """A state of the training, after so many steps, and its scores on the test samples."""
+    """A state of the training, after this many steps, and its scores on the test samples."""
 
     step: int
     overall_accuracy: float

@@ -262,7 +262,7 @@ def describe_checkpoints(checkpoints: Checkpoints, event: str, flags: str = "") 
     return "\n".join(lines)
 
 
-def say(text: str) -> None:
+def print_lines(text: str) -> None:
     """Prints; in a cluster, with the number of the process before each line."""
     text = with_flags(text)
     if num_processes() > 1:

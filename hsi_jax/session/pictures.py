@@ -20,7 +20,7 @@ def draw_figures(setup: Setup) -> None:
     folder, formats = setup.folder, setup.resolved.figures
     write = partial(folder.write_figure, formats=formats)
     for problem in use_figures(read_run(folder.path), write):
-        console.say(f"NOTE     {problem}")
+        console.print_lines(f"NOTE     {problem}")
 
 
 def draw_scene(

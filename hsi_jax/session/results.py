@@ -50,7 +50,7 @@ def evaluate_set(
 def model_of(
     setup: Setup, state: TrainState, step: int, test: Assessment | None = None
 ) -> TrainedModel:
-    """The trained model of a state after so many steps.
+    """The trained model of a state after this many steps.
 
     Args:
         setup: of the run.

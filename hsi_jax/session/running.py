@@ -92,7 +92,7 @@ def run(options: RunOptions, *, scene: Scene | None = None, split: Split | None 
     use_compilation_cache()
     use_kernels(options.devices.kernels)
     for line in describe_choice(resolved):
-        console.say(line)
+        console.print_lines(line)
     given = given_dataset(resolved, scene, split)
     with claimed_folder(options) as folder:
         setup = set_up(resolved, profile, folder, given)
@@ -103,20 +103,20 @@ def run(options: RunOptions, *, scene: Scene | None = None, split: Split | None 
 def _train(setup: Setup) -> _Trained:
     if setup.options.recipe.microbatch_size == "auto":
         setup, rates = choose_size(setup)
-        console.say(console.describe_sizes(rates, setup.plan.microbatch_size))
+        console.print_lines(console.describe_sizes(rates, setup.plan.microbatch_size))
     with Checkpoints(
         setup.folder.checkpoints, setup.options.checkpoints.keep_checkpoints
     ) as checkpoints:
         checkpoint = _open_folder(setup, checkpoints)
         if setup.options.output.tensorboard and rank() == 0:
             setup.folder.write_events()
-        console.say(console.describe_start(setup))
+        console.print_lines(console.describe_start(setup))
         if setup.resolved.profile_name == MEASURED:
             setup = measure_speeds(setup)
         if checkpoint:
             check_weights(setup, checkpoint)
         setup.folder.write_json("profile.json", setup.profile.to_json())
-        console.say(console.describe_devices(setup.profile, setup.plan))
+        console.print_lines(console.describe_devices(setup.profile, setup.plan))
         plan, rebalancing = start_rebalancing(setup, checkpoint)
         start = Progress.start(setup.state)
         if checkpoint:
@@ -139,9 +139,9 @@ def _fit_at_once(setup: Setup) -> _Trained:
     """The training of a classical baseline."""
     setup.folder.start(setup.options.to_json())
     setup.folder.write_json("profile.json", setup.profile.to_json())
-    console.say(console.describe_start(setup))
+    console.print_lines(console.describe_start(setup))
     setup, fitted, seconds, note = fit_at_once(setup)
-    console.say(f"Fitted in {seconds:.1f} s: {note}")
+    console.print_lines(f"Fitted in {seconds:.1f} s: {note}")
     return _Trained(setup, fitted, seconds=seconds)
 
 
@@ -185,5 +185,5 @@ def _open_folder(setup: Setup, checkpoints: Checkpoints) -> Checkpoint | None:
         step, setup.sets_that_choose, setup.steps_between_validations, setup.num_steps
     )
     setup.folder.go_on(options, keep)
-    console.say(f"Resuming after step {step} of {setup.num_steps}")
+    console.print_lines(f"Resuming after step {step} of {setup.num_steps}")
     return checkpoint

@@ -167,7 +167,7 @@ def told_where_to_go_on(checkpoints: Checkpoints, on_nonfinite: str) -> Iterator
 def tell_where_to_go_on(checkpoints: Checkpoints, event: str, flags: str = "") -> None:
     """Says after an event with which checkpoint, and by which flags, the run can go on."""
     if rank() == 0:  # the others have none
-        console.say(console.describe_checkpoints(checkpoints, event, flags))
+        console.print_lines(console.describe_checkpoints(checkpoints, event, flags))
 
 
 def fit_at_once(setup: Setup) -> tuple[Setup, Fit, float, str]:

@@ -22,7 +22,7 @@ def write_results(
     folder, scene = setup.folder, setup.dataset.scene
     folder.write_summary(summary)
     model.save(folder.model, overwrite=True)
-    console.say(console.describe_end(summary))
+    console.print_lines(console.describe_end(summary))
     drawn = bool(setup.resolved.figures or folder.events)
     if scene is not None:
         prediction = _predict_scene(setup, scene, state)
@@ -35,7 +35,7 @@ def write_results(
             from hsi_jax.session.pictures import draw_figures  # here: only pictures need Matplotlib
 
             draw_figures(setup)
-        console.say(f"Results: {folder.path}")
+        console.print_lines(f"Results: {folder.path}")
 
 
 def _predict_scene(setup: Setup, scene: Scene, state: TrainState) -> np.ndarray:
@@ -83,7 +83,7 @@ def _write_spectra(folder: RunFolder, scene: Scene) -> None:
     try:
         mean, deviation = class_spectra(scene.cube, scene.require_labels(), scene.num_classes)
     except InputError as error:  # its file is read once more, and may be gone after hours
-        console.say(f"NOTE     no spectra.npz is written: {error}")
+        console.print_lines(f"NOTE     no spectra.npz is written: {error}")
         return
     known = {} if scene.wavelengths is None else {"wavelengths": scene.wavelengths}
     folder.write_arrays("spectra.npz", mean=mean, deviation=deviation, **known)

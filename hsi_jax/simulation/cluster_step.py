@@ -8,7 +8,7 @@ Process 0 prints `ready` when all is compiled and, for each of the shares, a lin
 - `shares`: microbatches of each process;
 - `throughputs`: samples a second of each process while all compute and none communicates;
 - `step_seconds`: of each step, from dividing the batch to knowing its loss, as in training;
-- `timed_step_seconds`: likewise, of steps that measure the devices;
+- `timed_step_seconds`: of each step that measures the devices;
 - `own_work_seconds`, `sum_and_update_seconds`: of these steps, until the last process has done its
   own work, and from then on.
 
@@ -150,7 +150,7 @@ class Training:
         return gather(np.array(calls * plan.counts[rank()] / elapsed, np.float32)).tolist()
 
     def time_steps(self, plan: Plan, warmup: int, steps: int) -> list[float]:
-        """Seconds of each of so many steps after the warm-up."""
+        """Seconds of each of this many steps after the warm-up."""
         seconds, loss = [], 0.0
         for _ in range(warmup + steps):
             start = time.perf_counter()
@@ -161,7 +161,7 @@ class Training:
         return seconds[warmup:]
 
     def time_parts(self, plan: Plan, steps: int) -> dict[str, list[float]]:
-        """Seconds of so many steps that measure the devices, and of their parts."""
+        """Seconds of this many steps that measure the devices, and of their parts."""
         seconds = []
         for _ in range(steps):
             start = time.perf_counter()

@@ -24,7 +24,7 @@ class Preparation:
 
     Attributes:
         mean: of each channel, in the unit of the pixels.
-        deviation: likewise, above 0.
+        deviation: of each channel, in the unit of the pixels, above 0.
         augmentations: names of `AUGMENTATIONS`.
     """
 

@@ -64,14 +64,14 @@ class DriftCheck:
     """
 
     def __init__(self, replicas: Replicas, live: TrainState, step: int):
-        """Compiles for a replicated state, which has taken so many steps."""
+        """Compiles for a replicated state, which has taken this many steps."""
         self.step = step
         digest: Any = replicas.parallel(digest_step)
         self._digest = digest.lower(live).compile()
         self._by_host = replicas.by_host
 
     def check(self, live: TrainState, step: int) -> None:
-        """Compares the digests after so many steps; every process must call it.
+        """Compares the digests after this many steps; every process must call it.
 
         Raises:
             DriftError: in every process, if a device holds another state than most do.

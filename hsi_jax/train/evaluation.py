@@ -116,12 +116,12 @@ def evaluate(
 
     Args:
         replicas: as for `predict`.
-        state: likewise.
-        ids: likewise.
+        state: as for `predict`.
+        ids: as for `predict`.
         labels: class index of every sample that there is, int32 [all samples].
         num_classes: C.
         profile: as for `predict`.
-        plan: likewise.
+        plan: as for `predict`.
 
     Raises:
         DivergenceError: if the mean loss is not finite, as after an update that went astray.

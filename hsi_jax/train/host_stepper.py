@@ -115,7 +115,7 @@ class HostStepper:
 
     def _finish(self, live: TrainState, wire: jax.Array, halves: Any) -> tuple[TrainState, float]:
         total = _add(wire)
-        whole = None if is_whole(total) else _add_whole(halves)  # likewise in every process
+        whole = None if is_whole(total) else _add_whole(halves)  # every process takes the same way
         if rank() == 0:
             replicate = self._replicas.replicate
             halves = self._no_halves if whole is None else replicate(whole)

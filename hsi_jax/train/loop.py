@@ -79,22 +79,22 @@ class Course:
         return cls(partial(batch_ids, train_ids, batch_size, seed), num_steps, **options)
 
     def validates(self, done: int) -> bool:
-        """Whether the state after so many steps is to be validated."""
+        """Whether the state after this many steps is to be validated."""
         regular = self.validate is not None and done % self.validate_every == 0
         return regular or done == self.num_steps
 
     def saves(self, done: int) -> bool:
-        """Whether the state after so many steps is to be saved."""
+        """Whether the state after this many steps is to be saved."""
         regular = bool(self.save_every) and done % self.save_every == 0
         return regular or done == self.num_steps
 
     def gives_up(self, done: int, best_step: int) -> bool:
-        """Whether the training ends early after so many steps."""
+        """Whether the training ends early after this many steps."""
         waited = done - best_step
         return bool(self.patience) and waited >= self.patience * self.validate_every
 
     def checks(self, done: int) -> bool:
-        """Whether the devices are compared after so many steps."""
+        """Whether the devices are compared after this many steps."""
         return bool(self.check_every) and done % self.check_every == 0
 
 

@@ -36,7 +36,7 @@ class Best:
 
 @dataclass(frozen=True)
 class Progress:
-    """A training after so many steps. `fit` goes on from it as if it had never stopped.
+    """A training after this many steps. `fit` goes on from it as if it had never stopped.
 
     Attributes:
         state: after the last step, as NumPy arrays.

@@ -127,7 +127,7 @@ class Recipe:
         return replace(self, microbatch_size=size)
 
     def num_steps(self, samples: int) -> int:
-        """Steps of the training on so many samples."""
+        """Steps of the training on this many samples."""
         return self.steps or steps_for_epochs(samples, self.batch_size, self.epochs)
 
     def batches(self, train_ids: np.ndarray, labels: np.ndarray) -> Callable[[int], np.ndarray]:
@@ -148,7 +148,7 @@ class Recipe:
         return make_schedule(self.schedule, self.learning_rate, num_steps)
 
     def make_optimizer(self, num_steps: int) -> "optax.GradientTransformation":
-        """The optimiser for so many steps."""
+        """The optimiser for this many steps."""
         import optax
 
         from hsi_jax.train.optimizer import make_optimizer
@@ -160,6 +160,6 @@ class Recipe:
         return optax.chain(optax.clip_by_global_norm(self.clip_norm), made)
 
     def steps_between_validations(self, samples: int) -> int:
-        """An epoch of so many samples, or more where there would be too many validations."""
+        """An epoch of this many samples, or more where there would be too many validations."""
         epoch = -(-samples // self.batch_size)
         return max(epoch, self.num_steps(samples) // MAX_VALIDATIONS)

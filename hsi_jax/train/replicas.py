@@ -161,7 +161,7 @@ def fetch(tree: Tree) -> Tree:
 
 
 def fits_on_devices(num_bytes: int, devices: Sequence[JaxDevice]) -> bool:
-    """Whether a copy of so many bytes may stay on each of the devices.
+    """Whether a copy of this many bytes may stay on each of the devices.
 
     An accelerator may be filled by a quarter of its memory. Emulated devices share the machine's
     memory, so the copies of all of them together may take a quarter of what is free. In a cluster

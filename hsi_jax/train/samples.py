@@ -71,7 +71,7 @@ class Patches(struct.PyTreeNode):
         patch_size: p, odd.
     """
 
-    cube: Any  # of NumPy until it is copied to devices, of JAX there; likewise the labels
+    cube: Any  # of NumPy until it is copied to devices, of JAX there, as are the labels
     labels: Any
     columns: int = struct.field(pytree_node=False)
     patch_size: int = struct.field(pytree_node=False)

@@ -161,7 +161,7 @@ def create_state(
         input_shape: of one input, such as (p, p, bands).
         seed: 0 <= seed < 2**32.
         prepare: see `Classification`.
-        loss: likewise.
+        loss: see `Classification`.
     """
     variables = jax.jit(module.init)(jax.random.key(seed), jnp.zeros((1, *input_shape)))
     statistics = variables.get("batch_stats", {})

@@ -59,8 +59,8 @@ def local_step(
 
     Args:
         state: as for `train_step`.
-        samples: likewise.
-        work: likewise.
+        samples: as for `train_step`.
+        work: as for `train_step`.
         devices: whose sums will be added; None for those over which this is mapped.
 
     Returns:
@@ -83,7 +83,7 @@ def update_step(
     Args:
         state: as for `local_step`.
         wire: what `local_step` returned.
-        halves: likewise.
+        halves: what `local_step` returned.
         seconds: the device's measured time, float32 [].
 
     Returns:

@@ -114,7 +114,7 @@ class Tile:
 
     Attributes:
         rows: start and stop.
-        columns: likewise.
+        columns: start and stop.
     """
 
     rows: slice

@@ -26,7 +26,7 @@ class Plain:
         self.at = 0
 
     def take(self, count: int) -> bytes | bytearray:
-        """The next `count` bytes; MatError if there are not so many."""
+        """The next `count` bytes; MatError if there are not this many."""
         if self.at + count > self._size:
             raise MatError("it ends too early")
         self._file.seek(self._start + self.at)
@@ -85,7 +85,7 @@ class Deflated(Plain):
         self._inflater = zlib.decompressobj()
 
     def take(self, count: int) -> bytearray:
-        """The next `count` bytes; MatError if there are not so many."""
+        """The next `count` bytes; MatError if there are not this many."""
         content = bytearray()
         while len(content) < count:
             content += self._inflate(count - len(content))

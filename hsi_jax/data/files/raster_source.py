@@ -74,7 +74,7 @@ class RasterSource(RasterFacts):
         read_window: reads rows and columns that lie inside, given as slices of step 1.
         block_rows: rows that the file stores together, from the first on; part of them takes as
             long as all.
-        block_columns: likewise; None for all.
+        block_columns: columns that the file stores together; None for all.
     """
 
     shape: tuple[int, int, int]
@@ -101,7 +101,7 @@ class RasterSource(RasterFacts):
 
         Args:
             rows: of step 1; what lies outside is cut off, as NumPy does it.
-            columns: likewise.
+            columns: as `rows`.
 
         Returns:
             [rows of the window, columns of the window, bands], C-contiguous and in memory, of
@@ -145,7 +145,7 @@ class RasterSource(RasterFacts):
         return array
 
     def _parts(self, rows: int, columns: slice) -> Iterator[slice]:
-        """Cuts the columns of so many rows, where the file stores tiles."""
+        """Cuts the columns of this many rows, where the file stores tiles."""
         block = self.block_columns or self.shape[1]
         block_bytes = rows * block * self.shape[2] * self.dtype.itemsize
         step = block * max(1, _STRIP_BYTES // max(1, block_bytes))

@@ -47,7 +47,7 @@ def read_array(
         ndim: number of axes of the array, 3 for a cube and 2 for a map; or several that will do,
             the best first.
         argument: what messages call `variable`.
-        sizes: where it is not named, an array of so many numbers is preferred.
+        sizes: where it is not named, an array of this many numbers is preferred.
 
     Returns:
         The array, C-contiguous, with the dtype of the file.

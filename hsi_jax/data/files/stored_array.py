@@ -69,7 +69,7 @@ def dense(rows, columns, values, shape: tuple[int, int]) -> np.ndarray:
 
     Args:
         rows: of the values, whole numbers [n].
-        columns: likewise.
+        columns: of the values, whole numbers [n].
         values: [n].
         shape: of the array.
     """

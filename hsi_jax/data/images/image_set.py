@@ -125,7 +125,7 @@ def channel_statistics(
     Args:
         images: an image set, or a DecodedCache of one.
         ids: int [k], the images to use: those that train, and no others.
-        sample: use only so many of them, drawn at random; None uses all.
+        sample: use only this many of them, drawn at random; None uses all.
         seed: seed of the draw, 0 or more.
 
     Returns:

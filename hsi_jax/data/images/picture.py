@@ -32,7 +32,7 @@ class PictureFacts:
 
     Attributes:
         shape: (rows, columns, bands), as `read_picture` gives them.
-        dtype: likewise.
+        dtype: as `read_picture` gives them.
         remark: what is done to the picture that a user has to know, or "".
     """
 

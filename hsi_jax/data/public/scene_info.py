@@ -26,7 +26,7 @@ class SceneInfo:
         doi: DOI of the data set, or else of the paper that describes it, or "" if there is none.
         note: what else a user has to know.
         cube_url: address of cube_file, or "" if it has to be fetched by hand.
-        label_url: address of label_file, likewise.
+        label_url: address of label_file, or "" if it has to be fetched by hand.
         sha256: checksum of each file by its name, where it is known.
         terms: licence or terms of use, or "" where the publisher states none that we know of.
     """
