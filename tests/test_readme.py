@@ -66,6 +66,7 @@ def guide(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_guide_shows_what_a_trained_model_can_do(guide, capsys):
     names = {}
     exec(guide[0], names)

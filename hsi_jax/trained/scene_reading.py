@@ -126,7 +126,8 @@ def bands_as_trained(
         given: what is known of the scene's bands.
         name: what messages call the scene.
         kept_bands: the bands of its file that the scene has, where it has not all.
-        shape: of the scene, among whose axes that of the bands may be another one.
+        shape: of an array, among whose axes that of the bands may be another one. It is given in
+            Python, with the order of its bands.
 
     Returns:
         0-based bands; None for all as they are.
@@ -146,7 +147,8 @@ def bands_as_trained(
     if own and whole:
         return np.array(own)
     _check_count(description, given, name, kept_bands=kept_bands, shape=shape)
-    if doubt := doubt_on_order(trained, given, name):
+    doubt = doubt_on_order(trained, given, name)
+    if doubt and not shape:
         _tell(doubt)
     return None
 

@@ -61,6 +61,7 @@ def results(folder: Path) -> tuple[dict, dict]:
         return json.loads((folder / "summary.json").read_text()), dict(arrays)
 
 
+@pytest.mark.long
 def test_three_measured_and_rebalanced_processes_give_the_bits_of_one_at_work(
     run_together, tmp_path
 ):

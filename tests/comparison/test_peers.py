@@ -16,6 +16,7 @@ from hsi_jax import evaluate
 from hsi_jax.comparison import one_run as comparison_run
 from hsi_jax.comparison import peer, peer_data
 from hsi_jax.hetero import parse_profile
+from hsi_jax.launch.launching import Speeds
 from hsi_jax.launch.workers import Worker, Workers, free_port
 from hsi_jax.run.records import Evaluation, Start, Step, read_records
 from hsi_jax.run.summary import read_outcome
@@ -90,6 +91,7 @@ def test_compare_starts_a_peer(tmp_path, monkeypatch):
 
     def launch(asked, command):
         started.append(command(asked.run_flags, COORDINATOR, 2, 1))
+        return Speeds((2.0, 1.0), (2.0, 1.0))
 
     monkeypatch.setattr(comparison_run, "launch", launch)
     monkeypatch.setattr(peer_data, "hand_over", lambda options, path: None)

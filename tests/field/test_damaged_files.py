@@ -20,6 +20,8 @@ from hsi_jax.data import ReadOptions, Scene, file_split, read_array
 from hsi_jax.errors import InputError
 from tests.field import fuzz
 
+pytestmark = pytest.mark.long
+
 TRIALS = int(os.environ.get("HSI_JAX_FUZZ_TRIALS", "40"))
 CUBE = np.arange(60.0).reshape(5, 4, 3)
 SAMPLES = (

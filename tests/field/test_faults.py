@@ -10,6 +10,7 @@ from benchmarks.launched import Launched, result, steps_logged
 from tests.field.faults import kills
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.skipif(sys.platform != "linux", reason="uneven processes need Linux"),
     pytest.mark.slow,
 ]

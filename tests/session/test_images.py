@@ -99,6 +99,7 @@ def test_the_model_that_a_notebook_gets_is_that_of_the_folder(base, folder):
     assert right == pytest.approx(base.summary.overall_accuracy)
 
 
+@pytest.mark.long
 def test_images_may_be_resized_and_the_network_be_another(do_run):
     options = {"model": "cnn2d", "model_options": "features=(4, 4, 4); hidden=8"}
     summary = do_run(image_size=12, **options).summary

@@ -194,7 +194,7 @@ FREE = {
     *("profile", "retime_every", "dead_band", "hysteresis", "time_devices", "check_every"),
     *("reduce", "devices_per_process", "coordinator", "num_processes", "process_id"),
     *("checkpoint_every", "keep_checkpoints", "resume", "on_nonfinite"),
-    *("figures", "tensorboard", "workdir", "overwrite"),
+    *("figures", "tensorboard", "workdir", "overwrite", "rgb", "measure_even"),
 }
 
 

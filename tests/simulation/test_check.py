@@ -10,7 +10,7 @@ from hsi_jax.launch.placement import place
 from hsi_jax.simulation import check as simulation_check
 from hsi_jax.simulation import process as simulation_process
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 RING = Network(latency=2e-4, bandwidth=5e8, all_reduce="ring")
 

@@ -58,6 +58,7 @@ def assert_like(found, expected, schemes):
             assert each[scheme] == expected[scheme], (each["rank"], scheme)
 
 
+@pytest.mark.long
 def test_two_processes_of_two_devices_train_as_one_of_four(train_together, alone):
     found = train_together(2, 2, **FOUR)
     assert [each["reduction"] for each in found] == ["device", "device"]

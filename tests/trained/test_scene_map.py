@@ -145,6 +145,7 @@ def test_missing_pixels_and_a_coded_scene():
     assert np.array_equal(again, logits)
 
 
+@pytest.mark.filterwarnings("ignore:.*wavelengths in the model alone")
 def test_bands_are_matched_by_wavelength():
     model = model_of("mlp")
     known = msgspec.structs.replace(

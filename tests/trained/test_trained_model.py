@@ -131,6 +131,7 @@ def test_devices_do_not_matter(model, scene):
     np.testing.assert_allclose(one.sum(-1), 1, rtol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:.*wavelengths in the model alone")
 def test_a_scene_without_labels_predicts(model, scene):
     unlabelled = Scene.from_arrays("unlabelled", scene.cube, None)
     classes = model.predict(unlabelled)
@@ -141,6 +142,7 @@ def test_a_scene_without_labels_predicts(model, scene):
         model.evaluate(unlabelled)
 
 
+@pytest.mark.filterwarnings("ignore:.*wavelengths in the model alone")
 def test_pixels_without_data_get_no_class(model, scene):
     nodata = np.zeros((20, 24), bool)
     nodata[5:8, 3] = True
@@ -180,6 +182,7 @@ def test_a_scene_with_bands_first_is_refused_with_the_way_to_read_it(model, scen
         model.predict(np.moveaxis(scene.cube, 2, 0))
 
 
+@pytest.mark.filterwarnings("ignore:.*wavelengths in the model alone")
 def test_classes_are_matched_by_their_ids(model, scene, split):
     ids = model.label_ids(scene.labels)
     assert np.array_equal(ids, scene.original_labels(scene.labels))

@@ -318,6 +318,7 @@ def test_nothing_imports_tensorflow_or_jax_and_slow_packages_wait(eurosat_zip):
     subprocess.run([sys.executable, "-c", code, eurosat_zip.parent], check=True)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_eurosat_as_published(real_data, tmp_path):
     (tmp_path / "EuroSAT.zip").symlink_to(real_data / "eurosat" / "EuroSAT.zip")

@@ -12,6 +12,8 @@ pytest.importorskip("selenium", reason="selenium is not installed")
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.support.select import Select
 
+pytestmark = pytest.mark.long
+
 # Of every visible text: the contrast with what is behind it, as WCAG 2 defines it, and what it is.
 CONTRASTS = """
 const parse = (text) => {
