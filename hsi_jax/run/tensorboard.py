@@ -24,7 +24,7 @@ def check_tensorboard() -> None:
         import tensorboardX  # noqa: F401
     except ImportError:
         raise InputError(
-            "`tensorboard` needs tensorboardX; python -m pip install 'hsi_jax[tensorboard]'"
+            "`tensorboard` needs tensorboardX; python -m pip install tensorboardX"
         ) from None
 
 

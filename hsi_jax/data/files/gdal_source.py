@@ -171,7 +171,7 @@ def _rasterio(path: Path) -> Any:
     except ImportError:
         raise InputError(
             f"{path} can be read with rasterio only, which is not installed: "
-            f"python -m pip install 'hsi_jax[raster]'"
+            f"python -m pip install rasterio"
         ) from None
     return rasterio
 

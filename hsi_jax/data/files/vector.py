@@ -108,7 +108,7 @@ def _read(path: Path) -> _Layer:
     except ImportError:
         raise InputError(
             f"{path} can be read with rasterio, pyogrio and shapely only, and one of them is not "
-            f"installed: python -m pip install 'hsi_jax[vector]'"
+            f"installed: python -m pip install pyogrio shapely rasterio"
         ) from None
     if not path.is_file():
         raise no_such_file(path)

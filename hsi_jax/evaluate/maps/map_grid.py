@@ -94,7 +94,6 @@ def import_rasterio(what: str) -> Any:
         import rasterio.windows
     except ImportError:
         raise InputError(
-            f"{what} needs rasterio, which is not installed: "
-            f"python -m pip install 'hsi_jax[raster]'"
+            f"{what} needs rasterio, which is not installed: python -m pip install rasterio"
         ) from None
     return rasterio
