@@ -26,6 +26,7 @@ def test_polygons_to_a_map_in_its_place(real_data, tmp_path):
             patch_size=3,
             profile="1",
             epochs=15,
+            learning_rate=0.01,
             workdir=str(tmp_path / "run"),
         )
     )
