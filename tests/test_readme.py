@@ -66,23 +66,31 @@ def guide(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+def test_the_guide_does_a_run_in_python(guide):
+    names = {}
+    exec(guide[0], names)
+    assert names["result"].folder.is_dir()
+    assert names["classes"].shape == names["data"].synthetic_scene().shape[:2]
+
+
+@pytest.mark.slow
 @pytest.mark.long
 def test_the_guide_shows_what_a_trained_model_can_do(guide, capsys):
     names = {}
-    exec(guide[0], names)
+    exec(guide[1], names)
     assert names["assessment"].scores.overall_accuracy > 0.8
     assert "64" in capsys.readouterr().out  # bands
     probabilities, classes = names["probabilities"], names["classes"]
     np.testing.assert_array_equal(probabilities.argmax(axis=-1), classes)
     np.testing.assert_allclose(probabilities.sum(axis=-1), 1, rtol=1e-5)
     np.testing.assert_array_equal(names["ids"], names["scene"].original_labels(classes))
-    exec(guide[1], names)
+    exec(guide[2], names)
     tile = names["part"].tile
     np.testing.assert_array_equal(names["classes"], classes[tile.rows, tile.columns])
 
 
 def test_the_guide_trains_ones_own_model_and_loss(guide):
-    _, _, pieces, checkpoints, with_own_loss = guide
+    _, _, _, pieces, checkpoints, with_own_loss = guide
     names = {"MyModule": MyModule}
     exec(pieces, names)
     losses = names["fitted"].losses
