@@ -1,6 +1,7 @@
 """Digests of the data of a run, by which a changed or another file is noticed."""
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -8,27 +9,33 @@ from hsi_jax.data.scene.stored_cube import StoredCube, row_blocks
 from hsi_jax.train import Dataset
 
 
-def fingerprint(dataset: Dataset) -> str:
-    """A digest of the data and their split, by which a changed file is noticed.
+@dataclass(frozen=True)
+class Fingerprint:
+    """SHA-256 digests of the data of a run.
+
+    Attributes:
+        whole: of the inputs, the labels and the split together.
+        parts: of each of them alone, by its name; the inputs are a "cube" or "images". The digest
+            of a cube is that of `digest_of_cube`.
+    """
+
+    whole: str
+    parts: dict[str, str]
+
+
+def fingerprint(dataset: Dataset) -> Fingerprint:
+    """Digests of the data and their split, in one pass over the inputs.
 
     Of a set of images, which may be large, it looks at the pixels of 64 only.
     """
-    digest = _digest_inputs(dataset)
-    split = dataset.split
-    for array in (dataset.labels, split.train, split.validation, split.test):
-        _add(digest, array)
-    return digest.hexdigest()
-
-
-def fingerprints(dataset: Dataset) -> dict[str, str]:
-    """Digests of the inputs, the labels and the split, each alone."""
-    labels, split = hashlib.sha256(), hashlib.sha256()
-    _add(labels, dataset.labels)
+    inputs, labels, split = _digest_inputs(dataset), hashlib.sha256(), hashlib.sha256()
+    whole = inputs.copy()
+    _add(dataset.labels, labels, whole)
     for array in (dataset.split.train, dataset.split.validation, dataset.split.test):
-        _add(split, array)
-    inputs = _digest_inputs(dataset)
-    parts = {"images" if dataset.scene is None else "cube": inputs, "labels": labels}
-    return {name: part.hexdigest() for name, part in {**parts, "split": split}.items()}
+        _add(array, split, whole)
+    name = "images" if dataset.scene is None else "cube"
+    parts = {name: inputs, "labels": labels, "split": split}
+    return Fingerprint(whole.hexdigest(), {key: part.hexdigest() for key, part in parts.items()})
 
 
 def digest_of_cube(cube: np.ndarray | StoredCube) -> str:
@@ -50,6 +57,7 @@ def _digest_blocks(inputs: np.ndarray | StoredCube):
     return digest
 
 
-def _add(digest, array: np.ndarray) -> None:
-    digest.update(f"{array.dtype} {array.shape}".encode())
-    digest.update(np.ascontiguousarray(array).data)
+def _add(array: np.ndarray, *digests) -> None:
+    for digest in digests:
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)

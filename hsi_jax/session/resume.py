@@ -10,7 +10,6 @@ from hsi_jax.command_line import with_flags
 from hsi_jax.errors import InputError
 from hsi_jax.run import Checkpoint, Checkpoints
 from hsi_jax.run.records import Record, Start, Step
-from hsi_jax.session.fingerprint import fingerprint
 from hsi_jax.session.results import model_of
 from hsi_jax.session.resume_check import check_same_run
 from hsi_jax.session.setup import Setup
@@ -29,7 +28,7 @@ class Saver(Hook):
         self._rebalancing, self._checkpoints = rebalancing, checkpoints
         self._facts = {
             "config": setup.options.to_json(),
-            "data": fingerprint(setup.dataset),
+            "data": setup.fingerprint.whole,
             "versions": _versions(),
             "model": msgspec.to_builtins(model.description),
         }
@@ -70,7 +69,7 @@ def find_checkpoint(setup: Setup, checkpoints: Checkpoints) -> Checkpoint | None
         return None
     checkpoint = Checkpoint.of_bytes(data)
     check_same_run(checkpoint.facts["config"], setup.options)
-    if checkpoint.facts["data"] != fingerprint(setup.dataset):
+    if checkpoint.facts["data"] != setup.fingerprint.whole:
         raise InputError(
             "`resume`: the data are not those that the run was started with (their SHA-256 "
             "differs); put the same files in place"

@@ -23,7 +23,7 @@ from hsi_jax.options import values, with_values
 from hsi_jax.run import RunFolder
 from hsi_jax.run.folder import check_place
 from hsi_jax.run.lock import locked, new_folder
-from hsi_jax.session.fingerprint import fingerprints
+from hsi_jax.session.fingerprint import Fingerprint, fingerprint
 from hsi_jax.session.loading import load_dataset
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.resolve import Resolved
@@ -50,6 +50,7 @@ class Setup:
         resolved: the configuration and what it means here.
         folder: of the results.
         dataset: what is learnt from.
+        fingerprint: of the dataset, taken before training; its file may be gone afterwards.
         recipe: how.
         profile: of the devices; while they are to be measured, of like ones.
         plan: of each batch.
@@ -62,6 +63,7 @@ class Setup:
     resolved: Resolved
     folder: RunFolder
     dataset: Dataset
+    fingerprint: Fingerprint
     recipe: Recipe
     profile: Profile
     plan: Plan
@@ -110,13 +112,15 @@ def set_up(
     recipe = options.recipe.with_microbatch_size(options.recipe.microbatch_sizes[0])
     if dataset is None:
         dataset = load_dataset(resolved, choose_devices(len(profile)))
+    digests = fingerprint(dataset)
     if num_processes() > 1:
-        _check_same_data(dataset)
+        _check_same_data(digests)
     num_steps = recipe.num_steps(len(dataset.split.train))
     return Setup(
         resolved=resolved,
         folder=folder,
         dataset=dataset,
+        fingerprint=digests,
         recipe=recipe,
         profile=profile,
         plan=_plan(options, profile, recipe),
@@ -127,13 +131,13 @@ def set_up(
     )
 
 
-def _check_same_data(dataset: Dataset) -> None:
+def _check_same_data(digests: Fingerprint) -> None:
     """Checks that all processes have read the same data.
 
     Raises:
         InputError: in every process, naming those whose data differ, and in what.
     """
-    for name, digest in fingerprints(dataset).items():
+    for name, digest in digests.parts.items():
         found = gather_texts(digest.encode())
         others = [str(number) for number, text in enumerate(found) if text != found[0]]
         if others:

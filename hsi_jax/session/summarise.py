@@ -31,7 +31,6 @@ from hsi_jax.run.summary_parts import (
     TimelineStep,
 )
 from hsi_jax.session.as_published import summarise_as_published
-from hsi_jax.session.fingerprint import digest_of_cube
 from hsi_jax.session.setup import Setup
 from hsi_jax.session.summarise_devices import (
     describe_hardware,
@@ -94,15 +93,14 @@ def summarise(
 
 
 def _summarise_data(setup: Setup) -> dict[str, Any]:
-    dataset = setup.dataset
-    digest = digest_of_cube(dataset.scene.cube) if dataset.scene else ""
+    dataset, digests = setup.dataset, setup.fingerprint.parts
     return {
         "dataset": dataset.name,
         "note": dataset.note,
         "protocol": setup.options.split.protocol,
         "split": summarise_split(dataset),
         "labels": summarise_labels(dataset),
-        "cube": summarise_cube(dataset, digest),
+        "cube": summarise_cube(dataset, digests.get("cube", "")),
         "remarks": describe_remarks(dataset),
     }
 
