@@ -115,13 +115,13 @@ FAILING = """
 import sys
 from hsi_jax.__main__ import start
 from hsi_jax.cluster.processes import rank
-from hsi_jax.session import run
-real = run.set_up
+from hsi_jax.session import running
+real = running.set_up
 def fail(*arguments):
     if rank() == 0:
         raise OSError(30, "Read-only file system")
     return real(*arguments)
-run.set_up = fail
+running.set_up = fail
 start("run", sys.argv[1:])
 """
 
