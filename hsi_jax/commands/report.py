@@ -21,13 +21,11 @@ from hsi_jax.command_line import (
 )
 from hsi_jax.errors import HsiJaxError, InputError, StorageError
 from hsi_jax.options import check_options, declared, option
+from hsi_jax.session.flags import PLACES
 from hsi_jax.session.options import RunOptions
 
 if TYPE_CHECKING:
     from hsi_jax.evaluate.run_files import RunFiles
-
-# Options that say where a run was and how it was started, not what it computed.
-PLACES = ("workdir", "overwrite", "resume", "coordinator", "num_processes", "process_id")
 
 USAGE = """\
 Makes one HTML page about one or several runs: maps with a movable border, curves, accuracies with

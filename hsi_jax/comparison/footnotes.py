@@ -53,8 +53,13 @@ def _plan_of_outcome(summary: Summary) -> Plan:
 
 def realised_speeds(run: ComparisonRun, platform: Platform) -> list[float] | None:
     """Speeds of a run's processes by their CPU time, in the unit of the profile, if known."""
+    kept = _kept_speeds(run, platform)
+    return kept["realised"] if kept else None
+
+
+def _kept_speeds(run: ComparisonRun, platform: Platform) -> dict | None:
     path = platform.workdir / "logs" / run.name / SPEEDS
-    return read_json(path)["realised"] if path.exists() else None
+    return read_json(path) if path.exists() else None
 
 
 def describe_speeds(
@@ -66,10 +71,9 @@ def describe_speeds(
         The line, or ""; and whether a speed differs by more than `TOLERANCE` from that asked for,
         all scaled to the same sum.
     """
-    path = platform.workdir / "logs" / run.name / SPEEDS
-    if not path.exists():
+    kept, declared = _kept_speeds(run, platform), platform.profile.speeds
+    if not kept:
         return "", False
-    kept, declared = read_json(path), platform.profile.speeds
     found = [("realised, by CPU time", kept["realised"], kept["asked"])]
     if (
         isinstance(outcome, Summary)

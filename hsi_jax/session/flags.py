@@ -16,10 +16,9 @@ from hsi_jax.session.protocols import PROTOCOLS, check_protocol
 
 CONFIG = "config"
 CONFIG_HELP = "file of options: the config.json of a run, or .toml; flags come first"
-OWN_TO_A_RUN = (
-    *("workdir", "overwrite", "resume", "coordinator", "num_processes", "process_id"),
-    "devices_per_process",
-)
+# Options that say where a run is and how it is started, not what it computes.
+PLACES = ("workdir", "overwrite", "resume", "coordinator", "num_processes", "process_id")
+OWN_TO_A_RUN = (*PLACES, "devices_per_process")
 MAY_NAME_CODE = ("model", "loss", "optimizer", "schedule", "scheme", "augment", "split")
 
 

@@ -156,7 +156,6 @@ def _finish(trained: _Trained) -> Result:
         setup,
         fitted,
         test,
-        profile=setup.profile,
         rebalancing=trained.rebalancing,
         failed_checkpoints=failures,
         train_seconds=trained.seconds,

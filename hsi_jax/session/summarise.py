@@ -49,7 +49,6 @@ def summarise(
     fitted: Fit,
     test: Assessment,
     *,
-    profile: Profile,
     rebalancing: Rebalancing | None,
     failed_checkpoints: list[str],
     train_seconds: float | None = None,
@@ -58,16 +57,15 @@ def summarise(
     """What a run tells about itself; see `Summary`.
 
     Args:
-        setup: what the run started from.
+        setup: what the run started from, with the profile of the devices as known at the end.
         fitted: its training.
         test: of the chosen state, on the test samples.
-        profile: of the devices, as they are known at the end.
         rebalancing: the timed steps, or None.
         failed_checkpoints: why a checkpoint could not be saved, a line each.
         train_seconds: measured, where not step by step.
         even: what was measured with even shares, or None.
     """
-    timeline = _describe_timeline(fitted, rebalancing)
+    profile, timeline = setup.profile, _describe_timeline(fitted, rebalancing)
     measured = measure_step(timeline, profile.names)
     modelled = model_times(profile, fitted.plan, measured)
     records = setup.folder.read_records()

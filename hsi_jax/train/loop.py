@@ -183,19 +183,19 @@ def fit(
         DivergenceError: see `judge_step`.
         DriftError: if the devices no longer hold the same state; what was saved is sound.
     """
-    progress, stopped_by = start if isinstance(start, Progress) else Progress.start(start), 0
+    progress = start if isinstance(start, Progress) else Progress.start(start)
     done = progress.step
     if done >= course.num_steps or course.gives_up(done, progress.best.step):
         return _ended(progress, plan)
     training = _Training(
         replicas, progress, course, plan=plan, hooks=hooks, rebalancing=rebalancing
     )
+    stopped_by = 0
     with interrupts() as signalled, Feed(replicas, training.next_work, course.num_steps) as feed:
         for step in range(progress.step, course.num_steps):
             training.take_step(step, feed)
             stopped_by = _signal_to_all(step, signalled())
-            gave_up = training.look_back(step + 1, stopped_by)
-            if stopped_by or gave_up:
+            if training.look_back(step + 1, stopped_by) or stopped_by:
                 break
     return training.result(stopped_by, feed.wait_seconds)
 

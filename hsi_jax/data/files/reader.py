@@ -58,33 +58,19 @@ def read_array(
             memory.
     """
     path = Path(path)
-    if not os.path.isfile(path):
-        raise no_such_file(path)
-    open_file = _READERS.get(path.suffix.lower())
-    if open_file is None:
-        raise InputError(
-            f"{path} has the suffix '{path.suffix}'; give a file of type {', '.join(_READERS)}."
-        )
     ndims = (ndim,) if isinstance(ndim, int) else tuple(ndim)
-    try:
-        with open_file(path) as arrays:
-            if variable is None:
-                fitting = [array for array in arrays if math.prod(array.shape) in sizes]
-                stored = _only(arrays, path, ndims, argument=argument, preferred=fitting)
-            else:
-                stored = _named(arrays, path, variable, ndims)
-            _check_size(stored, path)
-            assert stored.read is not None  # of what both give
-            array = stored.read()
+    with _open_arrays(path) as arrays:
+        if variable is None:
+            fitting = [array for array in arrays if math.prod(array.shape) in sizes]
+            stored = _only(arrays, path, ndims, argument=argument, preferred=fitting)
+        else:
+            stored = _named(arrays, path, variable, ndims)
+        _check_size(stored, path)
+        assert stored.read is not None  # of what both give
+        array = stored.read()
         if array.shape != stored.shape:
             raise ValueError(f"an array of shape {array.shape}, not {stored.shape}")
         return np.ascontiguousarray(array)
-    except InputError:
-        raise
-    except Exception as error:  # a damaged file may make the parsers raise anything
-        raise InputError(
-            f"{path} cannot be read ({type(error).__name__}: {error}); {remedy(path)}."
-        ) from error
 
 
 def array_names(path: str | Path) -> list[str]:
@@ -93,12 +79,25 @@ def array_names(path: str | Path) -> list[str]:
     Raises:
         InputError: if it cannot be read.
     """
-    path = Path(path)
+    with _open_arrays(Path(path)) as arrays:
+        return [array.path for array in arrays if array.read is not None]
+
+
+@contextlib.contextmanager
+def _open_arrays(path: Path) -> Iterator[list[StoredArray]]:
+    """The arrays of a file; whatever is raised while it is open becomes an `InputError`."""
     if not os.path.isfile(path):
         raise no_such_file(path)
+    open_file = _READERS.get(path.suffix.lower())
+    if open_file is None:
+        raise InputError(
+            f"{path} has the suffix '{path.suffix}'; give a file of type {', '.join(_READERS)}."
+        )
     try:
-        with _READERS[path.suffix.lower()](path) as arrays:
-            return [array.path for array in arrays if array.read is not None]
+        with open_file(path) as arrays:
+            yield arrays
+    except InputError:
+        raise
     except Exception as error:  # a damaged file may make the parsers raise anything
         raise InputError(
             f"{path} cannot be read ({type(error).__name__}: {error}); {remedy(path)}."
