@@ -73,6 +73,13 @@ class DataOptions:
         False,
         "polygons label all pixels that they touch, not those with their centre in it",
     )
+    classes: str = option(
+        "",
+        "names and colours of a scene's classes by their ids: a style of QGIS (.qml), or a table "
+        "(.csv) with the columns id, name and, if wanted, colour (#rrggbb)",
+        path=True,
+        may_change=True,
+    )
     unlabelled: str = option(
         "",
         "ids of pixels without a class, such as 0,255, or none; default 0, NaN and ids below 0",
@@ -144,7 +151,7 @@ class DataOptions:
                 raise InputError(f"`{name}` goes with `dataset`=file, not `dataset`={self.dataset}")
         _ = self.reading, self.rgb_bands  # reads their texts
         unset = defaults(DataOptions)
-        for name in READING:
+        for name in (*READING, "classes"):
             if getattr(self, name) != unset[name] and (
                 self.is_image_set or self.dataset in (MADE_UP, GIVEN)
             ):

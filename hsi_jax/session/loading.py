@@ -12,7 +12,7 @@ from hsi_jax.data.public.image_catalogue import IMAGE_CATALOGUE
 from hsi_jax.data.public.tfds_store import cached_scene
 from hsi_jax.data.scene.bands import find_rgb_bands
 from hsi_jax.data.scene.scene import Scene
-from hsi_jax.data.scene.scene_file import file_scene, load_scene
+from hsi_jax.data.scene.scene_file import file_scene, load_scene, with_classes
 from hsi_jax.data.scene.synthetic import synthetic_scene
 from hsi_jax.data.splits.class_maps import label_by_split
 from hsi_jax.data.splits.split import Split, random_split
@@ -95,8 +95,10 @@ def pixels_of(scene: Scene, resolved: Resolved, split: Split | None = None) -> D
 
 
 def open_scene(options: RunOptions) -> Scene:
-    """The scene that the options name, with the bands that its pictures show."""
+    """The scene that the options name, with its classes and bands as its pictures show them."""
     scene = _open_scene(options)
+    if options.data.classes:
+        scene = with_classes(scene, options.data.classes)
     return dataclasses.replace(scene, rgb_bands=find_rgb_bands(scene, options.data.rgb_bands))
 
 

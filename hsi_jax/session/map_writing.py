@@ -14,7 +14,6 @@ from hsi_jax.errors import InputError
 from hsi_jax.evaluate.figures.lettering import captions
 from hsi_jax.evaluate.figures.palette import rgb_colours
 from hsi_jax.evaluate.maps.class_areas import count_classes, write_areas
-from hsi_jax.evaluate.maps.class_key import ClassKey
 from hsi_jax.evaluate.maps.map import draw_classes
 from hsi_jax.evaluate.maps.map_files import (
     CLASS_SUFFIXES,
@@ -29,6 +28,7 @@ from hsi_jax.evaluate.maps.map_grid import Grid, import_rasterio, written_whole
 from hsi_jax.hetero import Profile
 from hsi_jax.run.tile_store import TileStore
 from hsi_jax.trained import TrainedModel
+from hsi_jax.trained.map_file import class_key
 from hsi_jax.trained.scene_map import TileLogits, choose_method, find_bands, predict_tiles
 from hsi_jax.trained.scene_tiles import SIDE, CubeSource, cut_tiles
 
@@ -233,14 +233,7 @@ _MEASURES = {"margin": _margin, "entropy": _entropy}
 
 
 def _write_files(request: Request, store: TileStore) -> None:
-    description, grid = request.model.description, request.grid
-    ids = ClassKey.of_ids(
-        description.class_names,
-        description.colours,
-        description.class_ids,
-        description.unlabelled_id,
-    )
-    key = key_of(request.output, ids)
+    grid, key = request.grid, key_of(request.output, class_key(request.model.description))
     write_classes(request.output, store.strips("classes"), grid, key)
     if request.probabilities:
         scaled = request.probability_type == "uint8"

@@ -7,6 +7,7 @@ import numpy as np
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.evaluate.figures.gallery import choose_examples, draw_gallery
 from hsi_jax.evaluate.figures.lettering import captions
+from hsi_jax.evaluate.figures.palette import hex_colours, rgb_colours
 from hsi_jax.evaluate.figures.run_figures import use_figures
 from hsi_jax.evaluate.maps.map import draw_map, rgb_composite
 from hsi_jax.evaluate.run_files import read_run
@@ -46,6 +47,7 @@ def draw_scene(
         rgb=rgb,
         nodata=scene.nodata,
         title=title,
+        colours=rgb_colours(hex_colours(scene.num_classes, scene.class_colours)),
         transform=scene.transform,
         crs=scene.crs,
     )

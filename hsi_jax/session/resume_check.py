@@ -1,7 +1,6 @@
 """Whether a run may go on from the checkpoints of an earlier one: only if it is the same run."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -64,19 +63,20 @@ def differing_options(earlier: Mapping[str, object], options: RunOptions) -> lis
         options: that of the other.
     """
     now = json.loads(json.dumps(values(options)))
-    # Where the data are may change; what they hold may not.
-    free = {field.name for field, _, _ in declared(RunOptions) if field.metadata["may_change"]}
     before = _with_defaults(earlier)
+    traits = {field.name: field.metadata for field, _, _ in declared(RunOptions)}
+
+    def fixed(name: str, value: object) -> object:
+        """What may not change: the value, or the name of a file, which may lie elsewhere."""
+        is_path = name in traits and traits[name]["path"]
+        return Path(value).name if is_path and isinstance(value, str) else value
+
     return [
         name
         for name in sorted(before.keys() | now.keys())
-        if name not in free and _same(before[name]) != _same(now.get(name, before[name]))
+        if not (name in traits and traits[name]["may_change"])
+        and fixed(name, before[name]) != fixed(name, now.get(name, before[name]))
     ]
-
-
-def _same(value: object) -> object:
-    """A value, or the name alone of a file: where it lies may change, what it holds may not."""
-    return Path(value).name if isinstance(value, str) and os.path.sep in value else value
 
 
 def _with_defaults(earlier: Mapping[str, object]) -> dict[str, object]:

@@ -1,5 +1,6 @@
 from .description import Description as Description
 from .description import Provenance as Provenance
+from .map_file import write_map as write_map
 from .scene_map import TileLogits as TileLogits
 from .scene_map import predict_tiles as predict_tiles
 from .scene_tiles import SceneSource as SceneSource

@@ -40,7 +40,9 @@ def model_of_training(
         options=options_to_text(options),
         class_names=tuple(dataset.class_names),
         class_ids=tuple(int(class_id) for class_id in dataset.class_ids),
-        colours=hex_colours(dataset.num_classes),
+        colours=hex_colours(
+            dataset.num_classes, dataset.scene.class_colours if dataset.scene else ()
+        ),
         input_shape=dataset.input_shape,
         microbatch_size=microbatch_size,
         provenance=provenance,

@@ -7,8 +7,11 @@ import pytest
 import rasterio
 from rasterio.transform import Affine
 
+from hsi_jax import session
 from hsi_jax.errors import InputError
+from hsi_jax.session.loading import open_scene
 from hsi_jax.session.options import RunOptions
+from hsi_jax.trained import write_map
 from tests.session.runs import run
 
 TRANSFORM = Affine(10.0, 0.0, 500_000.0, 0.0, -10.0, 4_000_000.0)
@@ -85,6 +88,43 @@ def test_polygons_train_and_others_test(folder):
             field = (slice(row, row + 4), slice(column, column + 4))
             assert sorted((train[field].sum(), test[field].sum())) == [0, 16]
     assert summary.overall_accuracy == 1
+
+
+def test_classes_have_the_names_and_colours_of_a_file(folder):
+    table = "id,name,colour\n1,Zea mays,\n2,Glycine max,#009e73\n9,not here,#ffffff\n"
+    (folder / "classes.csv").write_text(table)
+    options = RunOptions.of(
+        **FLAGS | {"steps": 1},
+        cube=str(folder / "cube.tif"),
+        labels=str(folder / "fields.geojson"),
+        split="polygons",
+        train_fraction=0.5,
+        classes=str(folder / "classes.csv"),
+        workdir=str(folder / "run"),
+    )
+    result = session.run(options)
+    assert result.summary.class_names == ("Zea mays", "Glycine max")
+    scene = open_scene(options)
+    classes = result.model.predict(scene)
+    for name in ("map.tif", "map.hdr", "map.npy"):
+        write_map(folder / name, classes, model=result.model, scene=scene)
+    with rasterio.open(folder / "map.tif") as file:
+        np.testing.assert_array_equal(file.read(1, masked=True).filled(0), classes + 1)
+        assert file.transform == TRANSFORM
+        assert file.crs.to_epsg() == 32616
+        # A class without a colour has one that no other class has.
+        assert [file.colormap(1)[value][:3] for value in (1, 2)] == [(0, 114, 178), (0, 158, 115)]
+    assert "Glycine max" in (folder / "map.hdr").read_text()
+    np.testing.assert_array_equal(np.load(folder / "map.npy"), classes + 1)
+    with pytest.raises(InputError, match="exists already"):
+        write_map(folder / "map.tif", classes, model=result.model, scene=scene)
+    with pytest.raises(InputError, match=r"15 x 20 pixels"):
+        write_map(folder / "other.tif", classes[1:], model=result.model, scene=scene)
+    with pytest.raises(InputError, match="holds -1 to 2"):
+        write_map(folder / "other.tif", classes + (classes == 1), model=result.model, scene=scene)
+    (folder / "classes.csv").write_text("id,name\n9,not here\n")
+    with pytest.raises(InputError, match="names the ids 9, but the classes of cube are 1, 2"):
+        open_scene(options)
 
 
 def test_polygons_are_needed(folder):

@@ -194,7 +194,7 @@ FREE = {
     *("profile", "retime_every", "dead_band", "hysteresis", "time_devices", "check_every"),
     *("reduce", "devices_per_process", "coordinator", "num_processes", "process_id"),
     *("checkpoint_every", "keep_checkpoints", "resume", "on_nonfinite"),
-    *("figures", "tensorboard", "workdir", "overwrite", "rgb", "measure_even"),
+    *("figures", "tensorboard", "workdir", "overwrite", "rgb", "classes", "measure_even"),
 }
 
 
@@ -228,6 +228,16 @@ def test_only_schemes_of_the_same_result_may_take_turns(before, now, taken):
     else:
         with pytest.raises(InputError, match=rf"`scheme`={now} \(it was {before}\)"):
             check_same_run(earlier, options)
+
+
+def test_a_file_may_lie_elsewhere_but_a_name_with_a_slash_is_no_file():
+    options = RunOptions.of(workdir="w", split="/new/place/split.npz")
+    check_same_run(values(options) | {"split": "/old/split.npz"}, options)
+    with pytest.raises(InputError, match=r"`split`=.* \(it was /old/other\.npz\)"):
+        check_same_run(values(options) | {"split": "/old/other.npz"}, options)
+    options = RunOptions.of(workdir="w", dataset="tfds:mine/small")
+    with pytest.raises(InputError, match=r"`dataset`=tfds:mine/small \(it was tfds:yours/small\)"):
+        check_same_run(values(options) | {"dataset": "tfds:yours/small"}, options)
 
 
 def test_what_an_older_version_did_not_have_is_its_default():

@@ -5,7 +5,7 @@ import itertools
 import math
 import threading
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +68,8 @@ def open_gdal(paths: Sequence[Path]) -> RasterSource:
         nodata_values=() if fill is None else (fill,),
         wavelengths=_joined_wavelengths(wavelengths),
         band_names=_joined_names(names),
-        bad_bands=_joined_bad_bands(parts),
+        bad_bands=_joined_bands(parts, lambda p: p.header.bad_bands if p.header else ()),
+        opacity_bands=_joined_bands(parts, _opacity_bands),
         crs=wkt,
         transform=transform,
         class_names=class_names,
@@ -103,10 +104,7 @@ class _Part:
 
     @functools.cached_property
     def has_mask_band(self) -> bool:
-        """Whether a mask tells it. What GDAL calls alpha is a band as any other.
-
-        A fourth band of 8 bits, often infrared, is written as alpha unless one prevents it.
-        """
+        """Whether a mask tells it. What GDAL calls alpha is a band: often an infrared one."""
         flags = [{flag.name for flag in band} for band in self.dataset.mask_flag_enums]
         return any(names == {"per_dataset"} for names in flags)
 
@@ -136,11 +134,10 @@ class _Part:
 def _open(path: Path) -> _Part:
     rasterio = _rasterio(path)
     header = None
-    if path.suffix.lower() not in TIFF_SUFFIXES:
-        path = envi.data_file(path)
+    driver = "GTiff" if path.suffix.lower() in TIFF_SUFFIXES else "ENVI"
+    path = path if driver == "GTiff" else envi.data_file(path)
     path = path.absolute()  # which cannot be taken for an address
     check_beside(path)
-    driver = "GTiff" if path.suffix.lower() in TIFF_SUFFIXES else "ENVI"
     with _explained(path), rasterio.Env(**GDAL_OPTIONS), warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         dataset = rasterio.open(path, driver=driver)
@@ -289,9 +286,14 @@ def _joined_wavelengths(known: Sequence[np.ndarray | None]) -> np.ndarray | None
     return np.concatenate(found) if len(found) == len(known) else None
 
 
-def _joined_bad_bands(parts: Sequence[_Part]) -> tuple[int, ...]:
-    bad, start = [], 0
-    for part in parts:
-        bad += [start + band for band in (part.header.bad_bands if part.header else ())]
-        start += part.dataset.count
-    return tuple(bad)
+def _opacity_bands(part: _Part) -> list[int]:
+    kinds = enumerate(part.dataset.colorinterp)
+    return [band for band, kind in kinds if kind.name == "alpha"]
+
+
+def _joined_bands(
+    parts: Sequence[_Part], of_part: Callable[[_Part], Sequence[int]]
+) -> tuple[int, ...]:
+    """Bands of single files, counted over all of them."""
+    starts = itertools.accumulate((part.dataset.count for part in parts), initial=0)
+    return tuple(s + band for s, part in zip(starts, parts, strict=False) for band in of_part(part))

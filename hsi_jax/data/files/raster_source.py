@@ -21,6 +21,8 @@ class RasterFacts:
         band_names: of the bands, "" for one without; empty where no band has a name. A file of
             one band that gives it none is its name.
         bad_bands: 0-based bands that the file declares as bad.
+        opacity_bands: 0-based bands that the file calls opacity (alpha). Many programs call a
+            fourth band of a GeoTIFF so, whatever it holds.
         crs: coordinate reference system, as WKT.
         transform: affine (a, b, c, d, e, f) as rasterio orders it: x = a * column + b * row + c.
         class_names: of the ids of a label map: those of ENVI, or of GDAL's .aux.xml.
@@ -30,6 +32,7 @@ class RasterFacts:
     wavelengths: np.ndarray | None = None
     band_names: tuple[str, ...] = ()
     bad_bands: tuple[int, ...] = ()
+    opacity_bands: tuple[int, ...] = ()
     crs: str | None = None
     transform: tuple[float, float, float, float, float, float] | None = None
     class_names: dict[int, str] | None = None

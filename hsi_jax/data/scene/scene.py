@@ -32,6 +32,7 @@ class Scene:
             if the scene has no ground truth.
         class_names: C names; none without ground truth.
         class_ids: the id that each class has in the file, increasing; none without ground truth.
+        class_colours: "#rrggbb" of each class, "" where the user chose none; empty if for no class.
         rgb_bands: 0-based bands to show as red, green and blue, or None if not known.
         unlabelled_ids: the ids that stand for "unlabelled"; the first is written to maps.
         unlabelled_counts: how many pixels hold each such id in the file, by id or "nan"; without
@@ -59,6 +60,7 @@ class Scene:
     labels: np.ndarray | None = None
     class_names: tuple[str, ...] = ()
     class_ids: tuple[int, ...] = ()
+    class_colours: tuple[str, ...] = ()
     rgb_bands: tuple[int, int, int] | None = None
     unlabelled_ids: tuple[int, ...] = (0,)
     unlabelled_counts: Mapping[str, int] = field(default_factory=dict)

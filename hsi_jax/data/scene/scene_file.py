@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from hsi_jax.data.files.class_file import read_class_file
 from hsi_jax.data.files.label_file import read_labels
 from hsi_jax.data.files.raster import raster_name, read_raster, stored_source
+from hsi_jax.data.files.raster_source import Raster
 from hsi_jax.data.files.reader import read_array
 from hsi_jax.data.public.catalogue import SceneInfo, find_scene
-from hsi_jax.data.scene.read_options import ReadOptions
+from hsi_jax.data.scene.read_options import ReadOptions, bands_to_text
 from hsi_jax.data.scene.scene import UNLABELLED, Scene
 from hsi_jax.data.scene.stored_cube import row_blocks
 from hsi_jax.errors import InputError
@@ -109,23 +111,46 @@ def file_scene(
         "transform": raster.transform,
         "stored": None if hold_cube else stored_source(cube_path, raster),
     }
-    name = raster_name(cube_path)
     if labels_path is None:
-        return Scene.from_arrays(name, raster.array, source=str(cube_path), **facts)
+        scene = Scene.from_arrays(
+            raster_name(cube_path), raster.array, source=str(cube_path), **facts
+        )
+        return _noting_opacity(scene, raster, reading)
     how = {"variable": labels_variable, "attribute": labels_attribute, "touched": labels_touched}
     labels = read_labels(labels_path, raster, **how)
-    scene = Scene.from_arrays(
-        name,
-        raster.array,
-        labels.ids,
-        class_names=labels.class_names,
-        declared_ids=labels.nodata_values,
-        source=f"{cube_path} and {labels_path}",
-        note=" ".join(labels.remarks),
-        polygon_ids=labels.polygon_ids,
-        **facts,
+    facts |= {
+        "class_names": labels.class_names,
+        "declared_ids": labels.nodata_values,
+        "note": " ".join(labels.remarks),
+        "polygon_ids": labels.polygon_ids,
+        "source": f"{cube_path} and {labels_path}",
+    }
+    scene = Scene.from_arrays(raster_name(cube_path), raster.array, labels.ids, **facts)
+    return _noting_zero_background(_noting_opacity(scene, raster, reading))
+
+
+def with_classes(scene: Scene, path: str | Path) -> Scene:
+    """A scene whose classes have the names and colours of a file, where it tells them.
+
+    Args:
+        scene: with labels.
+        path: as of `read_class_file`.
+
+    Raises:
+        InputError: if the file cannot be read, or names no id of the scene.
+    """
+    given = read_class_file(path)
+    if not given.names.keys() & set(scene.class_ids):
+        raise InputError(
+            f"{path} names the ids {', '.join(map(str, sorted(given.names)))}, but the classes of "
+            f"{scene.name} are {', '.join(map(str, scene.class_ids))}"
+        )
+    named = zip(scene.class_ids, scene.class_names, strict=True)
+    return replace(
+        scene,
+        class_names=tuple(given.names.get(class_id, name) for class_id, name in named),
+        class_colours=tuple(given.colours.get(class_id, "") for class_id in scene.class_ids),
     )
-    return _noting_zero_background(scene)
 
 
 def _find(file_name: str, info: SceneInfo, data_dir: Path) -> Path:
@@ -141,6 +166,18 @@ def _find(file_name: str, info: SceneInfo, data_dir: Path) -> Path:
         f"{file_name} of {info.title} is not in {data_dir} or its direct subfolders; get it from "
         f"{info.page} and put it there."
     )
+
+
+def _noting_opacity(scene: Scene, raster: Raster, reading: ReadOptions) -> Scene:
+    opacity = set(raster.opacity_bands) & set(scene.kept_bands or range(scene.shape[2]))
+    if not opacity:
+        return scene
+    remark = (
+        f"The file calls the bands {bands_to_text(sorted(opacity))} (counted from 0) opacity "
+        f"(alpha). They are taken as measurements; "
+        f"`drop_bands`={reading.dropping(sorted(opacity))} leaves them out."
+    )
+    return replace(scene, remarks=(*scene.remarks, remark))
 
 
 def _noting_zero_background(scene: Scene) -> Scene:

@@ -48,14 +48,20 @@ def class_colours(num_classes: int) -> np.ndarray:
     return rainbow * np.resize(_BRIGHTNESS, num_classes)[:, None]
 
 
-def hex_colours(num_classes: int) -> tuple[str, ...]:
+def hex_colours(num_classes: int, chosen: Sequence[str] = ()) -> tuple[str, ...]:
     """The colours of `class_colours` as C strings "#rrggbb", rounded to 8 bits a channel.
+
+    Args:
+        num_classes: C.
+        chosen: by the user, "" for a class whose colour is free; none if all are.
 
     Raises:
         InputError: if `num_classes` is below 1.
     """
     levels = np.rint(255 * class_colours(num_classes)).astype(np.uint8)
-    return tuple(f"#{level.tobytes().hex()}" for level in levels)
+    own = [f"#{level.tobytes().hex()}" for level in levels]
+    free = iter([colour for colour in own if colour not in chosen])
+    return tuple(colour or next(free) for colour in chosen) if any(chosen) else tuple(own)
 
 
 def rgb_colours(colours: Sequence[str]) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Rasters written by other libraries come back pixel by pixel, whole and by windows."""
 
+import re
 import threading
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.transform import Affine
 
-from hsi_jax.data import Raster, file_scene, nodata_mask, open_raster, read_raster
+from hsi_jax.data import Raster, ReadOptions, file_scene, nodata_mask, open_raster, read_raster
 from hsi_jax.errors import InputError
 
 TRANSFORM = Affine(30.0, 0.0, 500_000.0, 0.0, -30.0, 4_000_000.0)
@@ -95,6 +96,11 @@ def test_an_infrared_band_that_gdal_calls_alpha_is_a_band(tmp_path):
     raster = read_raster(tmp_path / "a.tif")
     np.testing.assert_array_equal(raster.array, array)
     assert raster.nodata_values == ()
+    assert raster.opacity_bands == (3,)
+    assert read_raster(f"{tmp_path / 'a.tif'},{tmp_path / 'a.tif'}").opacity_bands == (3, 7)
+    (remark,) = file_scene(tmp_path / "a.tif").remarks
+    assert re.search(r"bands 3 .* opacity \(alpha\).*`drop_bands`=3 leaves them out", remark)
+    assert file_scene(tmp_path / "a.tif", reading=ReadOptions(drop_bands=(3,))).remarks == ()
 
 
 def test_no_data_takes_the_whole_pixel(tmp_path):

@@ -110,3 +110,10 @@ def test_other_words_than_rrggbb_are_refused(bad):
 def test_no_class_is_refused(colours):
     with pytest.raises(InputError, match="`num_classes` is 0"):
         colours(0)
+
+
+def test_a_free_class_has_a_colour_that_nobody_chose():
+    own = hex_colours(3)
+    assert hex_colours(3, ("", "", "")) == hex_colours(3, ()) == own
+    assert hex_colours(3, ("", own[0], "#123456")) == (own[1], own[0], "#123456")
+    assert hex_colours(3, own[::-1]) == own[::-1]
