@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import math
 import re
 import shutil
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ from hsi_jax.run.manifest import find_damage, sync_folder, write_manifest
 FORMAT = 1
 FACTS = "facts.json"
 PARTIAL, DAMAGED = ".partial", ".damaged"
+# A run's weights hardly get smaller in a file; the state of an optimiser may be zeros at first.
+_MAX_INFLATION, _SMALL = 100, 2**26
 
 _log = logging.getLogger(__name__)
 
@@ -236,11 +239,14 @@ class Checkpoints:
         try:
             # Without this, Orbax might ask for the devices that it was written on.
             metadata: Any = self._orbax.metadata(folder / "arrays").item_metadata
+            _check_size(folder / "arrays", metadata.tree)
             as_arrays = jax.tree.map(
                 lambda _: ocp.RestoreArgs(restore_type=np.ndarray), metadata.tree
             )
             arguments = ocp.args.PyTreeRestore(restore_args=as_arrays)
             tree = self._orbax.restore(folder / "arrays", args=arguments)
+        except InputError:
+            raise
         except (OSError, ValueError, KeyError, AttributeError) as error:
             raise InputError(
                 f"the checkpoint {folder} is as it was written, but Orbax {ocp.__version__} cannot "
@@ -262,6 +268,21 @@ class Checkpoints:
             if _is_named(folder, re.escape(PARTIAL)):
                 shutil.rmtree(folder)
                 _log.warning("Removed %s, which was being written when the run ended.", folder)
+
+
+def _check_size(folder: Path, tree: Any) -> None:
+    """Checks that arrays of such shapes can be in the files; repetition is packed a little there.
+
+    Raises:
+        InputError: if they would take far more memory.
+    """
+    claimed = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    if claimed > max(_SMALL, _MAX_INFLATION * size):
+        raise InputError(
+            f"the checkpoint {folder.parent} has {size} bytes, but claims arrays of {claimed} "
+            f"bytes; no run writes so: remove it, or copy the run again"
+        )
 
 
 def _is_named(folder: Path, end: str) -> bool:

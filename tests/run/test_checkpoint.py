@@ -273,3 +273,20 @@ def test_a_manifest_that_does_not_list_the_facts_is_damage(checkpoints, state, c
     manifest.write_text(json.dumps(listed))
     assert checkpoints.newest() is None
     assert "facts.json" in caplog.text
+
+
+def test_arrays_that_their_files_do_not_justify_are_not_read(checkpoints):
+    class Zeros:
+        step = 1
+
+        def to_tree(self):
+            return {"params": np.zeros(2**24 + 1, np.float32)}
+
+        def to_facts(self):
+            return {}
+
+    checkpoints.save(Zeros())
+    checkpoints.wait()
+    with pytest.raises(InputError, match=r"claims arrays of 67108868 bytes"):
+        checkpoints.newest()
+    assert checkpoints.steps() == [1]
