@@ -23,7 +23,7 @@ def resumable_folder(options: RunOptions) -> RunFolder:
 
 
 def check_same_run(earlier: Mapping[str, object], options: RunOptions) -> None:
-    """Checks that the run would end with the same bits as the earlier one.
+    """Checks that the run would end with the same bits as the earlier one, or only goes on longer.
 
     Args:
         earlier: its configuration as a dictionary; what an older version lacked is the default.
@@ -40,13 +40,17 @@ def check_same_run(earlier: Mapping[str, object], options: RunOptions) -> None:
         for name in (before["scheme"], now["scheme"])
     ):
         differing = [name for name in differing if name != "scheme"]
+    length = {"steps", "epochs"} & set(differing)
+    if "schedule" not in differing and now["schedule"] == "constant":  # more of the same
+        differing = [name for name in differing if name not in length]
     if not differing:
         return
     words = ", ".join(f"`{name}`={now[name]} (it was {before[name]})" for name in differing)
     why = ""
-    if {"steps", "epochs"} & set(differing):
+    if length:
         why = (
-            "; the schedule of the learning rate spans all steps, so another length is another run"
+            f"; `schedule`={now['schedule']} spans all steps, so another length is another run "
+            f"(with `schedule`=constant it may change)"
         )
     raise InputError(
         f"`resume`: the run in `workdir`={options.output.workdir} would become another one by "

@@ -106,6 +106,22 @@ def test_sigterm_ends_after_the_step_and_the_run_goes_on_with_other_devices(
     assert json.loads((tmp_path / "config.json").read_text())["profile"] == "5:1"
 
 
+def test_a_run_at_a_constant_rate_may_go_on_for_longer(tmp_path):
+    steady = BASE | {"schedule": "constant", "workdir": str(tmp_path / "short")}
+    run(RunOptions.of(**steady | {"steps": 10}))
+    assert run(RunOptions.of(**steady, resume=True)).steps == STEPS
+    run(RunOptions.of(**steady | {"workdir": str(tmp_path / "whole")}))
+    losses = [
+        [each.loss for each in RunFolder.of_run(folder).read_records() if isinstance(each, Step)]
+        for folder in (tmp_path / "short", tmp_path / "whole")
+    ]
+    assert losses[0] == losses[1]
+    assert len(losses[0]) == STEPS
+    other = RunOptions.of(**BASE, schedule="cosine", workdir=str(tmp_path))
+    with pytest.raises(InputError, match="`schedule`=cosine spans all steps"):
+        check_same_run(values(other) | {"steps": 10}, other)
+
+
 def test_ctrl_c_evaluates_and_the_run_goes_on(at_step, whole, tmp_path, capsys):
     at_step(7, lambda: signal.raise_signal(signal.SIGINT))
     summary = run(RunOptions.of(**BASE, profile="1", workdir=str(tmp_path)))
