@@ -27,7 +27,7 @@ from hsi_jax.data.scene.fill_values import find_fill_values
 from hsi_jax.data.scene.nodata import find_nodata, uncounted_bands
 from hsi_jax.data.scene.read_options import format_value
 from hsi_jax.data.scene.scene import Scene, unmasked
-from hsi_jax.data.scene.stored_cube import row_blocks
+from hsi_jax.data.scene.stored_cube import StoredCube, row_blocks
 from hsi_jax.errors import InputError, InputWarning
 from hsi_jax.trained.description import Description
 from hsi_jax.trained.scene_tiles import CubeSource, WindowReader, cut_tiles, look_at
@@ -187,19 +187,20 @@ def warn_of_scene(description: Description, scene: Scene, bands: np.ndarray | No
     What looks like no data in a scene with labels was named when it was read.
     """
     has_data = np.ones(scene.shape[:2], bool) if scene.nodata is None else ~scene.nodata
-    name = f"scene {scene.name}"
-    if description.value_ranges and has_data.any():
-        found = value_ranges(scene.cube, np.flatnonzero(has_data))
-        found = found if bands is None else tuple(found[band] for band in bands)
-        if doubt := doubt_on_values(description.value_ranges, found, name):
-            _tell(doubt)
+    _warn_of_values(description, scene.cube, has_data, f"scene {scene.name}", bands=bands)
 
 
 def _warn_of_values(
-    description: Description, cube: np.ndarray, has_data: np.ndarray, name: str
+    description: Description,
+    cube: np.ndarray | StoredCube,
+    has_data: np.ndarray,
+    name: str,
+    *,
+    bands: np.ndarray | None = None,
 ) -> None:
     if description.value_ranges and has_data.any():
         found = value_ranges(cube, np.flatnonzero(has_data))
+        found = found if bands is None else tuple(found[band] for band in bands)
         if doubt := doubt_on_values(description.value_ranges, found, name):
             _tell(doubt)
 

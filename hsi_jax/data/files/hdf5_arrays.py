@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ def list_arrays(file: Any) -> Iterator[StoredArray]:
 
     MATLAB (and Octave) write the axes in reverse order: these are turned back where the file bears
     their marks, an attribute or a block before the HDF5. Chunks that were never written hold the
-    fill value. What lies in other files is not read.
+    fill value. What lies in other files is not read. Numbers are unpacked, and no data known, by
+    the attributes of the conventions of netCDF (https://cfconventions.org, 2.5.1 and 8.1).
 
     Args:
         file: an h5py.File.
@@ -124,7 +126,37 @@ class _Walk:
             return values.astype(dtype, copy=False)
 
         name = "logical" if logical else dtype.newbyteorder("=").name
-        return StoredArray(path, name, shape, dtype, read, stored_whole=False)
+        array = StoredArray(path, name, shape, dtype, read, stored_whole=False)
+        return array if logical else _by_conventions(array, item.attrs)
+
+
+def _by_conventions(array: StoredArray, attributes: Any) -> StoredArray:
+    """The array with its scale, offset and values of no data, as netCDF's attributes tell them."""
+    fills = _numbers(attributes, "_FillValue") + _numbers(attributes, "missing_value")
+    nodata = tuple(dict.fromkeys(fills))
+    (scale, *_), (offset, *_) = (
+        (*_numbers(attributes, name), default)
+        for name, default in (("scale_factor", 1.0), ("add_offset", 0.0))
+    )
+    if (scale, offset) == (1, 0):
+        return replace(array, nodata_values=nodata)
+    assert array.dtype is not None  # of numbers
+    assert array.read is not None
+    read, dtype = array.read, np.result_type(array.dtype, np.float32)
+
+    def unpack() -> np.ndarray:
+        packed = read()
+        missing = np.logical_or.reduce([packed == value for value in fills])
+        return np.where(missing, np.nan, packed * dtype.type(scale) + dtype.type(offset))
+
+    held = (float("nan"),) if nodata else ()
+    return replace(array, dtype=dtype, read=unpack, nodata_values=held)
+
+
+def _numbers(attributes: Any, name: str) -> tuple[float, ...]:
+    """The numbers of an attribute; none where it is missing or no numbers."""
+    found = np.asarray(attributes[name]) if name in attributes else np.empty(0)
+    return tuple(map(float, found.ravel())) if found.dtype.kind in "biuf" else ()
 
 
 def _h5py():

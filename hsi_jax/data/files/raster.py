@@ -17,7 +17,7 @@ from hsi_jax.data.files.envi import both_files
 from hsi_jax.data.files.file_kind import no_such_file, remedy
 from hsi_jax.data.files.gdal_source import TIFF_SUFFIXES, open_gdal
 from hsi_jax.data.files.raster_source import Raster, RasterSource
-from hsi_jax.data.files.reader import ARRAY_SUFFIXES, free_memory, read_array
+from hsi_jax.data.files.reader import ARRAY_SUFFIXES, free_memory, read_with_nodata
 from hsi_jax.errors import InputError
 
 
@@ -39,7 +39,7 @@ def read_raster(
         ndim: axes of the array that is wanted; 2 for a map, which has one band in its file; or
             several that will do, the best first.
         argument: what messages call `variable`.
-        sizes: as of `read_array`.
+        sizes: as of `read_with_nodata`.
 
     Raises:
         InputError: if the file or the array is not there or cannot be read, if several files do
@@ -47,7 +47,8 @@ def read_raster(
     """
     files = raster_files(path)
     if len(files) == 1 and _holds_arrays(files[0]):
-        return Raster(read_array(files[0], variable, ndim, argument, sizes=sizes))
+        array, nodata = read_with_nodata(files[0], variable, ndim, argument, sizes=sizes)
+        return Raster(array, nodata_values=nodata)
     source = open_raster(path, variable, argument=argument)
     num_bytes, free = math.prod(source.shape) * source.dtype.itemsize, free_memory()
     if num_bytes > free:
@@ -82,7 +83,8 @@ def open_raster(
     if len(files) == 1 and files[0].suffix.lower() == ".npy":
         return _mapped(files[0])
     if len(files) == 1 and _holds_arrays(files[0]):
-        return Raster(read_array(files[0], variable, 3, argument=argument)).source()
+        array, nodata = read_with_nodata(files[0], variable, 3, argument=argument)
+        return Raster(array, nodata_values=nodata).source()
     if variable is not None:
         raise InputError(f"{path} has no arrays with names; leave out `{argument}`.")
     return open_gdal(files)

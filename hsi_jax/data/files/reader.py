@@ -31,6 +31,18 @@ def read_array(
     *,
     sizes: Collection[int] = (),
 ) -> np.ndarray:
+    """The array that `read_with_nodata` reads, alone."""
+    return read_with_nodata(path, variable, ndim, argument, sizes=sizes)[0]
+
+
+def read_with_nodata(
+    path: str | Path,
+    variable: str | None = None,
+    ndim: int | Sequence[int] = 3,
+    argument: str = "variable",
+    *,
+    sizes: Collection[int] = (),
+) -> tuple[np.ndarray, tuple[float, ...]]:
     """Reads one array of a file.
 
     A MATLAB file gives the same array in version 4, 5 to 7.2, and 7.3 (which is HDF5 with the axes
@@ -50,7 +62,8 @@ def read_array(
         sizes: where it is not named, an array of this many numbers is preferred.
 
     Returns:
-        The array, C-contiguous, with the dtype of the file.
+        The array, C-contiguous, with the dtype of the file, or unpacked to floats where an HDF5
+        file says so; and the values that stand for no data in it.
 
     Raises:
         InputError: if the file is missing, of another type or damaged, or if the variable is
@@ -70,7 +83,7 @@ def read_array(
         array = stored.read()
         if array.shape != stored.shape:
             raise ValueError(f"an array of shape {array.shape}, not {stored.shape}")
-        return np.ascontiguousarray(array)
+        return np.ascontiguousarray(array), stored.nodata_values
 
 
 def array_names(path: str | Path) -> list[str]:

@@ -22,6 +22,7 @@ class StoredArray:
         dtype: of what `read` gives; None for what is not real numbers.
         read: reads it; None for what is not real numbers.
         stored_whole: whether each value takes bytes in the file, were it not compressed.
+        nodata_values: what `read` gives where the file says that there are no data.
     """
 
     path: str
@@ -30,6 +31,7 @@ class StoredArray:
     dtype: np.dtype | None = None
     read: Callable[[], np.ndarray] | None = None
     stored_whole: bool = True
+    nodata_values: tuple[float, ...] = ()
 
     @property
     def num_bytes(self) -> int:

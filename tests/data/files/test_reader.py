@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import scipy.io
 
-from hsi_jax.data.files.reader import read_array
+from hsi_jax.data import file_scene, open_raster
+from hsi_jax.data.files.reader import read_array, read_with_nodata
 from hsi_jax.errors import InputError
 
 
@@ -153,3 +154,34 @@ def test_archives_that_numpy_does_not_write_are_refused(coding, tmp_path):
         coded.writestr("cube.npy", plain.read("cube.npy"))
     with pytest.raises(InputError, match=r"coded\.npz"):
         read_array(tmp_path / "coded.npz")
+
+
+@pytest.mark.parametrize("unlimited", [False, True])
+def test_numbers_of_netcdf_are_unpacked_and_no_data_is_known(tmp_path, unlimited):
+    with h5py.File(tmp_path / "cube.nc", "w") as file:
+        maximum = (None, 5, 3) if unlimited else None
+        packed = file.create_dataset("reflectance", data=CUBE, maxshape=maximum)
+        packed[1, 2, 0] = -9999
+        packed.attrs["scale_factor"] = np.float32(1e-4)
+        packed.attrs["add_offset"] = np.array([0.5])
+        packed.attrs["_FillValue"] = np.array([-9999], np.int16)
+        plain = file.create_dataset("labels", data=LABELS.astype(np.uint8))
+        plain.attrs["missing_value"] = np.uint8(255)
+        plain.attrs["units"] = "1"
+        plain.attrs["scale_factor"] = "one"  # no number, so nothing is packed
+    values, nodata = read_with_nodata(tmp_path / "cube.nc")
+    expected = CUBE * np.float32(1e-4) + np.float32(0.5)
+    expected[1, 2, 0] = np.nan
+    assert values.dtype == np.float32
+    np.testing.assert_array_equal(values, expected)
+    np.testing.assert_equal(nodata, (np.nan,))
+    values, nodata = read_with_nodata(tmp_path / "cube.nc", ndim=2)
+    assert values.dtype == np.uint8
+    np.testing.assert_array_equal(values, LABELS)
+    assert nodata == (255,)
+    scene = file_scene(tmp_path / "cube.nc", tmp_path / "cube.nc")
+    assert scene.nodata is not None
+    assert np.argwhere(scene.nodata).tolist() == [[1, 2]]
+    source = open_raster(tmp_path / "cube.nc")
+    np.testing.assert_equal(source.nodata_values, (np.nan,))
+    np.testing.assert_array_equal(source.read(), expected)
