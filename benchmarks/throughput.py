@@ -69,7 +69,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--networks", default=",".join(SIZES), help="some, with commas")
     parser.add_argument("--repeats", type=int, default=5, help="turns of each side")
     parser.add_argument("--core", type=int, default=cores[-1], help="for both sides")
-    parser.add_argument("--kernels", default=",".join(KERNELS), help="of ours, with commas")
+    parser.add_argument("--kernels", default="xla,native", help="of ours, with commas")
     parser.add_argument("--torch_python", help="a Python that has PyTorch; without it, ours alone")
     parser.add_argument("--json", help="file for all that was measured")
     arguments = parser.parse_args()

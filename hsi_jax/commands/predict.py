@@ -8,6 +8,7 @@ from pathlib import Path
 from hsi_jax.command_line import fail, help_text, parse_options, with_flags
 from hsi_jax.errors import HsiJaxError, InputError
 from hsi_jax.hetero import parse_profile
+from hsi_jax.kernels.choice import KERNELS
 from hsi_jax.options import check_options, option
 from hsi_jax.train.tables import METHODS
 
@@ -107,6 +108,14 @@ class PredictOptions:
         heading="Devices",
     )
 
+    kernels: str = option(
+        "auto",
+        "who computes convolutions on a CPU, as of experiments.run; probabilities differ in the "
+        "last bits",
+        choices=KERNELS,
+        heading="Devices",
+    )
+
     def __post_init__(self):
         check_options(self)
         if bool(self.run) == bool(self.model_dir):
@@ -131,7 +140,7 @@ def predict(options: PredictOptions) -> None:
     """
     # Here, because --help does without JAX.
     from hsi_jax.cluster import emulate_devices
-    from hsi_jax.kernels import use_compilation_cache
+    from hsi_jax.kernels import use_compilation_cache, use_kernels
     from hsi_jax.session.map_inputs import load_model, open_source
     from hsi_jax.session.map_writing import Request, make_map
 
@@ -142,6 +151,7 @@ def predict(options: PredictOptions) -> None:
     profile = parse_profile(options.profile) if options.profile else None
     emulate_devices(len(profile) if profile else 1)
     use_compilation_cache()
+    use_kernels(options.kernels)
     make_map(
         Request(
             model=model,

@@ -8,6 +8,7 @@ from hsi_jax.registry import Registry
 KERNELS: Registry[Callable[[], None]] = Registry(
     "kernels",
     {
+        "auto": "hsi_jax.kernels.native_library:use_best",
         "xla": "hsi_jax.kernels.native_library:use_xla",
         "native": "hsi_jax.kernels.native_library:use_native",
     },
@@ -21,8 +22,9 @@ def use_kernels(name: str) -> None:
     program for another platform is the same with all of them.
 
     Args:
-        name: of `KERNELS`: "xla", or "native" for the bundled C++ kernels, which a compiler builds
-            for the processor at their first use; or package.module:function.
+        name: of `KERNELS`: "xla"; "native" for the bundled C++ kernels, which a compiler builds for
+            the processor at their first use; "auto" for these where they can be had, and else XLA;
+            or package.module:function.
 
     Raises:
         InputError: for another name, or if the kernels cannot be built or loaded here.

@@ -8,6 +8,7 @@ seconds, in each process.
 
 import contextlib
 import hashlib
+import logging
 import os
 import shlex
 import shutil
@@ -28,6 +29,8 @@ COMPILERS = ("c++", "g++", "clang++")
 OPTIONS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared", "-w")
 ERROR_LINES = 5
 
+_log = logging.getLogger(__name__)
+
 
 def use_xla() -> None:
     """XLA computes convolutions, in programs that are traced from now on."""
@@ -43,6 +46,19 @@ def use_native() -> None:
     _use(jax.default_backend() == "cpu")
 
 
+def use_best() -> None:
+    """The bundled kernels where there is a CPU, and a compiler or a kept library; else XLA."""
+    try:
+        use_native()
+    except InputError:
+        use_xla()
+
+
+def kernels_in_use() -> str:
+    """Who computes convolutions in programs that are traced now: "native" or "xla"."""
+    return "native" if native_winograd.is_used() else "xla"
+
+
 def _use(native: bool) -> None:
     if native == native_winograd.is_used():
         return
@@ -56,8 +72,10 @@ def _load() -> None:
     folder, key = kept_folder(os.environ), _key(os.environ)
     if folder and (kept := find_kept(folder, key)):
         return _load_from(kept)
+    compiler = find_compiler(os.environ)
+    _log.warning("Building C++ kernels for this processor, once; it takes some seconds.")
     with temporary_folder() as built:
-        library = build(built / "native.so", find_compiler(os.environ))
+        library = build(built / "native.so", compiler)
         return _load_from(_keep(library, folder, key) if folder else library)
 
 

@@ -108,9 +108,10 @@ class DeviceOptions:
         may_change=True,
     )
     kernels: str = option(
-        "xla",
-        "who computes convolutions on a CPU: XLA, or bundled C++ kernels (native) that a compiler "
-        "builds for this processor at the first use; they are faster and differ in the last bits",
+        "auto",
+        "who computes convolutions on a CPU: XLA (xla), or bundled C++ kernels (native) that a "
+        "compiler builds for this processor at the first use; they are faster and differ in the "
+        "last bits. auto: those that the run began with; at first native where all processes can",
         choices=KERNELS,
     )
     devices_per_process: int = option(

@@ -26,6 +26,7 @@ from hsi_jax.evaluate.maps.map_files import (
 )
 from hsi_jax.evaluate.maps.map_grid import Grid, import_rasterio, written_whole
 from hsi_jax.hetero import Profile
+from hsi_jax.kernels import kernels_in_use
 from hsi_jax.run.tile_store import TileStore
 from hsi_jax.trained import TrainedModel
 from hsi_jax.trained.map_file import class_key
@@ -149,6 +150,7 @@ def _facts(request: Request, method: str) -> dict:
         "method": method,
         "tile": SIDE,
         "confidence": request.confidence_kind,
+        "kernels": kernels_in_use(),
     }
 
 
@@ -260,7 +262,8 @@ def _write_files(request: Request, store: TileStore) -> None:
     )
     with written_whole(request.legend) as partial:
         figure.savefig(partial, dpi=200)
-    print(f"Map: {request.output}, {request.legend.name}, {request.areas.name}", flush=True)
+    by = ", by native kernels" if kernels_in_use() == "native" else ""
+    print(f"Map: {request.output}, {request.legend.name}, {request.areas.name}{by}", flush=True)
 
 
 def _thinned(store: TileStore, grid: Grid) -> np.ndarray:

@@ -75,6 +75,9 @@ def differing_options(earlier: Mapping[str, object], options: RunOptions) -> lis
         is_path = name in traits and traits[name]["path"]
         return Path(value).name if is_path and isinstance(value, str) else value
 
+    if now["kernels"] == "auto":  # those that the run began with
+        del before["kernels"], now["kernels"]
+
     return [
         name
         for name in sorted(before.keys() | now.keys())

@@ -8,7 +8,7 @@ from pathlib import Path
 from hsi_jax.cluster.processes import rank
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.data.splits.split import Split
-from hsi_jax.kernels import use_compilation_cache, use_kernels
+from hsi_jax.kernels import use_compilation_cache
 from hsi_jax.models import find_trait
 from hsi_jax.options import with_values
 from hsi_jax.run import Checkpoint, Checkpoints
@@ -17,6 +17,7 @@ from hsi_jax.run.summary_parts import MeasuredEven
 from hsi_jax.session import console
 from hsi_jax.session.data_options import GIVEN
 from hsi_jax.session.even_steps import EvenSteps
+from hsi_jax.session.kernels import with_kernels
 from hsi_jax.session.loading import given_dataset
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.resolve import MEASURED, resolve
@@ -90,7 +91,7 @@ def run(options: RunOptions, *, scene: Scene | None = None, split: Split | None 
     resolved = resolve(options)
     profile = join_devices(resolved)
     use_compilation_cache()
-    use_kernels(options.devices.kernels)
+    resolved = with_kernels(resolved)
     for line in describe_choice(resolved):
         console.print_lines(line)
     given = given_dataset(resolved, scene, split)

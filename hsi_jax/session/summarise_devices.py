@@ -8,6 +8,7 @@ from hsi_jax.cluster.processes import gather_texts
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.measures.straggler import find_straggler
 from hsi_jax.hetero import Plan, Profile, make_plan
+from hsi_jax.kernels import kernels_in_use
 from hsi_jax.run.summary_parts import DeviceSummary, MeasuredStep, ModelledTimes, Straggler
 from hsi_jax.session.setup import Setup
 from hsi_jax.train import Fit, Rebalancing, Replicas
@@ -90,7 +91,12 @@ def summarise_straggler(
 
 
 def describe_hardware(replicas: Replicas) -> str:
-    """The devices, and whether they are emulated."""
+    """The devices, whether they are emulated, and whose kernels they run if not XLA's."""
+    own = ", convolutions by native kernels" if kernels_in_use() == "native" else ""
+    return _describe_devices(replicas) + own
+
+
+def _describe_devices(replicas: Replicas) -> str:
     device = replicas.devices[0]
     kinds = {}
     counts = devices_of_processes()

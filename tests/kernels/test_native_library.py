@@ -185,7 +185,7 @@ def test_another_platform_needs_none(caches, monkeypatch):
 
 
 def test_only_these_names():
-    with pytest.raises(InputError, match="`kernels`=onednn: choose one of xla, native"):
+    with pytest.raises(InputError, match="`kernels`=onednn: choose one of auto, xla, native"):
         use_kernels("onednn")
 
 
