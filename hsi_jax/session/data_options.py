@@ -14,12 +14,10 @@ from hsi_jax.train.tables import AUGMENTATIONS
 
 MADE_UP = "synthetic"
 GIVEN = "given"  # in Python, to `session.run`, which sets it
-SCENES = (MADE_UP, *CATALOGUE, "file")
+SCENES = (MADE_UP, *CATALOGUE, "file", "scenes")
 IMAGE_SETS = (*IMAGE_CATALOGUE, FOLDER)
-OF_FILES = (
-    *("cube", "labels", "cube_variable", "labels_variable", "labels_attribute"),
-    "labels_touched",
-)
+OF_ARRAYS = ("cube", "cube_variable", "labels_variable")
+OF_FILES = (*OF_ARRAYS, "labels", "labels_attribute", "labels_touched")
 READING = ("unlabelled", "nodata", "drop_bands", "band_axis", "keep_fill_values")
 
 
@@ -33,7 +31,7 @@ class DataOptions:
 
     dataset: str = option(
         "synthetic",
-        f"a scene ({', '.join(SCENES)}) or a set of images ({', '.join(IMAGE_SETS)}, or "
+        f"a scene ({', '.join(SCENES)}: many) or a set of images ({', '.join(IMAGE_SETS)}, or "
         f"{TFDS_PREFIX}NAME for any of TensorFlow Datasets)",
     )
     data_dir: str = option(
@@ -120,14 +118,14 @@ class DataOptions:
     )
     feed: str = option(
         "auto",
-        "where images are while training: on the devices, or sent for each step; auto: on the "
-        "devices where they take at most a quarter of the memory",
+        "where images, or a collection of scenes, are while training: on the devices, or sent for "
+        "each step; auto: on the devices where they take at most a quarter of the memory",
         choices=("auto", "resident", "streamed"),
         may_change=True,
     )
     cache_mb: int = option(
         2048,
-        "decoded images kept in memory, MiB",
+        "decoded images, or tiles of scenes, kept in memory, MiB",
         at_least=0,
         may_change=True,
     )
@@ -139,7 +137,8 @@ class DataOptions:
             raise InputError("`dataset`=file needs both `cube`=FILE and `labels`=FILE")
         if self.dataset == FOLDER and not self.data_dir:
             raise InputError("`dataset`=folder needs `data_dir`=FOLDER, with a folder a class")
-        for name in OF_FILES:
+        of_files = OF_FILES if self.dataset != "scenes" else OF_ARRAYS
+        for name in of_files:
             if getattr(self, name) and self.dataset != "file":
                 raise InputError(f"`{name}` goes with `dataset`=file, not `dataset`={self.dataset}")
         _ = self.reading, self.rgb_bands  # reads their texts
@@ -203,7 +202,8 @@ class SplitOptions:
     split: str = option(
         "random",
         "random, disjoint, polygons, official, a FILE with maps train and test, or "
-        "package.module:function of your own",
+        "package.module:function of your own; of a collection also scenes (by the roles in its "
+        "table) and group",
         path=True,
     )
     train_fraction: float | None = option(

@@ -20,6 +20,8 @@ from hsi_jax.data.splits.table import SplitRequest, find_split
 from hsi_jax.data.splits.validation import hold_out
 from hsi_jax.errors import InputError
 from hsi_jax.session.as_published import deviations
+from hsi_jax.session.collection_loading import load_collection
+from hsi_jax.session.collection_options import COLLECTION
 from hsi_jax.session.data_options import GIVEN
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.protocols import PROTOCOLS
@@ -37,6 +39,8 @@ def load_dataset(resolved: Resolved, devices: Sequence[JaxDevice]) -> Dataset:
         InputError: on data that are not there or cannot be used.
     """
     options = resolved.options
+    if options.data.dataset == COLLECTION:
+        return load_collection(resolved, devices)
     if not options.data.is_image_set:
         return pixels_of(open_scene(options), resolved)
     data = options.data

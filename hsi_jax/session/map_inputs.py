@@ -8,6 +8,7 @@ from pathlib import Path
 from hsi_jax.data.files.raster import files_read, open_raster
 from hsi_jax.data.scene.read_options import ReadOptions
 from hsi_jax.data.scene.scene import Scene
+from hsi_jax.data.scene.scene_tiles import CubeSource, SceneSource
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.maps.map_grid import Grid
 from hsi_jax.json_file import read_json
@@ -18,7 +19,6 @@ from hsi_jax.session.loading import open_scene
 from hsi_jax.session.options import RunOptions
 from hsi_jax.trained import TrainedModel
 from hsi_jax.trained.scene_reading import source_as_trained
-from hsi_jax.trained.scene_tiles import CubeSource, SceneSource
 
 
 def load_model(run: str, model_dir: str, factory: str = "") -> TrainedModel:

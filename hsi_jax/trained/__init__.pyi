@@ -2,5 +2,4 @@ from .description import Description as Description
 from .description import Provenance as Provenance
 from .scene_map import TileLogits as TileLogits
 from .scene_map import predict_tiles as predict_tiles
-from .scene_tiles import SceneSource as SceneSource
 from .trained_model import TrainedModel as TrainedModel
