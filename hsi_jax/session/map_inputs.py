@@ -72,7 +72,7 @@ def open_source(
         source = source_as_trained(model.description, source, cube)
         grid = Grid(*source.shape[:2], source.crs, source.transform)
         return source, grid, cube, tuple(files_read(cube))
-    options = _config_of_run(Path(run))
+    options = config_of_run(Path(run))
     scene = open_scene(options)
     _check_same_scene(Path(run), scene)
     grid = Grid(*scene.shape[:2], scene.crs, scene.transform)
@@ -95,7 +95,7 @@ def _check_same_scene(folder: Path, scene: Scene) -> None:
         )
 
 
-def _config_of_run(folder: Path) -> RunOptions:
+def config_of_run(folder: Path) -> RunOptions:
     """The configuration of a run, as far as it tells the scene."""
     path = folder / "config.json"
     if not path.is_file():

@@ -18,6 +18,8 @@ from hsi_jax.train.replicas import fits_on_devices
 from hsi_jax.train.samples import Stream
 from hsi_jax.train.tile_patches import TilePatches
 
+STEPS_AHEAD = 16  # now and then a step needs several new tiles at once; most need none
+
 
 @dataclass(frozen=True, kw_only=True)
 class Feeding:
@@ -139,7 +141,7 @@ def _samples(
         on_unreadable=feeding.on_unreadable,
         tell=feeding.tell,
     )
-    return TileStream(patches)
+    return Stream(patches.read, STEPS_AHEAD)
 
 
 def _resident_bytes(reader: TileReader) -> int:
@@ -147,16 +149,3 @@ def _resident_bytes(reader: TileReader) -> int:
     sides = [max(tile.shape) for _, tile in reader.pixels.tiles]
     numbers = len(sides) * (max(sides) + 2 * reader.border) ** 2
     return 4 * numbers * reader.preprocessing.num_channels + 16 * len(reader.pixels)
-
-
-class TileStream(Stream):
-    """A stream of patches whose tiles can be read ahead.
-
-    Attributes:
-        patches: where it reads them.
-    """
-
-    def __init__(self, patches: PatchReader):
-        """Reads one sample to learn its size."""
-        self.patches = patches
-        super().__init__(patches.read)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hsi_jax.data.collection.team import own_cores
 from hsi_jax.data.collection.tile_cache import TileCache
 from hsi_jax.data.collection.tile_reader import TileReader
 from hsi_jax.errors import InputError
@@ -53,7 +52,7 @@ class PatchReader:
                 which is told once; other pixels cannot be replaced, so they stop in any case.
             tell: called with a sentence.
         """
-        self.cache = TileCache(reader.read, cache_bytes, own_cores())
+        self.cache = TileCache(reader.read, cache_bytes)
         self.skipped: dict[int, str] = {}
         self._reader, self._pixels = reader, reader.pixels
         self._skips, self._tell = on_unreadable == "skip", tell

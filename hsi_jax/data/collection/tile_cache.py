@@ -2,8 +2,8 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future
 
 import numpy as np
 
@@ -18,19 +18,17 @@ class TileCache:
         decoded: how many tiles have been read and decoded so far.
     """
 
-    def __init__(self, read: Callable[[int], np.ndarray], max_bytes: int, threads: int = 2):
+    def __init__(self, read: Callable[[int], np.ndarray], max_bytes: int):
         """Makes an empty cache.
 
         Args:
             read: reads and decodes a tile by its number; any thread may call it.
             max_bytes: of the tiles that are kept; one that is in use is kept in any case.
-            threads: that read tiles ahead.
         """
         self.decoded = 0
         self._read, self._max_bytes, self._bytes = read, max_bytes, 0
         self._held: OrderedDict[int, Future[np.ndarray]] = OrderedDict()
         self._lock = threading.Lock()
-        self._ahead = ThreadPoolExecutor(threads, thread_name_prefix="tiles")
 
     def get(self, number: int) -> np.ndarray:
         """A tile; waits for a thread that is reading it already."""
@@ -39,19 +37,6 @@ class TileCache:
             self._held[number] = found or mine
             self._held.move_to_end(number)
         return found.result() if found is not None else self._fill(number, mine)
-
-    def read_ahead(self, numbers: Iterable[int]) -> None:
-        """Has threads read tiles that are not there yet; errors come where a tile is used."""
-        with self._lock:
-            wanted = [number for number in numbers if number not in self._held]
-        for number in wanted:
-            self._ahead.submit(self._try, number)
-
-    def _try(self, number: int) -> None:
-        try:
-            self.get(number)
-        except Exception:  # whoever uses the tile reads it again, and gets the error
-            return
 
     def _fill(self, number: int, future: "Future[np.ndarray]") -> np.ndarray:
         try:

@@ -77,18 +77,6 @@ class TileOrder:
         """The samples of a step, int32 [batch size]; lane l has the l-th part of them."""
         return np.concatenate([self._of_lane(lane, step) for lane in range(self.lanes)])
 
-    def tiles_of(self, step: int) -> set[int]:
-        """The tiles whose samples are mixed in a step, and those that are mixed next."""
-        tiles: set[int] = set()
-        for lane in range(self.lanes):
-            epoch, place = self._place(lane, step)
-            first, last = self._bounds(lane)
-            now, end = self._members(epoch, lane, first + place)
-            tiles.update(now)
-            following = self._members(epoch, lane, end) if end < last else None
-            tiles.update((following or self._members(epoch + 1, lane, first))[0])
-        return tiles
-
     def _bounds(self, lane: int) -> tuple[int, int]:
         """Where a lane begins and ends in the order of an epoch."""
         total = len(self._ids)
@@ -152,13 +140,6 @@ class TileOrder:
         assert begin is not None  # a mixture has a tile
         mixed = self._generator(_MIX, epoch, lane, mix).permutation(np.concatenate(parts))
         return begin, mixed
-
-    def _members(self, epoch: int, lane: int, place: int) -> tuple[list[int], int]:
-        """The tiles that are mixed at a place, and where the next mixture begins."""
-        pieces = [*self._pieces(epoch, lane, self._mix_at(epoch, lane, place))]
-        order, ends = self._epoch(epoch)
-        tile, _, stop = pieces[-1]
-        return [int(self._used[order[piece[0]]]) for piece in pieces], int(ends[tile]) + stop
 
     def _generator(self, *stream: int) -> np.random.Generator:
         sequence = np.random.SeedSequence(self._seed, spawn_key=stream)

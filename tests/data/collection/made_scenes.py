@@ -1,10 +1,12 @@
 """Small collections of scenes on disk, whose values tell where they come from."""
 
 import csv
+import warnings
 from pathlib import Path
 
 import numpy as np
 import rasterio
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
 
 CRS = "EPSG:32617"
@@ -33,16 +35,12 @@ def write_scene(path, cube, *, place=(500_000, 4_000_000), grid=NORTH_UP, order=
 
 def write_labels(path, labels, names=None):
     """Writes a label map, with names of its ids beside it as GDAL keeps them."""
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        height=labels.shape[0],
-        width=labels.shape[1],
-        count=1,
-        dtype="uint8",
-    ) as file:
-        file.write(labels.astype(np.uint8), 1)
+    rows, columns = labels.shape
+    facts = {"driver": "GTiff", "height": rows, "width": columns, "count": 1, "dtype": "uint8"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path, "w", **facts) as file:
+            file.write(labels.astype(np.uint8), 1)
     if names:
         rows = "".join(
             f"<Category>{names.get(number, '')}</Category>" for number in range(max(names) + 1)
