@@ -191,6 +191,7 @@ CHANGED = {
 # Options on which no bit of the result depends, written down apart from the code.
 FREE = {
     *("data_dir", "cube", "labels", "feed", "cache_mb", "protocol"),
+    *("scenes", "on_unreadable"),
     *("profile", "retime_every", "dead_band", "hysteresis", "time_devices", "check_every"),
     *("reduce", "devices_per_process", "coordinator", "num_processes", "process_id"),
     *("checkpoint_every", "keep_checkpoints", "resume", "on_nonfinite"),
