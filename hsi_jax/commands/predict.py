@@ -129,9 +129,7 @@ class PredictOptions:
         if self.cube and self.scenes:
             raise InputError("give either --cube=FILE or --scenes=FILE")
         if self.model_dir and not (self.cube or self.scenes):
-            raise InputError(
-                "--model_dir needs --cube=FILE, the scene to predict, or --scenes"
-            )
+            raise InputError("--model_dir needs --cube=FILE, the scene to predict, or --scenes")
         if self.cube_variable and not self.cube:
             raise InputError("--cube_variable goes with --cube=FILE")
         if self.nodata and not (self.cube or self.scenes):

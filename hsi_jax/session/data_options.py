@@ -7,6 +7,7 @@ from pathlib import Path
 from hsi_jax.data.public.catalogue import CATALOGUE
 from hsi_jax.data.public.image_catalogue import FOLDER, IMAGE_CATALOGUE, TFDS_PREFIX
 from hsi_jax.data.scene.read_options import ReadOptions
+from hsi_jax.data.splits.name_lists import SUFFIX as LIST_SUFFIX
 from hsi_jax.errors import InputError
 from hsi_jax.options import check_options, defaults, option
 from hsi_jax.session.protocols import PROTOCOLS
@@ -203,7 +204,7 @@ class SplitOptions:
         "random",
         "random, disjoint, polygons, official, a FILE with maps train and test, or "
         "package.module:function of your own; of a collection also scenes (by the roles in its "
-        "table) and group",
+        "table) and group; of images also lists of names, such as 'eurosat-spatial-*.txt'",
         path=True,
     )
     train_fraction: float | None = option(
@@ -255,9 +256,15 @@ class SplitOptions:
             raise InputError("`train_fraction` and `train_per_class` exclude each other; give one")
         if self.guard is not None and self.split != "disjoint":
             raise InputError(f"`guard`={self.guard} goes with `split`=disjoint; leave it out")
-        fixed = self.split == "official" or Path(self.split).suffix in (".npz", ".mat")
+        of_file = Path(self.split).suffix in (".npz", ".mat", LIST_SUFFIX)
+        fixed = self.split == "official" or of_file
         if amount and fixed:
             raise InputError(
                 f"`split`={self.split} already says which pixels to train on; leave out "
                 f"`train_fraction` and `train_per_class`"
             )
+
+    @property
+    def by_lists(self) -> bool:
+        """Whether lists of names say which images train, validate and test."""
+        return self.split.endswith(LIST_SUFFIX)

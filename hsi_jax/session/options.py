@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hsi_jax import options
+from hsi_jax.data.splits.name_lists import SUFFIX as LIST_SUFFIX
 from hsi_jax.errors import InputError
 from hsi_jax.models import Model, find_trait
 from hsi_jax.options import check_options, group, option
@@ -190,8 +191,13 @@ def _check_together(given: Mapping[str, Any], unset: Mapping[str, Any], *, image
             raise InputError(f"`{name}` goes with {kind}, not with `dataset`={dataset}")
     if given["feed"] == "streamed" and not images and dataset != COLLECTION:
         raise InputError("`feed`=streamed goes with sets of images; a scene stays on the devices")
-    if images and split not in ("random", "official"):
-        raise InputError(f"`split`={split}: images have the splits random and official")
+    if images and split not in ("random", "official") and not split.endswith(LIST_SUFFIX):
+        raise InputError(
+            f"`split`={split}: images have the splits random and official, or lists of names "
+            f"({LIST_SUFFIX})"
+        )
+    if split.endswith(LIST_SUFFIX) and not images:
+        raise InputError(f"`split`={split}: lists of names go with sets of images")
     if split == "official" and not images:
         raise InputError("`split`=official goes with sets of images; give random or disjoint")
     unused = dataset in ("synthetic", "file", "given", COLLECTION) and not given["protocol"]

@@ -63,7 +63,7 @@ def resolve(options: RunOptions, in_cluster: bool | None = None) -> Resolved:
         check_tensorboard()
     for name in PROTOCOLS.find(options.split.protocol).files if options.split.protocol else ():
         options.path_of(name)
-    if options.split.split not in ("official", *BY_TABLE):
+    if options.split.split not in ("official", *BY_TABLE) and not options.split.by_lists:
         find_split(options.split.split, options.path_of("split"))
     # Made once, for any number of classes, so that a mistake shows at once.
     model_options = parse_options(options.model_name, options.model.model_options)
