@@ -2,15 +2,21 @@
 
 import sys
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hsi_jax.command_line import fail, help_text, parse_options, with_flags
 from hsi_jax.errors import HsiJaxError, InputError
-from hsi_jax.hetero import parse_profile
+from hsi_jax.hetero import Profile, parse_profile
 from hsi_jax.kernels.choice import KERNELS
 from hsi_jax.options import check_options, option
 from hsi_jax.train.tables import METHODS
+
+if TYPE_CHECKING:
+    from hsi_jax.data.collection.scene_table import SceneRow
+    from hsi_jax.trained import TrainedModel
 
 PROBABILITY_TYPES = ("float32", "uint8")
 CONFIDENCES = ("margin", "entropy")
@@ -23,6 +29,7 @@ Makes a map of a scene of any size with the model of a run.
   python -m experiments.predict --run=RUN --cube=SCENE --output=map.tif   another one
   python -m experiments.predict --model_dir=DIR --cube=SCENE --output=map.hdr \\
       --probabilities=probabilities.tif --confidence=margin.tif
+  python -m experiments.predict --run=RUN --scenes=scenes.csv --output=maps   many scenes
 
 The map keeps the position of the scene, and pixels without data. Beside map.tif come a picture with
 its legend, map_legend.png, and the area of each class, map_areas.csv. Ctrl-C, or a kill, loses
@@ -54,6 +61,13 @@ class PredictOptions:
         path=True,
         heading="Scene",
     )
+    scenes: str = option(
+        "",
+        "a table of scenes, or a pattern in quotes, instead of --cube: each gets a map in the "
+        "folder --output; default those of a run on --dataset=scenes",
+        path=True,
+        heading="Scene",
+    )
     cube_variable: str = option(
         "", "array in the cube's file, where it has several", heading="Scene"
     )
@@ -65,7 +79,8 @@ class PredictOptions:
     )
     output: str = option(
         "",
-        "the class map: .tif (GeoTIFF), .hdr (ENVI classification), .npy or .png",
+        "the class map: .tif (GeoTIFF), .hdr (ENVI classification), .npy or .png; of many scenes, "
+        "the folder of their maps, .tif",
         path=True,
         heading="Output",
     )
@@ -120,11 +135,13 @@ class PredictOptions:
         check_options(self)
         if bool(self.run) == bool(self.model_dir):
             raise InputError("give either --run=FOLDER or --model_dir=FOLDER")
-        if self.model_dir and not self.cube:
-            raise InputError("--model_dir needs --cube=FILE, the scene to predict")
+        if self.cube and self.scenes:
+            raise InputError("give either --cube=FILE or --scenes=FILE")
+        if self.model_dir and not (self.cube or self.scenes):
+            raise InputError("--model_dir needs --cube=FILE, the scene to predict, or --scenes")
         if self.cube_variable and not self.cube:
             raise InputError("--cube_variable goes with --cube=FILE")
-        if self.nodata and not self.cube:
+        if self.nodata and not (self.cube or self.scenes):
             raise InputError("--nodata goes with --cube=FILE, not with the run's own scene")
         if not self.output:
             raise InputError("give --output=FILE, the map to write, such as map.tif")
@@ -141,17 +158,28 @@ def predict(options: PredictOptions) -> None:
     # Here, because --help does without JAX.
     from hsi_jax.cluster import emulate_devices
     from hsi_jax.kernels import use_compilation_cache, use_kernels
-    from hsi_jax.session.map_inputs import load_model, open_source
-    from hsi_jax.session.map_writing import Request, make_map
+    from hsi_jax.session.map_collection import scenes_to_map
+    from hsi_jax.session.map_inputs import load_model
 
     model = load_model(options.run, options.model_dir, options.factory)
-    source, grid, name, files = open_source(
-        model, options.run, options.cube, options.cube_variable, nodata=options.nodata
-    )
+    rows = scenes_to_map(options.run, options.scenes, options.cube)
     profile = parse_profile(options.profile) if options.profile else None
     emulate_devices(len(profile) if profile else 1)
     use_compilation_cache()
     use_kernels(options.kernels)
+    if rows is None:
+        _map_one(options, model, profile)
+    else:
+        _map_all(options, model, profile, rows)
+
+
+def _map_one(options: PredictOptions, model: "TrainedModel", profile: Profile | None) -> None:
+    from hsi_jax.session.map_inputs import open_source
+    from hsi_jax.session.map_writing import Request, make_map
+
+    source, grid, name, files = open_source(
+        model, options.run, options.cube, options.cube_variable, nodata=options.nodata
+    )
     make_map(
         Request(
             model=model,
@@ -169,6 +197,31 @@ def predict(options: PredictOptions) -> None:
             overwrite=options.overwrite,
         )
     )
+
+
+def _map_all(
+    options: PredictOptions,
+    model: "TrainedModel",
+    profile: Profile | None,
+    rows: Sequence["SceneRow"],
+) -> None:
+    """Makes a map of each scene; those that are there already stay."""
+    from hsi_jax.session.map_collection import map_paths
+
+    if options.probabilities or options.confidence:
+        raise InputError("--probabilities and --confidence go with one scene; give --cube=FILE")
+    folder = Path(options.output)
+    if folder.suffix or (folder.exists() and not folder.is_dir()):
+        raise InputError(f"--output={folder}: give a folder for the maps of {len(rows)} scenes")
+    paths = map_paths(folder, rows)
+    folder.mkdir(parents=True, exist_ok=True)
+    for output, row in paths.items():
+        if output.exists() and not options.overwrite:
+            print(f"{output} is there already and stays; --overwrite makes it anew", flush=True)
+            continue
+        one = replace(options, cube=row.image, scenes="", output=str(output))
+        with row.named():
+            _map_one(one, model, profile)
 
 
 def predict_help() -> str:

@@ -60,7 +60,7 @@ def hand_over(options: RunOptions, path: Path) -> Setup:
     patches, split = setup.dataset.samples, setup.dataset.split
     if not isinstance(patches, Patches):
         raise InputError(f"`dataset`={options.data.dataset}: the PyTorch peers need a scene")
-    batches = setup.recipe.batches(split.train, setup.dataset.labels)
+    batches = setup.dataset.batches(setup.recipe)
     steps = range(setup.num_steps)
     settings = {
         "patch_size": patches.patch_size,

@@ -1,4 +1,8 @@
 from .balanced_sampler import BalancedSampler as BalancedSampler
+from .collection.collection_split import CollectionSplit as CollectionSplit
+from .collection.labelled_pixels import LabelledPixels as LabelledPixels
+from .collection.scene_collection import SceneCollection as SceneCollection
+from .collection.tile_order import TileOrder as TileOrder
 from .files.label_file import LabelFile as LabelFile
 from .files.label_file import read_labels as read_labels
 from .files.raster import open_raster as open_raster
@@ -25,6 +29,7 @@ from .scene.scene import UNLABELLED as UNLABELLED
 from .scene.scene import Scene as Scene
 from .scene.scene_file import file_scene as file_scene
 from .scene.scene_file import load_scene as load_scene
+from .scene.scene_tiles import SceneSource as SceneSource
 from .scene.synthetic import synthetic_scene as synthetic_scene
 from .splits.disjoint import disjoint_split as disjoint_split
 from .splits.distance import count_leakage as count_leakage

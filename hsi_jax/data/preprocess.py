@@ -76,24 +76,39 @@ class Preprocessing:
         if components == 0:
             scaler = StandardScaler().fit(spectra)
             return cls(np.asarray(scaler.mean_), np.asarray(scaler.scale_))
-        # One dimension goes to the mean: n pixels span n - 1 dimensions or fewer.
-        max_components = min(bands, len(spectra) - 1)
-        if not 0 < components <= max_components:
-            raise InputError(
-                f"`components`={components}: give 0 (no PCA) to {max_components}, because "
-                f"there are {bands} bands and {len(spectra)} training pixels"
-            )
+        _check_components(components, bands, len(spectra))
         # `spectra` is a copy already, and may be changed.
         pca = PCA(components, copy=False, whiten=True, svd_solver="full").fit(spectra)
         variances = pca.explained_variance_
-        rank = np.count_nonzero(variances > _MIN_RELATIVE_VARIANCE * variances[0])
-        if rank < components:
-            raise InputError(
-                f"`components`={components}: give {rank} or fewer, because the training pixels "
-                f"span only {rank} dimensions"
-            )
+        _check_rank(components, variances)
         scale = np.maximum(np.sqrt(variances), np.finfo(np.float64).eps)  # as PCA.transform does
         return cls(pca.mean_, scale, pca.components_)
+
+    @classmethod
+    def of_moments(
+        cls, mean: np.ndarray, covariance: np.ndarray, count: int, components: int = 0
+    ) -> "Preprocessing":
+        """The transform that `fit` finds for spectra of these moments, but for rounding.
+
+        Args:
+            mean: of the training spectra, float64 [bands].
+            covariance: of them, divided by their number, float64 [bands, bands].
+            count: of the training spectra.
+            components: as of `fit`.
+
+        Raises:
+            InputError: as `fit`.
+        """
+        if components == 0:
+            deviation = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+            return cls(mean, np.where(deviation == 0, 1.0, deviation))
+        _check_components(components, len(mean), count)
+        variances, directions = np.linalg.eigh(covariance * (count / (count - 1)))
+        variances, directions = variances[::-1][:components], directions.T[::-1][:components]
+        _check_rank(components, variances)
+        largest = np.abs(directions).argmax(1)  # is positive, as PCA has it
+        signs = np.sign(directions[np.arange(components), largest])
+        return cls(mean, np.sqrt(variances), np.ascontiguousarray(directions * signs[:, None]))
 
     @property
     def num_bands(self) -> int:
@@ -177,3 +192,22 @@ class Preprocessing:
                 )
         names = [name for name in ("mean", "scale", "components") if name in arrays]
         return cls(**{name: np.asarray(arrays[name]) for name in names})
+
+
+def _check_components(components: int, bands: int, pixels: int) -> None:
+    # One dimension goes to the mean: n pixels span n - 1 dimensions or fewer.
+    max_components = min(bands, pixels - 1)
+    if not 0 < components <= max_components:
+        raise InputError(
+            f"`components`={components}: give 0 (no PCA) to {max_components}, because "
+            f"there are {bands} bands and {pixels} training pixels"
+        )
+
+
+def _check_rank(components: int, variances: np.ndarray) -> None:
+    rank = np.count_nonzero(variances > _MIN_RELATIVE_VARIANCE * variances[0])
+    if rank < components:
+        raise InputError(
+            f"`components`={components}: give {rank} or fewer, because the training pixels "
+            f"span only {rank} dimensions"
+        )

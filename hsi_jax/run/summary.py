@@ -28,6 +28,7 @@ from hsi_jax.run.summary_parts import (
     TimedStep,
     TimelineStep,
 )
+from hsi_jax.run.summary_scenes import SceneResult, SceneSpread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +117,8 @@ class Summary(Outcome, ModelledTimes):
         per_class_f1: harmonic mean of user's and producer's accuracy (`per_class_accuracy`).
         per_class_iou: correct samples of a class, by those that are or are predicted as it.
         calibration: of the probabilities of the test samples; None where a model has none.
+        scenes: the test in each scene of a collection; empty for any other data.
+        scene_spread: of their accuracies; None unless there are several.
         as_published: in which way test samples have a say in the result; None where in none.
     """
 
@@ -159,6 +162,8 @@ class Summary(Outcome, ModelledTimes):
     per_class_f1: list[float | None] = field(default_factory=list)
     per_class_iou: list[float | None] = field(default_factory=list)
     calibration: Calibration | None = None
+    scenes: list[SceneResult] = field(default_factory=list)
+    scene_spread: SceneSpread | None = None
 
     @property
     def on_real_devices(self) -> bool:

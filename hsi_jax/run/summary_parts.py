@@ -1,6 +1,6 @@
 """The parts of summary.json; `hsi_jax.run.summary` brings them together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -9,7 +9,9 @@ import msgspec
 class Leakage:
     """How many pixels of a set have a pixel that was learnt from inside their patch.
 
-    For test pixels, validation pixels count as learnt from, because they choose the state.
+    For test pixels, validation pixels count as learnt from, because they choose the state. Of a
+    collection, `shared` is the part of the test pixels that lie in a scene, or on the ground, or in
+    scenes of a site, date or other group, that was learnt from.
     """
 
     test_pixels_with_training_pixel_in_patch: int
@@ -17,6 +19,7 @@ class Leakage:
     patch_size: int
     validation_pixels_with_training_pixel_in_patch: int | None = None
     fraction_of_validation_pixels: float | None = None
+    shared: dict[str, float] = field(default_factory=dict)
 
 
 class SplitSummary(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -11,7 +11,7 @@ from hsi_jax.hetero import Plan, Profile
 from hsi_jax.models import find_trait
 from hsi_jax.run import Checkpoints
 from hsi_jax.run.summary import Summary
-from hsi_jax.run.summary_parts import Leakage, Straggler
+from hsi_jax.run.summary_parts import LabelSummary, Leakage, Straggler
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.protocols import PROTOCOLS
 from hsi_jax.session.setup import Setup
@@ -21,6 +21,7 @@ from hsi_jax.session.summarise import (
     summarise_labels,
     summarise_split,
 )
+from hsi_jax.session.summarise_collection import describe_scenes, describe_shared
 from hsi_jax.session.summarise_devices import model_times
 from hsi_jax.train import Dataset, Recipe, count_parameters
 
@@ -40,7 +41,7 @@ def describe_start(setup: Setup) -> str:
         *describe_scene(dataset),
         *_describe_protocol(setup.options),
         f"Split    {split.kind}: {sizes}{_describe_leakage(leakage)}",
-        *(f"         {remark}" for remark in split.remarks),
+        *(line for text in (describe_shared(leakage), *split.remarks) for line in _entry("", text)),
         *_describe_model(setup),
     ]
     return "\n".join(lines)
@@ -74,8 +75,24 @@ def _describe_model(setup: Setup) -> list[str]:
 def describe_scene(dataset: Dataset) -> list[str]:
     """The lines on a scene's ids, pixels without data and bands, and what has to be known."""
     labels, cube = summarise_labels(dataset), summarise_cube(dataset)
-    if labels is None or cube is None:
-        return []
+    lines = [] if labels is None else _describe_labels(dataset, labels)
+    if labels and cube and (cube.pixels_without_data or cube.nodata_values):
+        values = f" ({', '.join(cube.nodata_values)})" if cube.nodata_values else ""
+        lines += _entry(
+            "No data",
+            f"{cube.pixels_without_data} of {cube.shape[0] * cube.shape[1]} pixels{values}, "
+            f"{labels.pixels_without_data} of them with the id of a class",
+        )
+    if cube and cube.dropped_bands:
+        dropped = bands_to_text(list(cube.dropped_bands))
+        lines += _entry(
+            "Bands",
+            f"{cube.shape[2]} of {cube.file_bands}, without {dropped} (counted from 0)",
+        )
+    return [*lines, *(line for text in describe_remarks(dataset) for line in _entry("", text))]
+
+
+def _describe_labels(dataset: Dataset, labels: LabelSummary) -> list[str]:
     classes = zip(dataset.class_ids, dataset.class_names, labels.class_counts, strict=True)
     named = [
         f"{name}: {count}" if name == f"class {class_id}" else f"{class_id} {name}: {count}"
@@ -83,23 +100,11 @@ def describe_scene(dataset: Dataset) -> list[str]:
     ]
     if len(named) > MAX_CLASSES:
         named[MAX_CLASSES:] = [f"{len(named) - MAX_CLASSES} more, see summary.json"]
-    without = ", ".join(f"id {i}: {count}" for i, count in labels.unlabelled.items())
     lines = _entry("Labels", "; ".join(name.replace(" ", _HARD_SPACE) for name in named))
-    lines += _entry("", f"unlabelled {without or 'none'}")
-    if cube.pixels_without_data or cube.nodata_values:
-        values = f" ({', '.join(cube.nodata_values)})" if cube.nodata_values else ""
-        lines += _entry(
-            "No data",
-            f"{cube.pixels_without_data} of {cube.shape[0] * cube.shape[1]} pixels{values}, "
-            f"{labels.pixels_without_data} of them with the id of a class",
-        )
-    if cube.dropped_bands:
-        dropped = bands_to_text(list(cube.dropped_bands))
-        lines += _entry(
-            "Bands",
-            f"{cube.shape[2]} of {cube.file_bands}, without {dropped} (counted from 0)",
-        )
-    return [*lines, *(line for text in describe_remarks(dataset) for line in _entry("", text))]
+    if dataset.pixels is not None:  # pixels without a class are not counted in each scene
+        return lines
+    without = ", ".join(f"id {i}: {count}" for i, count in labels.unlabelled.items())
+    return lines + _entry("", f"unlabelled {without or 'none'}")
 
 
 def _entry(name: str, text: str) -> list[str]:
@@ -124,6 +129,12 @@ def describe_sizes(rates: dict[int, float], chosen: int) -> str:
 
 
 def _describe_data(dataset: Dataset) -> str:
+    if dataset.pixels is not None:
+        collection = dataset.pixels.collection
+        return (
+            f"Scenes   {dataset.name}: {len(collection)} with {len(dataset.labels)} labelled "
+            f"pixels, {collection.num_bands} bands, {dataset.num_classes} classes"
+        )
     if dataset.scene is None:
         return f"Images   {dataset.name}: {len(dataset.labels)}, {dataset.num_classes} classes"
     rows, columns, bands = dataset.scene.cube.shape
@@ -186,6 +197,7 @@ def describe_end(summary: Summary) -> str:
         error = summary.calibration.expected_calibration_error
         bins = len(summary.calibration.bins)
         lines.append(f"Expected calibration error {error:.4f} ({bins} bins of confidence)")
+    lines += describe_scenes(summary)
     lines += _describe_as_published(summary)
     if summary.interrupted:
         lines.append("Ctrl-C ended the training early; the results are those of its steps so far.")

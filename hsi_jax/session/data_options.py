@@ -7,6 +7,7 @@ from pathlib import Path
 from hsi_jax.data.public.catalogue import CATALOGUE
 from hsi_jax.data.public.image_catalogue import FOLDER, IMAGE_CATALOGUE, TFDS_PREFIX
 from hsi_jax.data.scene.read_options import ReadOptions
+from hsi_jax.data.splits.name_lists import SUFFIX as LIST_SUFFIX
 from hsi_jax.errors import InputError
 from hsi_jax.options import check_options, defaults, option
 from hsi_jax.session.protocols import PROTOCOLS
@@ -14,12 +15,10 @@ from hsi_jax.train.tables import AUGMENTATIONS
 
 MADE_UP = "synthetic"
 GIVEN = "given"  # in Python, to `session.run`, which sets it
-SCENES = (MADE_UP, *CATALOGUE, "file")
+SCENES = (MADE_UP, *CATALOGUE, "file", "scenes")
 IMAGE_SETS = (*IMAGE_CATALOGUE, FOLDER)
-OF_FILES = (
-    *("cube", "labels", "cube_variable", "labels_variable", "labels_attribute"),
-    "labels_touched",
-)
+OF_ARRAYS = ("cube", "cube_variable", "labels_variable")
+OF_FILES = (*OF_ARRAYS, "labels", "labels_attribute", "labels_touched")
 READING = ("unlabelled", "nodata", "drop_bands", "band_axis", "keep_fill_values")
 
 
@@ -33,7 +32,7 @@ class DataOptions:
 
     dataset: str = option(
         "synthetic",
-        f"a scene ({', '.join(SCENES)}) or a set of images ({', '.join(IMAGE_SETS)}, or "
+        f"a scene ({', '.join(SCENES)}: many) or a set of images ({', '.join(IMAGE_SETS)}, or "
         f"{TFDS_PREFIX}NAME for any of TensorFlow Datasets)",
     )
     data_dir: str = option(
@@ -127,14 +126,14 @@ class DataOptions:
     )
     feed: str = option(
         "auto",
-        "where images are while training: on the devices, or sent for each step; auto: on the "
-        "devices where they take at most a quarter of the memory",
+        "where images, or a collection of scenes, are while training: on the devices, or sent for "
+        "each step; auto: on the devices where they take at most a quarter of the memory",
         choices=("auto", "resident", "streamed"),
         may_change=True,
     )
     cache_mb: int = option(
         2048,
-        "decoded images kept in memory, MiB",
+        "decoded images, or tiles of scenes, kept in memory, MiB",
         at_least=0,
         may_change=True,
     )
@@ -146,11 +145,14 @@ class DataOptions:
             raise InputError("`dataset`=file needs both `cube`=FILE and `labels`=FILE")
         if self.dataset == FOLDER and not self.data_dir:
             raise InputError("`dataset`=folder needs `data_dir`=FOLDER, with a folder a class")
-        for name in OF_FILES:
+        of_files = OF_FILES if self.dataset != "scenes" else OF_ARRAYS
+        for name in of_files:
             if getattr(self, name) and self.dataset != "file":
                 raise InputError(f"`{name}` goes with `dataset`=file, not `dataset`={self.dataset}")
         _ = self.reading, self.rgb_bands  # reads their texts
         unset = defaults(DataOptions)
+        if self.classes and self.dataset == "scenes":
+            raise InputError("`classes` goes with one scene; the labels of many name their classes")
         for name in (*READING, "classes"):
             if getattr(self, name) != unset[name] and (
                 self.is_image_set or self.dataset in (MADE_UP, GIVEN)
@@ -210,7 +212,8 @@ class SplitOptions:
     split: str = option(
         "random",
         "random, disjoint, polygons, official, a FILE with maps train and test, or "
-        "package.module:function of your own",
+        "package.module:function of your own; of a collection also scenes (by the roles in its "
+        "table) and group; of images also lists of names, such as 'eurosat-spatial-*.txt'",
         path=True,
     )
     train_fraction: float | None = option(
@@ -262,9 +265,15 @@ class SplitOptions:
             raise InputError("`train_fraction` and `train_per_class` exclude each other; give one")
         if self.guard is not None and self.split != "disjoint":
             raise InputError(f"`guard`={self.guard} goes with `split`=disjoint; leave it out")
-        fixed = self.split == "official" or Path(self.split).suffix in (".npz", ".mat")
+        of_file = Path(self.split).suffix in (".npz", ".mat", LIST_SUFFIX)
+        fixed = self.split == "official" or of_file
         if amount and fixed:
             raise InputError(
                 f"`split`={self.split} already says which pixels to train on; leave out "
                 f"`train_fraction` and `train_per_class`"
             )
+
+    @property
+    def by_lists(self) -> bool:
+        """Whether lists of names say which images train, validate and test."""
+        return self.split.endswith(LIST_SUFFIX)

@@ -6,7 +6,6 @@ import numpy as np
 
 from hsi_jax.cluster.exchange import gather
 from hsi_jax.cluster.processes import barrier
-from hsi_jax.data import batch_ids
 from hsi_jax.hetero import Plan, deal, make_plan
 from hsi_jax.run.summary_parts import MeasuredEven
 from hsi_jax.session.setup import Setup
@@ -34,7 +33,7 @@ class EvenSteps(Hook):
         """See `Hook`."""
         setup, own = self._setup, self._plan
         even = make_plan("even", setup.profile, own.batch_size, own.microbatch_size)
-        ids = batch_ids(setup.dataset.split.train, own.batch_size, setup.recipe.seed, 0)
+        ids = setup.dataset.batches(setup.recipe)(0)
         live = setup.replicas.replicate(setup.state)
         seconds = np.zeros((REPEATS + 1, 2))
         for repeat in range(REPEATS + 1):  # the first one is not counted

@@ -15,8 +15,8 @@ class Fingerprint:
 
     Attributes:
         whole: of the inputs, the labels and the split together.
-        parts: of each of them alone, by its name; the inputs are a "cube" or "images". The digest
-            of a cube is that of `digest_of_cube`.
+        parts: of each of them alone, by its name; the inputs are a "cube", "scenes" or "images".
+            The digest of a cube is that of `digest_of_cube`.
     """
 
     whole: str
@@ -26,14 +26,15 @@ class Fingerprint:
 def fingerprint(dataset: Dataset) -> Fingerprint:
     """Digests of the data and their split, in one pass over the inputs.
 
-    Of a set of images, which may be large, it looks at the pixels of 64 only.
+    Of a set of images, which may be large, it looks at the pixels of 64 only; of the scenes of a
+    collection, at some pixels of each.
     """
     inputs, labels, split = _digest_inputs(dataset), hashlib.sha256(), hashlib.sha256()
     whole = inputs.copy()
     _add(dataset.labels, labels, whole)
     for array in (dataset.split.train, dataset.split.validation, dataset.split.test):
         _add(array, split, whole)
-    name = "images" if dataset.scene is None else "cube"
+    name = "cube" if dataset.scene else "scenes" if dataset.pixels else "images"
     parts = {name: inputs, "labels": labels, "split": split}
     return Fingerprint(whole.hexdigest(), {key: part.hexdigest() for key, part in parts.items()})
 
@@ -46,6 +47,8 @@ def digest_of_cube(cube: np.ndarray | StoredCube) -> str:
 def _digest_inputs(dataset: Dataset):
     if dataset.scene:
         return _digest_blocks(dataset.scene.cube)
+    if dataset.pixels:
+        return dataset.pixels.collection.digest()
     some = np.linspace(0, len(dataset.labels) - 1, 64).astype(int)
     return _digest_blocks(dataset.require_images().read(some))
 

@@ -15,11 +15,14 @@ from hsi_jax.data.scene.scene import Scene
 from hsi_jax.data.scene.scene_file import file_scene, load_scene, with_classes
 from hsi_jax.data.scene.synthetic import synthetic_scene
 from hsi_jax.data.splits.class_maps import label_by_split
+from hsi_jax.data.splits.name_lists import name_list_split
 from hsi_jax.data.splits.split import Split, random_split
 from hsi_jax.data.splits.table import SplitRequest, find_split
 from hsi_jax.data.splits.validation import hold_out
 from hsi_jax.errors import InputError
 from hsi_jax.session.as_published import deviations
+from hsi_jax.session.collection_loading import load_collection
+from hsi_jax.session.collection_options import COLLECTION
 from hsi_jax.session.data_options import GIVEN
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.protocols import PROTOCOLS
@@ -37,6 +40,8 @@ def load_dataset(resolved: Resolved, devices: Sequence[JaxDevice]) -> Dataset:
         InputError: on data that are not there or cannot be used.
     """
     options = resolved.options
+    if options.data.dataset == COLLECTION:
+        return load_collection(resolved, devices)
     if not options.data.is_image_set:
         return pixels_of(open_scene(options), resolved)
     data = options.data
@@ -188,6 +193,8 @@ def split_images(options: RunOptions, images: ImageSet) -> Split:
                 f"`split`=official: {images.name} comes without a split; use `split`=random"
             )
         return images.official
+    if options.split.by_lists:
+        return _split_by_lists(options, images)
     info = IMAGE_CATALOGUE.get(options.data.dataset)
     fraction, held_out = options.split.train_fraction, options.split.validation_fraction
     if fraction is None and options.split.train_per_class is None:
@@ -202,4 +209,16 @@ def split_images(options: RunOptions, images: ImageSet) -> Split:
         small_classes=options.split.small_classes,
         class_names=images.class_names,
     )
+    return hold_out(split, images.labels, held_out, options.recipe.seed)
+
+
+def _split_by_lists(options: RunOptions, images: ImageSet) -> Split:
+    """The split of lists of names; without a list to validate, images are held out."""
+    asked = options.split
+    if images.read_names is None:
+        raise InputError(f"`split`={asked.split}: the files of {images.name} have no names here")
+    split = name_list_split(options.path_of("split"), images.read_names(), images.labels)
+    held_out = asked.validation_fraction
+    if held_out is None:
+        held_out = 0.0 if split.validation.size else HELD_OUT
     return hold_out(split, images.labels, held_out, options.recipe.seed)

@@ -8,6 +8,7 @@ from pathlib import Path
 from hsi_jax.data.files.raster import files_read, open_raster
 from hsi_jax.data.scene.read_options import ReadOptions
 from hsi_jax.data.scene.scene import Scene
+from hsi_jax.data.scene.scene_tiles import CubeSource, SceneSource
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.maps.map_grid import Grid
 from hsi_jax.json_file import read_json
@@ -18,7 +19,6 @@ from hsi_jax.session.loading import open_scene
 from hsi_jax.session.options import RunOptions
 from hsi_jax.trained import TrainedModel
 from hsi_jax.trained.scene_reading import source_as_trained
-from hsi_jax.trained.scene_tiles import CubeSource, SceneSource
 
 
 def load_model(run: str, model_dir: str, factory: str = "") -> TrainedModel:
@@ -72,7 +72,7 @@ def open_source(
         source = source_as_trained(model.description, source, cube)
         grid = Grid(*source.shape[:2], source.crs, source.transform)
         return source, grid, cube, tuple(files_read(cube))
-    options = _config_of_run(Path(run))
+    options = config_of_run(Path(run))
     scene = open_scene(options)
     _check_same_scene(Path(run), scene)
     grid = Grid(*scene.shape[:2], scene.crs, scene.transform)
@@ -95,7 +95,7 @@ def _check_same_scene(folder: Path, scene: Scene) -> None:
         )
 
 
-def _config_of_run(folder: Path) -> RunOptions:
+def config_of_run(folder: Path) -> RunOptions:
     """The configuration of a run, as far as it tells the scene."""
     path = folder / "config.json"
     if not path.is_file():

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from tqdm import tqdm
 
+from hsi_jax.data.scene.scene_tiles import SIDE, CubeSource, cut_tiles
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.figures.lettering import captions
 from hsi_jax.evaluate.figures.palette import rgb_colours
@@ -31,7 +32,6 @@ from hsi_jax.run.tile_store import TileStore
 from hsi_jax.trained import TrainedModel
 from hsi_jax.trained.map_file import class_key
 from hsi_jax.trained.scene_map import TileLogits, choose_method, find_bands, predict_tiles
-from hsi_jax.trained.scene_tiles import SIDE, CubeSource, cut_tiles
 
 LEVELS, NO_LEVEL = 250, 255  # of a probability as uint8
 PICTURE_SIDE = 2000  # pixels

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from hsi_jax import options
+from hsi_jax.data.splits.name_lists import SUFFIX as LIST_SUFFIX
 from hsi_jax.errors import InputError
 from hsi_jax.models import Model, find_trait
 from hsi_jax.options import check_options, group, option
 from hsi_jax.run.figure_file import FIGURE_CHOICES, parse_figure_formats
+from hsi_jax.session.collection_options import COLLECTION, CollectionOptions, check_collection
 from hsi_jax.session.data_options import DataOptions, SplitOptions
 from hsi_jax.session.device_options import DeviceOptions, ModelOptions
 from hsi_jax.session.protocols import PROTOCOLS, check_protocol
@@ -102,6 +104,7 @@ class RunOptions:
 
     data: DataOptions = group(DataOptions, "Data")
     split: SplitOptions = group(SplitOptions, "Split")
+    collection: CollectionOptions = group(CollectionOptions, "Collections of scenes")
     model: ModelOptions = group(ModelOptions, "Model")
     devices: DeviceOptions = group(DeviceOptions, "Devices")
     recipe: Recipe = group(Recipe, "Training")
@@ -112,6 +115,7 @@ class RunOptions:
         given, unset = options.values(self), options.defaults(RunOptions)
         if self.split.protocol:
             check_protocol(self.split.protocol, given, unset)
+        check_collection(given, unset)
         _check_together(given, unset, images=self.data.is_image_set)
 
     @classmethod
@@ -185,13 +189,18 @@ def _check_together(given: Mapping[str, Any], unset: Mapping[str, Any], *, image
         if given[name] != unset[name]:
             kind = "scenes" if images else "sets of images"
             raise InputError(f"`{name}` goes with {kind}, not with `dataset`={dataset}")
-    if given["feed"] == "streamed" and not images:
+    if given["feed"] == "streamed" and not images and dataset != COLLECTION:
         raise InputError("`feed`=streamed goes with sets of images; a scene stays on the devices")
-    if images and split not in ("random", "official"):
-        raise InputError(f"`split`={split}: images have the splits random and official")
+    if images and split not in ("random", "official") and not split.endswith(LIST_SUFFIX):
+        raise InputError(
+            f"`split`={split}: images have the splits random and official, or lists of names "
+            f"({LIST_SUFFIX})"
+        )
+    if split.endswith(LIST_SUFFIX) and not images:
+        raise InputError(f"`split`={split}: lists of names go with sets of images")
     if split == "official" and not images:
         raise InputError("`split`=official goes with sets of images; give random or disjoint")
-    unused = dataset in ("synthetic", "file", "given") and not given["protocol"]
+    unused = dataset in ("synthetic", "file", "given", COLLECTION) and not given["protocol"]
     if given["data_dir"] and unused:
         raise InputError(f"`data_dir` has no effect with `dataset`={dataset}; leave it out")
     if given["resume"] and given["overwrite"]:

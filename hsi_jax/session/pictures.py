@@ -4,7 +4,9 @@ from functools import partial
 
 import numpy as np
 
+from hsi_jax.data.collection.scene_collection import SceneCollection
 from hsi_jax.data.scene.scene import Scene
+from hsi_jax.evaluate.figures.collection import draw_collection
 from hsi_jax.evaluate.figures.gallery import choose_examples, draw_gallery
 from hsi_jax.evaluate.figures.lettering import captions
 from hsi_jax.evaluate.figures.palette import hex_colours, rgb_colours
@@ -52,6 +54,13 @@ def draw_scene(
         crs=scene.crs,
     )
     setup.folder.write_figure("map", figure, setup.resolved.figures)
+
+
+def draw_scenes(setup: Setup, collection: SceneCollection) -> None:
+    """Draws where the scenes of a collection lie, and the classes in each."""
+    colours = rgb_colours(hex_colours(collection.num_classes))
+    figure = draw_collection(collection, colours=colours)
+    setup.folder.write_figure("scenes", figure, setup.resolved.figures)
 
 
 def draw_images(setup: Setup, test: Assessment) -> None:

@@ -12,6 +12,7 @@ from hsi_jax.models import build_model, check_kind, find_trait, parse_options
 from hsi_jax.options import defaults, values
 from hsi_jax.run.figure_file import parse_figure_formats
 from hsi_jax.run.tensorboard import check_tensorboard
+from hsi_jax.session.collection_options import BY_TABLE, COLLECTION
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.protocols import PROTOCOLS
 from hsi_jax.train.augmentation import parse_augmentation
@@ -62,7 +63,7 @@ def resolve(options: RunOptions, in_cluster: bool | None = None) -> Resolved:
         check_tensorboard()
     for name in PROTOCOLS.find(options.split.protocol).files if options.split.protocol else ():
         options.path_of(name)
-    if options.split.split != "official":
+    if options.split.split not in ("official", *BY_TABLE) and not options.split.by_lists:
         find_split(options.split.split, options.path_of("split"))
     # Made once, for any number of classes, so that a mistake shows at once.
     model_options = parse_options(options.model_name, options.model.model_options)
@@ -93,6 +94,8 @@ def resolve(options: RunOptions, in_cluster: bool | None = None) -> Resolved:
 def _check_baseline(options: RunOptions, in_cluster: bool) -> None:
     """Checks that nothing is asked of a baseline that it cannot do."""
     problem = f"`model`={options.model_name} is fitted by scikit-learn in one process, at once: "
+    if options.data.dataset == COLLECTION:
+        raise InputError(f"{problem}it needs one scene in memory, not `dataset`=scenes")
     if in_cluster:
         raise InputError(f"{problem}start it with python -m experiments.run, without a cluster")
     if options.checkpoints.resume:

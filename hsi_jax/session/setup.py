@@ -15,7 +15,6 @@ from hsi_jax.cluster.devices import choose_devices, emulate_devices, find_device
 from hsi_jax.cluster.exchange import devices_of_processes, num_processes
 from hsi_jax.cluster.launchers import describe_unused_tasks
 from hsi_jax.cluster.processes import check_alike, gather_texts, join_cluster, rank
-from hsi_jax.data import batch_ids
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import Device, Plan, Profile, make_plan
 from hsi_jax.hetero.timing import choose_microbatch_size
@@ -159,7 +158,7 @@ def choose_size(setup: Setup) -> tuple[Setup, dict[int, float]]:
         The setup with that size, and samples per second of each size.
     """
     options, recipe = setup.options, setup.options.recipe
-    batch = batch_ids(setup.dataset.split.train, recipe.batch_size, recipe.seed, 0)
+    batch = setup.dataset.batches(recipe)(0)
     rates = measure_throughputs(setup.replicas, setup.state, batch, recipe.microbatch_sizes)
     size = choose_microbatch_size(rates, recipe.batch_size, len(setup.profile))
     recipe = recipe.with_microbatch_size(size)
@@ -172,7 +171,7 @@ def choose_size(setup: Setup) -> tuple[Setup, dict[int, float]]:
 def measure_speeds(setup: Setup) -> Setup:
     """The setup with a measured profile, and a plan that follows it."""
     recipe = setup.recipe
-    batch = batch_ids(setup.dataset.split.train, recipe.batch_size, recipe.seed, 0)
+    batch = setup.dataset.batches(recipe)(0)
     size = setup.plan.microbatch_size
     profile = measure_profile(setup.replicas, setup.state, batch, size)
     plan = _plan(setup.options, profile, recipe)

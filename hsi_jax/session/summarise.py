@@ -32,6 +32,7 @@ from hsi_jax.run.summary_parts import (
 )
 from hsi_jax.session.as_published import summarise_as_published
 from hsi_jax.session.setup import Setup
+from hsi_jax.session.summarise_collection import measure_shared, summarise_scenes
 from hsi_jax.session.summarise_devices import (
     describe_hardware,
     model_times,
@@ -72,6 +73,7 @@ def summarise(
     return Summary(
         **_summarise_data(setup),
         **_summarise_test(setup, test),
+        **summarise_scenes(setup.dataset, test),
         **_summarise_course(setup, fitted),
         **_summarise_plan(setup, fitted.plan, profile),
         **vars(modelled),
@@ -160,7 +162,10 @@ def _calibrate(setup: Setup, test: Assessment) -> Calibration | None:
 
 
 def summarise_labels(dataset: Dataset) -> LabelSummary | None:
-    """The ids of a scene's pixels; None for images."""
+    """The ids of the pixels of scenes; None for images."""
+    if dataset.pixels is not None:
+        counts = np.bincount(dataset.labels, minlength=dataset.num_classes)
+        return LabelSummary(class_counts=counts.tolist(), unlabelled={})
     if dataset.scene is None:
         return None
     counts = class_counts(dataset.scene.labelled, dataset.labels, dataset.num_classes)
@@ -190,8 +195,9 @@ def summarise_cube(dataset: Dataset, digest: str = "") -> CubeSummary | None:
 
 
 def describe_remarks(dataset: Dataset) -> list[str]:
-    """What is to be said of a scene before training, with the names of flags."""
-    return [with_flags(remark) for remark in dataset.scene.remarks] if dataset.scene else []
+    """What is to be said of the scenes before training, with the names of flags."""
+    source = dataset.pixels.collection if dataset.pixels else dataset.scene
+    return [with_flags(remark) for remark in source.remarks] if source else []
 
 
 def _describe_timeline(fitted: Fit, rebalancing: Rebalancing | None) -> list[TimelineStep]:
@@ -258,6 +264,8 @@ def _digest(*sets: np.ndarray) -> str:
 
 
 def _measure_leakage(dataset: Dataset) -> Leakage | None:
+    if dataset.pixels is not None:
+        return measure_shared(dataset.pixels, dataset.split, dataset.input_shape[0])
     if dataset.scene is None:
         return None
     split, patch_size = dataset.split, dataset.input_shape[0]

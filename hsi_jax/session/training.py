@@ -92,7 +92,7 @@ def train(
         on_validation: called with the steps taken and the assessment that chooses the state.
         quiet: whether there is no progress bar.
     """
-    split, options = setup.dataset.split, setup.options
+    options = setup.options
 
     def validate(state: TrainState, step: int) -> tuple:
         assessments = [evaluate_set(setup, state, name, step) for name in setup.sets_that_choose]
@@ -100,7 +100,7 @@ def train(
         return assessments[-1].rank
 
     course = Course(
-        batches=setup.recipe.batches(split.train, setup.dataset.labels),
+        batches=setup.dataset.batches(setup.recipe),
         num_steps=setup.num_steps,
         validate=validate if setup.sets_that_choose else None,
         validate_every=setup.steps_between_validations,

@@ -4,6 +4,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hsi_jax.cluster.processes import rank
+from hsi_jax.data.collection.labelled_pixels import LabelledPixels
 from hsi_jax.data.scene.scene import UNLABELLED, Scene
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.measures.spectra import class_spectra
@@ -28,6 +29,8 @@ def write_results(
         prediction = _predict_scene(setup, scene, state)
         if rank() == 0:
             _write_scene(setup, scene, prediction, test=test, drawn=drawn)
+    elif rank() == 0 and setup.dataset.pixels is not None:
+        _write_collection(setup, setup.dataset.pixels, test, drawn)
     elif rank() == 0:
         _write_images(setup, test, drawn)
     if rank() == 0:
@@ -98,6 +101,22 @@ def _write_images(setup: Setup, test: Assessment, drawn: bool) -> None:
         from hsi_jax.session.pictures import draw_images
 
         draw_images(setup, test)
+
+
+def _write_collection(setup: Setup, pixels: LabelledPixels, test: Assessment, drawn: bool) -> None:
+    """Saves where the test pixels lie, and their classes; a map of each scene is `predict`'s."""
+    ids = setup.dataset.split.test
+    setup.folder.write_arrays(
+        "prediction.npz",
+        scene=pixels.scene_of(ids).astype(np.int32),
+        pixel=pixels.pixels[ids],
+        prediction=test.classes,
+        truth=setup.dataset.labels[ids],
+    )
+    if drawn:
+        from hsi_jax.session.pictures import draw_scenes
+
+        draw_scenes(setup, pixels.collection)
 
 
 def _mask(ids: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

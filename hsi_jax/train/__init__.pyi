@@ -1,4 +1,7 @@
 from .augmentation import parse_augmentation as parse_augmentation
+from .collection_dataset import Feeding as Feeding
+from .collection_dataset import choose_patches as choose_patches
+from .collection_dataset import collection_dataset as collection_dataset
 from .dataset import Dataset as Dataset
 from .dataset import first_state as first_state
 from .dataset import image_dataset as image_dataset

@@ -1,7 +1,7 @@
 """What a classifier learns from: a scene's pixels or a set's images, ready for the devices."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -10,6 +10,8 @@ import numpy as np
 from flax import linen as nn
 
 from hsi_jax.cluster.devices import JaxDevice
+from hsi_jax.data.collection.labelled_pixels import LabelledPixels
+from hsi_jax.data.collection.tile_order import TileOrder
 from hsi_jax.data.images.decoded_cache import DecodedCache, image_bytes
 from hsi_jax.data.images.image_set import ImageSet, channel_statistics, name_fill_values
 from hsi_jax.data.preprocess import Preprocessing
@@ -23,7 +25,7 @@ from hsi_jax.train.augmentation import Preparation, check_augmentation
 from hsi_jax.train.losses import ClassLoss
 from hsi_jax.train.recipe import Recipe
 from hsi_jax.train.replicas import fits_on_devices
-from hsi_jax.train.samples import Patches, Samples, Stream
+from hsi_jax.train.samples import Patches, Samples, SampleSource, Stream
 from hsi_jax.train.state import TrainState, create_state
 
 NORMALISED_BY = 2000  # training images, drawn at random
@@ -48,6 +50,8 @@ class Dataset:
         preprocessing: of the scene's spectra, or None.
         value_ranges: of each band of the scene, the 1st and the 99th percentile.
         images: whose images they are, or None.
+        pixels: of the collection of scenes whose pixels they are, or None.
+        order: in which its training samples come; None for any other dataset.
     """
 
     name: str
@@ -56,13 +60,15 @@ class Dataset:
     class_ids: tuple[int, ...]
     labels: np.ndarray
     split: Split
-    samples: Patches | Samples | Stream
+    samples: SampleSource | Stream
     input_shape: tuple[int, int, int]
     prepare: Preparation | None = None
     scene: Scene | None = None
     preprocessing: Preprocessing | None = None
     value_ranges: tuple[tuple[float, float], ...] = ()
     images: ImageSet | None = None
+    pixels: LabelledPixels | None = None
+    order: TileOrder | None = None
 
     def require_images(self) -> ImageSet:
         """The images that the samples are.
@@ -73,6 +79,12 @@ class Dataset:
         if self.images is None:
             raise InputError(f"{self.name} is a scene, not a set of images")
         return self.images
+
+    def batches(self, recipe: Recipe) -> Callable[[int], np.ndarray]:
+        """The samples of each step of a training, int32 [batch size], by its number."""
+        if self.order is not None:
+            return self.order.batch_ids
+        return recipe.batches(self.split.train, self.labels)
 
     @property
     def num_classes(self) -> int:

@@ -8,15 +8,15 @@ import numpy as np
 
 from hsi_jax.hetero import Work
 from hsi_jax.train.replicas import Ready, Replicas
-
-STEPS_AHEAD = 2
+from hsi_jax.train.samples import Stream
 
 
 class Feed:
     """Gives each step its samples and its work, on the devices. Use it in a `with`.
 
-    Resident samples are there already. Streamed ones are read for `STEPS_AHEAD` steps to come, by
-    the shares of the moment; a step whose shares have changed since is read again.
+    Resident samples are there already. Streamed ones are read for some steps to come (see
+    `Stream.steps_ahead`), by the shares of the moment; a step whose shares have changed since is
+    read again.
 
     Attributes:
         wait_seconds: of each step so far, how long it waited for its input.
@@ -40,15 +40,17 @@ class Feed:
     def take(self, step: int) -> Ready:
         """The samples and the work of a step."""
         start = time.perf_counter()
-        ready = self._read_ahead(step) if self._replicas.is_streamed else self._ready(step)
+        stream = self._replicas.samples
+        streamed = isinstance(stream, Stream)
+        ready = self._read_ahead(step, stream.steps_ahead) if streamed else self._ready(step)
         self.wait_seconds.append(time.perf_counter() - start)
         return ready
 
     def _ready(self, step: int) -> Ready:
         return self._replicas.ready(self._work_of(step))
 
-    def _read_ahead(self, step: int) -> Ready:
-        for coming in range(step, min(step + 1 + STEPS_AHEAD, self._num_steps)):
+    def _read_ahead(self, step: int, ahead: int) -> Ready:
+        for coming in range(step, min(step + 1 + ahead, self._num_steps)):
             work = self._work_of(coming)
             if coming not in self._ahead or _is_other(work, self._ahead[coming][0]):
                 self._ahead[coming] = work, self._reader.submit(self._replicas.ready, work)

@@ -168,15 +168,18 @@ class Stream:
 
     Attributes:
         sample_bytes: size of one sample on a device.
+        steps_ahead: steps to come whose samples are read and held.
     """
 
-    def __init__(self, read: Callable[[np.ndarray], Any]):
+    def __init__(self, read: Callable[[np.ndarray], Any], steps_ahead: int = 2):
         """Reads one sample to learn its size.
 
         Args:
             read: maps sample ids, int32 [k], to a tree of NumPy arrays [k, ...]; for a classifier
                 (inputs, classes). Several threads call it at the same time.
+            steps_ahead: 1 or more; the more, the longer may a read take now and then.
         """
+        self.steps_ahead = steps_ahead
         one = read(np.zeros(1, np.int32))
         self.sample_bytes = sum(array.nbytes for array in jax.tree.leaves(one))
         self._none = jax.tree.map(lambda array: array[:0], one)

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import Any
 
 import hsi_jax
+from hsi_jax.data.collection.scene_collection import SceneCollection
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.evaluate.figures.palette import hex_colours
 from hsi_jax.models import MODELS, Model, find_model, name_model, options_to_text
@@ -47,10 +48,33 @@ def model_of_training(
         microbatch_size=microbatch_size,
         provenance=provenance,
         value_ranges=dataset.value_ranges,
-        **(_of_images(dataset) if dataset.scene is None else _of_scene(dataset.scene)),
+        **_of_data(dataset),
     )
     own = None if architecture in MODELS else find_model(architecture)
     return TrainedModel(description, dataset.preprocessing, state.params, state.batch_stats, own)
+
+
+def _of_data(dataset: Dataset) -> dict[str, Any]:
+    """The part of a description that the data decide."""
+    if dataset.pixels is not None:
+        return _of_collection(dataset.pixels.collection)
+    return _of_images(dataset) if dataset.scene is None else _of_scene(dataset.scene)
+
+
+def _of_collection(collection: SceneCollection) -> dict[str, Any]:
+    """The part of a description that a collection of scenes decides."""
+    known = collection.wavelengths
+    dropped = collection.kept_bands is not None
+    return {
+        "kind": "patch",
+        "num_bands": collection.num_bands,
+        "unlabelled_id": collection.unlabelled_ids[0],
+        "wavelengths": None if known is None else tuple(known.tolist()),
+        "band_names": collection.band_names or (),
+        "file_bands": collection.file_bands if dropped else None,
+        "kept_bands": collection.kept_bands,
+        "nodata_values": tuple(None if v != v else v for v in collection.nodata_values),
+    }
 
 
 def _of_scene(scene: Scene) -> dict[str, Any]:

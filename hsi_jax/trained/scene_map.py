@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hsi_jax.data.scene.band_match import Bands
+from hsi_jax.data.scene.scene_tiles import SIDE as TILE_SIDE
+from hsi_jax.data.scene.scene_tiles import CubeSource, Tile, cut_tiles, read_tile
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import Profile
 from hsi_jax.models import find_trait
@@ -17,8 +19,6 @@ from hsi_jax.trained import one_pass
 from hsi_jax.trained.one_pass import Blocks, OnePass
 from hsi_jax.trained.prediction_devices import PredictionDevices
 from hsi_jax.trained.scene_reading import bands_as_trained, reader_as_trained
-from hsi_jax.trained.scene_tiles import SIDE as TILE_SIDE
-from hsi_jax.trained.scene_tiles import CubeSource, Tile, cut_tiles, read_tile
 from hsi_jax.trained.trained_model import TrainedModel
 
 

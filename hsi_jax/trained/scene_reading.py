@@ -27,10 +27,10 @@ from hsi_jax.data.scene.fill_values import find_fill_values
 from hsi_jax.data.scene.nodata import find_nodata, uncounted_bands
 from hsi_jax.data.scene.read_options import format_value
 from hsi_jax.data.scene.scene import Scene, unmasked
+from hsi_jax.data.scene.scene_tiles import CubeSource, WindowReader, cut_tiles, look_at
 from hsi_jax.data.scene.stored_cube import StoredCube, row_blocks
 from hsi_jax.errors import InputError, InputWarning
 from hsi_jax.trained.description import Description
-from hsi_jax.trained.scene_tiles import CubeSource, WindowReader, cut_tiles, look_at
 
 _NAMES = ("first", "second", "last")
 

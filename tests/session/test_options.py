@@ -43,7 +43,12 @@ RANGES = {
     "process_id": ([-1], [0]),
     "checkpoint_every": ([-1], [0, 1]),
     "keep_checkpoints": ([0, -1], [1]),
+    "folds": ([0, 1], [2]),
+    "fold": ([-1], [0, 3]),
+    "tile_side": ([0, 15, 4097], [16, 4096]),
+    "mixed_tiles": ([0, 257], [1, 256]),
 }
+COLLECTION = {"dataset": "scenes", "scenes": "scenes.csv"}
 CLUSTER = {"coordinator": "localhost:1234", "num_processes": 1, "process_id": 0}
 # What some options go with.
 NEEDED = {
@@ -51,6 +56,7 @@ NEEDED = {
     "process_id": CLUSTER,
     "image_size": {"dataset": "eurosat"},
     "guard": {"split": "disjoint"},
+    **dict.fromkeys(("folds", "fold", "tile_side", "mixed_tiles"), COLLECTION),
 }
 CHOICES = {
     "small_classes": ("error", "half"),
@@ -94,7 +100,7 @@ def test_an_unknown_choice_lists_what_there_is(name):
 
 
 def test_data_sets_are_those_of_the_catalogues():
-    assert set(SCENES) == {"synthetic", "file", *CATALOGUE}
+    assert set(SCENES) == {"synthetic", "file", "scenes", *CATALOGUE}
     for name in CATALOGUE:
         assert not RunOptions.of(dataset=name, data_dir="data").data.is_image_set
     for name in (*IMAGE_SETS, "tfds:mnist"):

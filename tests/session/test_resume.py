@@ -208,10 +208,12 @@ CHANGED = {
 # auto here, which takes those that the run began with.)
 FREE = {
     *("data_dir", "cube", "labels", "feed", "cache_mb", "protocol"),
+    *("scenes", "on_unreadable"),
     *("profile", "retime_every", "dead_band", "hysteresis", "time_devices", "check_every"),
     *("reduce", "devices_per_process", "coordinator", "num_processes", "process_id"),
     *("checkpoint_every", "keep_checkpoints", "resume", "on_nonfinite"),
-    *("figures", "tensorboard", "workdir", "overwrite", "rgb", "classes", "measure_even", "kernels"),
+    *("figures", "tensorboard", "workdir", "overwrite", "rgb", "classes"),
+    *("measure_even", "kernels"),
 }
 
 

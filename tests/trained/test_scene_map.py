@@ -9,13 +9,13 @@ import pytest
 
 from hsi_jax.data import Preprocessing, Scene
 from hsi_jax.data.files.raster_source import Raster
+from hsi_jax.data.scene.scene_tiles import SceneSource
 from hsi_jax.errors import InputError, InputWarning
 from hsi_jax.hetero import parse_profile
 from hsi_jax.models import build_model, parse_options
 from hsi_jax.trained import Description, TrainedModel
 from hsi_jax.trained.one_pass import OnePass
 from hsi_jax.trained.scene_map import predict_tiles
-from hsi_jax.trained.scene_tiles import SceneSource
 from tests.models.random_variables import random_variables
 
 BANDS = 15

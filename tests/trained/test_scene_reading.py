@@ -9,6 +9,7 @@ import pytest
 
 from hsi_jax.data import Raster, ReadOptions, Scene
 from hsi_jax.data.scene.band_match import Bands
+from hsi_jax.data.scene.scene_tiles import cut_tiles, read_tile
 from hsi_jax.errors import InputError, InputWarning
 from hsi_jax.trained.description import Description
 from hsi_jax.trained.model_inputs import inputs_of, labels_of
@@ -19,7 +20,6 @@ from hsi_jax.trained.scene_reading import (
     scene_as_trained,
     source_as_trained,
 )
-from hsi_jax.trained.scene_tiles import cut_tiles, read_tile
 
 CUBE = np.random.default_rng(0).uniform(1, 9, (6, 7, 4)).astype(np.float32)
 HELD = np.zeros((6, 7), bool)

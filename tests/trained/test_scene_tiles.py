@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from hsi_jax.data.files.raster_source import Raster
 from hsi_jax.data.scene.scene import Scene
+from hsi_jax.data.scene.scene_tiles import SceneSource, WindowReader, cut_tiles, look_at, read_tile
 from hsi_jax.train import Patches
-from hsi_jax.trained.scene_tiles import SceneSource, WindowReader, cut_tiles, look_at, read_tile
 
 
 def coordinates(rows, columns):

@@ -92,6 +92,15 @@ def burn_labels(
     return BurntLabels(ids, polygon_ids, classes.names, (*classes.remarks, *remarks))
 
 
+def read_attributes(path: str | Path) -> dict[str, np.ndarray]:
+    """The attributes of all features of a GeoJSON, shapefile or GeoPackage, by their names.
+
+    Raises:
+        InputError: as `burn_labels`, if the file cannot be read.
+    """
+    return _read(Path(path)).attributes
+
+
 @dataclass(frozen=True, eq=False)
 class _Layer:
     shapes: list[dict | None]

@@ -60,6 +60,7 @@ def folder_image_set(folder: Path, size: tuple[int, int] | None = None) -> Image
         source=str(folder),
         note=_note(paths, facts),
         dtype=dtype,
+        read_names=lambda: [path.name for path in paths],
     )
 
 

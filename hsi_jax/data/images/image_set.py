@@ -32,6 +32,7 @@ class ImageSet:
         note: what a reader of results on this set has to know, or "".
         official: the split that comes with the set, or None.
         dtype: of the images, whole or real numbers.
+        read_names: gives the file name of each image; None where they are not known.
 
     Raises:
         InputError: if there are fewer than two classes, or if a class has no image.
@@ -46,6 +47,7 @@ class ImageSet:
     note: str = ""
     official: Split | None = None
     dtype: np.dtype = _BYTE
+    read_names: Callable[[], Sequence[str]] | None = None
 
     def __post_init__(self):
         counts = np.bincount(self.labels[self.labels >= 0], minlength=len(self.class_names))

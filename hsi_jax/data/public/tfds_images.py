@@ -1,6 +1,8 @@
 """An image set from a data set that TFDS has prepared."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from hsi_jax.data.splits.split import NO_IDS, Split
 from hsi_jax.errors import InputError
 
 _CHUNK = 256  # records read at a time
+_FILE_NAME = "filename"  # feature of examples, in our sets and many others
 
 
 def tfds_image_set(name: str, builder, size: tuple[int, int] | None = None) -> ImageSet:
@@ -55,6 +58,7 @@ def tfds_image_set(name: str, builder, size: tuple[int, int] | None = None) -> I
         source=f"{name} in {builder.data_path}",
         dtype=np.dtype(builder.info.features[image].np_dtype),
         official=_official(splits, records.offsets, labels, list(builder.info.splits)),
+        read_names=records.names if _FILE_NAME in builder.info.features else None,
     )
 
 
@@ -89,15 +93,20 @@ class _Records:
 
     def labels(self, split: int) -> np.ndarray:
         """Class indexes of the examples of split number `split`, int32 [n]."""
-        source = self._sources[split]
-        found = np.empty(len(source), np.int32)
+        features = self._features(self._sources[split])
+        return np.array([own[self._label].int64_list.value[0] for own in features], np.int32)
+
+    def names(self) -> list[str]:
+        """The file name of each example."""
+        features = itertools.chain.from_iterable(map(self._features, self._sources))
+        return [own[_FILE_NAME].bytes_list.value[0].decode() for own in features]
+
+    def _features(self, source: Any) -> Iterator[Any]:
+        """The features of each example of a split."""
         for start in range(0, len(source), _CHUNK):  # much faster than one by one
             ids = range(start, min(start + _CHUNK, len(source)))
-            found[ids] = [
-                self._parse(record).features.feature[self._label].int64_list.value[0]
-                for record in source.__getitems__(list(ids))
-            ]
-        return found
+            for record in source.__getitems__(list(ids)):
+                yield self._parse(record).features.feature
 
     def image(self, i: int) -> bytes:
         """The encoded image of sample i; any thread may ask for it."""

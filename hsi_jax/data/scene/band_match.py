@@ -23,11 +23,15 @@ class Bands:
         count: how many there are.
         wavelengths: of each, nm, or None.
         names: of each, or None.
+        owner: whose they are, for messages on bands that are wanted.
+        verb: what the owner has to do with them.
     """
 
     count: int
     wavelengths: Sequence[float] | np.ndarray | None = None
     names: Sequence[str] | None = None
+    owner: str = "the model"
+    verb: str = "was trained on"
 
 
 def match_bands(
@@ -53,9 +57,8 @@ def match_bands(
         InputError: if a band is missing, or stands for two of the model.
     """
     if trained.wavelengths is not None and given.wavelengths is not None:
-        wanted, there = np.asarray(trained.wavelengths), np.asarray(given.wavelengths)
-        return _match_wavelengths(wanted, there, source, tolerance)
-    return _match_names(trained.names or (), given.names or (), source)
+        return _match_wavelengths(trained, np.asarray(given.wavelengths), source, tolerance)
+    return _match_names(trained, given.names or (), source)
 
 
 def have_same_wavelengths(
@@ -66,8 +69,9 @@ def have_same_wavelengths(
 
 
 def _match_wavelengths(
-    trained: np.ndarray, given: np.ndarray, source: str, tolerance: float
+    wanted: Bands, given: np.ndarray, source: str, tolerance: float
 ) -> np.ndarray:
+    trained = np.asarray(wanted.wavelengths)
     if have_same_wavelengths(trained, given):
         return np.arange(len(trained))  # sensors with two gratings may have wavelengths twice
     distances = np.abs(trained[:, np.newaxis] - given)
@@ -75,30 +79,32 @@ def _match_wavelengths(
     far = np.flatnonzero(distances.min(axis=1) > tolerance)
     if far.size:
         raise InputError(
-            f"{source} has no band within {tolerance:g} nm of {trained[far[0]]:g} nm, which the "
-            f"model was trained on ({far.size} of {len(trained)} bands are missing); give a scene "
-            f"with these bands"
+            f"{source} has no band within {tolerance:g} nm of {trained[far[0]]:g} nm, which "
+            f"{wanted.owner} {wanted.verb} ({far.size} of {len(trained)} bands are missing); give "
+            f"a scene with these bands"
         )
     bands, uses = np.unique(nearest, return_counts=True)
     if (uses > 1).any():
         band = bands[uses > 1][0]
         needed = ", ".join(f"{trained[k]:g}" for k in np.flatnonzero(nearest == band))
         raise InputError(
-            f"{source} has the single band {given[band]:g} nm for those of the model at {needed} "
-            f"nm; give a scene with as many bands there"
+            f"{source} has the single band {given[band]:g} nm for those of {wanted.owner} at "
+            f"{needed} nm; give a scene with as many bands there"
         )
     return nearest
 
 
-def _match_names(trained: Sequence[str], given: Sequence[str], source: str) -> np.ndarray | None:
-    wanted, there = _own_parts(trained), _own_parts(given)
+def _match_names(trained: Bands, given: Sequence[str], source: str) -> np.ndarray | None:
+    names = trained.names or ()
+    wanted, there = _own_parts(names), _own_parts(given)
     if not set(wanted) & set(there):
         return None
-    missing = [name for name, own in zip(trained, wanted, strict=True) if own not in there]
+    missing = [name for name, own in zip(names, wanted, strict=True) if own not in there]
     if missing:
         raise InputError(
-            f"{source} has no band with the name {missing[0]}, which the model was trained on "
-            f"({len(missing)} of {len(trained)} bands are missing); it has {', '.join(given)}"
+            f"{source} has no band with the name {missing[0]}, which {trained.owner} "
+            f"{trained.verb} ({len(missing)} of {len(names)} bands are missing); it has "
+            f"{', '.join(given)}"
         )
     return np.array([there.index(own) for own in wanted])
 

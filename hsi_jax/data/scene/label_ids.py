@@ -62,6 +62,7 @@ def read_label_map(
     declared: Sequence[float] = (),
     names: Mapping[int, str] | None = None,
     nodata: np.ndarray | None = None,
+    min_classes: int = 2,
     source: str,
 ) -> LabelMap:
     """Renumbers the classes 0..C-1.
@@ -74,11 +75,12 @@ def read_label_map(
         names: of ids that are known to be classes; if there are any, the user is not asked about
             0. A remark lists the classes whose names say that they are none.
         nodata: bool [rows, columns], True where a pixel has no data and so no class; or None.
+        min_classes: that there must be; a scene among others may have one or none.
         source: where the ids come from, for messages.
 
     Raises:
-        InputError: if an id is not a whole number of 32 bits, if there are fewer than two classes,
-            or if the user has to say which ids are classes.
+        InputError: if an id is not a whole number of 32 bits, if there are fewer classes, or if the
+            user has to say which ids are classes.
     """
     remarks = []
     if ids.dtype == bool and unlabelled is None:
@@ -91,7 +93,9 @@ def read_label_map(
     without, sentences = _choose(found, unlabelled, declared, named=names or {}, source=source)
     class_ids = [n for n in numbers if n is not None and n not in without]
     lost = _lost(ids[~has_data], class_ids, [*without, *declared], unlabelled is None)
-    _check_classes(class_ids, found, lost, source)
+    _check_ids(class_ids, found, source)
+    if len(class_ids) < min_classes:
+        _raise_too_few(class_ids, found, lost, source)
     sentences += [*_tell_lost(lost, found), *_tell_none(class_ids, names or {}, found, without)]
     position: dict[int | None, int] = {class_id: k for k, class_id in enumerate(class_ids)}
     table = np.array([position.get(number, UNLABELLED) for number in numbers], np.int32)
@@ -260,9 +264,7 @@ def _tell_none(
     ]
 
 
-def _check_classes(
-    class_ids: list[int], found: Mapping[int | None, int], lost: Mapping[int, int], source: str
-) -> None:
+def _check_ids(class_ids: list[int], found: Mapping[int | None, int], source: str) -> None:
     large = [i for i in class_ids if not -(2**31) <= i < 2**31]
     if large:
         without = _listed([*([0] if 0 in found else []), *large])
@@ -270,23 +272,23 @@ def _check_classes(
             f"The label map of {source} has the class id {large[0]}; give ids of 32 bits, or, if "
             f"it stands for no class, `unlabelled`={without}."
         )
-    if len(class_ids) < 2 and lost:
+
+
+def _raise_too_few(
+    class_ids: list[int], found: Mapping[int | None, int], lost: Mapping[int, int], source: str
+) -> None:
+    if lost:
         left = f"of the id {class_ids[0]} alone" if class_ids else "of no class"
         raise InputError(
             f"{sum(lost.values())} labelled pixels of {source} have no data, and what is left is "
             f"{left}; check the values of `nodata`, or label other pixels."
         )
-    if not class_ids:
-        ids = ", ".join(_NAN if i is None else str(i) for i in found)
-        raise InputError(
-            f"All pixels of the label map of {source} are unlabelled ({ids}); give a map with at "
-            f"least two classes."
-        )
-    if len(class_ids) == 1:
-        raise InputError(
-            f"The label map of {source} has the single class id {class_ids[0]}; a classifier "
-            f"needs at least two."
-        )
+    if class_ids:
+        problem = f"The label map of {source} has the single class id {class_ids[0]}"
+        raise InputError(f"{problem}; a classifier needs at least two.")
+    ids = ", ".join(_NAN if i is None else str(i) for i in found)
+    problem = f"All pixels of the label map of {source} are unlabelled ({ids})"
+    raise InputError(f"{problem}; give a map with at least two classes.")
 
 
 def _written_ids(without: list[int], class_ids: list[int]) -> tuple[int, ...]:

@@ -93,16 +93,16 @@ def _hold_out_groups(
     train, validation = min((draw() for _ in range(_NUM_DRAWS)), key=defects)
     if not validation.size:
         remark = (
-            "There are too few blocks or polygons to hold some out: there are no validation "
-            "samples, and all training samples train."
+            "There are too few blocks, polygons or scenes to hold some out: there are no "
+            "validation samples, and all training samples train."
         )
         return replace(split, validation=NO_IDS, remarks=(*split.remarks, remark))
     lost = len(split.train) - len(train) - len(validation)
     lacking = defects((train, validation))[0]
+    whole = f"{len(np.unique(groups[validation]))} whole blocks, polygons or scenes"
     remarks = (
         *split.remarks,
-        f"{len(validation)} of {len(split.train)} training samples, in "
-        f"{len(np.unique(groups[validation]))} whole blocks or polygons, are held out to validate.",
+        f"{len(validation)} of {len(split.train)} training samples, in {whole}, validate.",
         *([f"{lost} others near the training samples are in no set."] if lost else []),
         *([f"Classes without validation samples: {lacking}."] if lacking else []),
     )

@@ -1,0 +1,1 @@
+"""Many scenes that are learnt from as one: their table, pixels, tiles, order and sums."""

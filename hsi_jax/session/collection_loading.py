@@ -1,0 +1,150 @@
+"""From the options to a collection of scenes that a run learns from."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from tqdm import tqdm
+
+from hsi_jax.cluster.devices import JaxDevice
+from hsi_jax.cluster.exchange import add, gather, num_processes, rank
+from hsi_jax.command_line import with_flags
+from hsi_jax.data.collection.collection_split import CollectionSplit
+from hsi_jax.data.collection.exact_fit import fit_scaling
+from hsi_jax.data.collection.kept_arrays import KeptArrays
+from hsi_jax.data.collection.labelled_pixels import LabelledPixels
+from hsi_jax.data.collection.scene_collection import SceneCollection
+from hsi_jax.data.collection.survey import Survey, survey
+from hsi_jax.data.collection.team import Team
+from hsi_jax.data.collection.tile_order import TileOrder
+from hsi_jax.data.splits.split import Split
+from hsi_jax.data.splits.table import SplitRequest
+from hsi_jax.errors import printable
+from hsi_jax.kernels.compilation_cache import default_folder
+from hsi_jax.session.options import RunOptions
+from hsi_jax.session.resolve import Resolved
+from hsi_jax.train import Dataset, Feeding, choose_patches, collection_dataset
+
+SCENE_FRACTION, HELD_OUT = 0.1, 0.1  # where no option says otherwise
+_MESSAGE_BYTES = 1000
+
+
+def open_collection(options: RunOptions) -> SceneCollection:
+    """The collection that the options name.
+
+    Raises:
+        InputError: that names the row of its table, if something is missing or does not fit.
+    """
+    data = options.data
+    return SceneCollection.open(
+        options.collection.scenes,
+        labels=data.labels,
+        reading=data.reading,
+        labels_attribute=data.labels_attribute or None,
+        labels_touched=data.labels_touched,
+    )
+
+
+def load_collection(resolved: Resolved, devices: Sequence[JaxDevice]) -> Dataset:
+    """The labelled pixels of the collection that the options name, ready for these devices.
+
+    Every process must call it.
+
+    Raises:
+        InputError: on data that are not there or cannot be used.
+    """
+    options, team = resolved.options, _team()
+    kept = KeptArrays(default_folder(os.environ, "scenes"))
+    pixels, found = _look(options, team, kept)
+    split = _divide(options, pixels)
+    size, components = choose_patches(
+        options.model_name,
+        pixels.collection.num_bands,
+        len(split.train),
+        patch_size=options.model.patch_size,
+        components=options.data.components,
+    )
+    scaling = fit_scaling(
+        pixels, split.train, components, origin=found.origin, team=team, kept=kept
+    )
+    order = TileOrder(
+        split.train,
+        pixels.tile_starts,
+        batch_size=options.recipe.batch_size,
+        mixed_tiles=options.collection.mixed_tiles,
+        seed=options.recipe.seed,
+    )
+    return collection_dataset(
+        pixels,
+        split,
+        scaling,
+        patch_size=size,
+        order=order,
+        devices=devices,
+        feeding=Feeding(
+            feed=options.data.feed,
+            cache_bytes=options.data.cache_mb * 2**20,
+            on_unreadable=options.collection.on_unreadable,
+            tell=_tell,
+        ),
+        augment=resolved.augment,
+        value_ranges=found.value_ranges,
+    )
+
+
+def _look(options: RunOptions, team: Team, kept: KeptArrays) -> tuple[LabelledPixels, Survey]:
+    """The labelled pixels that have data, and what else a look through the scenes has found."""
+    collection = open_collection(options)
+    pixels = LabelledPixels.of(collection, options.collection.tile_side)
+    found = survey(pixels, options.data.reading, team=team, kept=kept)
+    lost = int(np.count_nonzero(found.lost))
+    words = (f"{lost} labelled pixels have no data and are left out.",) if lost else ()
+    remarks = (*collection.remarks, *words, *found.remarks)
+    told = dataclasses.replace(collection, remarks=remarks)
+    return dataclasses.replace(pixels.without(found.lost), collection=told), found
+
+
+def _divide(options: RunOptions, pixels: LabelledPixels) -> Split:
+    """The split that the options name, with pixels held out for validation."""
+    asked, scenes = options.split, options.collection
+    fraction, held_out = asked.train_fraction, asked.validation_fraction
+    if fraction is None and asked.train_per_class is None:
+        fraction = SCENE_FRACTION
+    request = SplitRequest(
+        labels=np.zeros((0, 0), np.int32),  # of each scene in turn
+        seed=options.recipe.seed,
+        train_fraction=fraction,
+        train_per_class=asked.train_per_class,
+        small_classes=asked.small_classes,
+        guard=options.guard,
+        block_size=asked.block_size,
+    )
+    return CollectionSplit(
+        kind=asked.split,
+        seed=options.recipe.seed,
+        validation_fraction=HELD_OUT if held_out is None else held_out,
+        column=scenes.group_column,
+        folds=scenes.folds,
+        fold=scenes.fold,
+        request=request,
+    ).divide(pixels)
+
+
+def _team() -> Team:
+    """The processes of this run."""
+    if num_processes() == 1:
+        return Team()
+
+    def texts(text: bytes) -> list[bytes]:
+        padded = text[:_MESSAGE_BYTES].ljust(_MESSAGE_BYTES, b"\0")
+        rows = gather(np.frombuffer(padded, np.uint8))
+        return [row.tobytes().rstrip(b"\0") for row in rows]
+
+    return Team(rank(), num_processes(), add, texts)
+
+
+def _tell(text: str) -> None:
+    """Tells what happens while training, above the progress bar."""
+    number = f"[{rank()}] " if num_processes() > 1 else ""
+    tqdm.write(printable(with_flags(f"{number}NOTE     {text}")))
