@@ -27,6 +27,7 @@ from hsi_jax.session.resolve import Resolved
 from hsi_jax.train import Dataset, Feeding, choose_patches, collection_dataset
 
 SCENE_FRACTION, HELD_OUT = 0.1, 0.1  # where no option says otherwise
+MAX_REMARKS = 12  # on the scenes
 _MESSAGE_BYTES = 1000
 
 
@@ -101,6 +102,8 @@ def _look(options: RunOptions, team: Team, kept: KeptArrays) -> tuple[LabelledPi
     lost = int(np.count_nonzero(found.lost))
     words = (f"{lost} labelled pixels have no data and are left out.",) if lost else ()
     remarks = (*collection.remarks, *words, *found.remarks)
+    if (more := len(remarks) - MAX_REMARKS) > 0:
+        remarks = (*remarks[:MAX_REMARKS], f"{more} more remarks of this kind are left out.")
     told = dataclasses.replace(collection, remarks=remarks)
     return dataclasses.replace(pixels.without(found.lost), collection=told), found
 
