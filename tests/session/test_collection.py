@@ -125,7 +125,7 @@ def test_a_run_that_was_ended_goes_on_to_the_same_bits(base, options_of, monkeyp
 
 @pytest.mark.long
 @pytest.mark.parametrize("feed", ["resident", "streamed"])
-def test_processes_train_as_one_and_each_reads_its_part(table, options_of, tmp_path, feed):
+def test_processes_train_as_one(table, options_of, tmp_path, feed):
     environment = os.environ | {"NPROC": "4", "JAX_PLATFORMS": "cpu"}
     given = SMALL | {"scenes": str(table), "feed": feed, "augment": ""}
     flags = [f"--{name}={value}" for name, value in given.items()]
