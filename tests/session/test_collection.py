@@ -9,10 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 
 from hsi_jax import session
+from hsi_jax.commands.predict import PredictOptions, predict
 from hsi_jax.data.collection.tile_cache import TileCache
 from hsi_jax.errors import InputError
+from hsi_jax.evaluate.report.page import render_page
+from hsi_jax.evaluate.run_files import read_run
 from hsi_jax.launch.workers import free_port
 from hsi_jax.options import with_values
 from hsi_jax.session.options import RunOptions
@@ -191,3 +195,36 @@ def test_the_model_knows_bands_and_classes(base, table):
 def test_options_that_do_not_go_together_are_named(options_of, changes, problem):
     with pytest.raises(InputError, match=problem):
         options_of(**changes)
+
+
+def test_predict_maps_all_scenes_and_keeps_what_is_there(base, table, tmp_path, capsys):
+    maps = tmp_path / "maps"
+    predict(PredictOptions(run=str(base.folder), output=str(maps)))
+    assert sorted(path.name for path in maps.glob("*.tif")) == [f"s{k}.tif" for k in range(6)]
+    for number in range(6):
+        with rasterio.open(maps / f"s{number}.tif") as found:
+            with rasterio.open(table.parent / f"s{number}.tif") as scene:
+                assert (found.transform, found.crs) == (scene.transform, scene.crs)
+            classes = found.read(1)
+        if number == 4:
+            tested = np.load(base.folder / "prediction.npz")
+            here = tested["scene"] == 4
+            own = classes.ravel()[tested["pixel"][here]]
+            # The map rounds otherwise where it is made in one pass.
+            assert np.mean(own == tested["prediction"][here] + 1) > 0.99
+    for path in maps.glob("s0*"):
+        path.unlink()
+    capsys.readouterr()
+    predict(PredictOptions(run=str(base.folder), scenes=str(table), output=str(maps)))
+    said = capsys.readouterr().out
+    assert said.count("is there already and stays") == 5
+    assert "Map: " in said
+    with pytest.raises(InputError, match="give a folder for the maps of 6 scenes"):
+        predict(PredictOptions(run=str(base.folder), output=str(tmp_path / "map.tif")))
+
+
+def test_the_page_of_a_run_has_its_scenes(base):
+    page = render_page([read_run(base.folder)], [()])
+    assert "The test in each scene" in page
+    assert "100.0 % of the test pixels share it" in " ".join(page.split())
+    assert "neither a map nor a gallery" not in page
