@@ -40,6 +40,7 @@ from hsi_jax.train.stepper import Stepper
 
 CLASSES, BLOCK, SMALL = 8, 256, 64
 BATCH_SIZE, MICROBATCH_SIZE = 128, 16
+CACHE_MB = 1024  # of tiles; those that are mixed take 270
 CACHE = "XDG_CACHE_HOME"
 
 
@@ -134,7 +135,7 @@ def measure_start(table: Path, fewer: Path, small: Path, steps: int) -> None:
 def run_child(table: Path, steps: int) -> dict[str, float]:
     """What a process finds that trains from a collection."""
     command = [sys.executable, "-m", "benchmarks.many_scenes", "--child", str(table), str(steps)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -177,6 +178,7 @@ class Training:
             split="scenes",
             model="cnn2d",
             feed=feed,
+            cache_mb=CACHE_MB,
             batch_size=BATCH_SIZE,
             microbatch_size=MICROBATCH_SIZE,
             profile="1",

@@ -21,7 +21,7 @@ from hsi_jax.data.collection.tile_order import TileOrder
 from hsi_jax.data.splits.split import Split
 from hsi_jax.data.splits.table import SplitRequest
 from hsi_jax.errors import printable
-from hsi_jax.kernels.compilation_cache import default_folder
+from hsi_jax.kernels.compilation_cache import default_folder, is_own
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.resolve import Resolved
 from hsi_jax.train import Dataset, Feeding, choose_patches, collection_dataset
@@ -56,7 +56,8 @@ def load_collection(resolved: Resolved, devices: Sequence[JaxDevice]) -> Dataset
         InputError: on data that are not there or cannot be used.
     """
     options, team = resolved.options, _team()
-    kept = KeptArrays(default_folder(os.environ, "scenes"))
+    folder = default_folder(os.environ, "scenes")
+    kept = KeptArrays(folder if folder and (not folder.exists() or is_own(folder)) else None)
     pixels, found = _look(options, team, kept)
     split = _divide(options, pixels)
     size, components = choose_patches(

@@ -19,6 +19,7 @@ from hsi_jax.evaluate.report.page import render_page
 from hsi_jax.evaluate.run_files import read_run
 from hsi_jax.launch.workers import free_port
 from hsi_jax.options import with_values
+from hsi_jax.session import training
 from hsi_jax.session.options import RunOptions
 from hsi_jax.trained import TrainedModel
 from tests.data.collection import made_scenes as made
@@ -112,7 +113,7 @@ def test_feed_cache_and_shares_change_no_bit(base, options_of, changes):
 
 def test_a_run_that_was_ended_goes_on_to_the_same_bits(base, options_of, monkeypatch):
     options = options_of(feed="streamed", profile="2:1")
-    real = session.training.Recorder.on_step
+    real = training.Recorder.on_step
 
     def end_at_5(self, step, loss, seconds):
         real(self, step, loss, seconds)
@@ -120,7 +121,7 @@ def test_a_run_that_was_ended_goes_on_to_the_same_bits(base, options_of, monkeyp
             signal.raise_signal(signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(session.training.Recorder, "on_step", end_at_5)
+        patch.setattr(training.Recorder, "on_step", end_at_5)
         with pytest.raises(SystemExit):
             session.run(options)
     found = session.run(with_values(options, resume=True, profile="1", feed="resident"))
@@ -163,13 +164,14 @@ def test_a_tile_that_vanishes_ends_the_run_or_is_skipped_and_told(
 
     monkeypatch.setattr(TileCache, "get", get)
     lose = lambda *_: lost.append(True)  # noqa: E731
-    monkeypatch.setattr(session.training.Recorder, "on_compiled", lose)
+    monkeypatch.setattr(training.Recorder, "on_compiled", lose)
     options = options_of(feed="streamed", cache_mb=0, steps=40)
     with pytest.raises(InputError, match=r"row 2 \(s1\): it is gone"):
         session.run(options)
     lost.clear()
     done = session.run(with_values(options, on_unreadable="skip", overwrite=True))
     assert done.summary.steps == 40
+    assert "row 2 (s1): it is gone" in done.summary.remarks[-1]
     said = capsys.readouterr()
     assert (said.out + said.err).count("training pixels are replaced by others from now on") == 1
 

@@ -20,7 +20,7 @@ from hsi_jax.data.scene.read_options import ReadOptions
 from hsi_jax.data.scene.scene_tiles import Tile, WindowReader
 from hsi_jax.errors import InputError
 
-_LOOKS, _LOOK = 5, 8  # windows along each side in which values are looked at, and their side
+_LOOKS, _LOOK = 7, 2  # windows along each side in which values are looked at, and their side
 SAMPLE = _LOOKS**2 * _LOOK**2  # pixels of a scene whose values are kept
 Ranges = tuple[tuple[float, float], ...]
 
