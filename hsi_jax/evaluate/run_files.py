@@ -85,7 +85,8 @@ def read_run(path: str | Path) -> RunFiles:
     is_map = prediction is not None and getattr(prediction.get("prediction"), "ndim", 0) == 2
     if prediction is not None and not is_map:
         prediction = None
-        if gallery is None:
+        of_scenes = isinstance(summary, Summary) and bool(summary.scenes)
+        if gallery is None and not of_scenes:  # `predict` maps many scenes
             missing.append("There is neither a map nor a gallery of images.")
     return RunFiles(
         path=path,

@@ -21,12 +21,13 @@ from hsi_jax.data.collection.tile_order import TileOrder
 from hsi_jax.data.splits.split import Split
 from hsi_jax.data.splits.table import SplitRequest
 from hsi_jax.errors import printable
-from hsi_jax.kernels.compilation_cache import default_folder
+from hsi_jax.kernels.compilation_cache import default_folder, is_own
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.resolve import Resolved
 from hsi_jax.train import Dataset, Feeding, choose_patches, collection_dataset
 
 SCENE_FRACTION, HELD_OUT = 0.1, 0.1  # where no option says otherwise
+MAX_REMARKS = 12  # on the scenes
 _MESSAGE_BYTES = 1000
 
 
@@ -55,7 +56,8 @@ def load_collection(resolved: Resolved, devices: Sequence[JaxDevice]) -> Dataset
         InputError: on data that are not there or cannot be used.
     """
     options, team = resolved.options, _team()
-    kept = KeptArrays(default_folder(os.environ, "scenes"))
+    folder = default_folder(os.environ, "scenes")
+    kept = KeptArrays(folder if folder and (not folder.exists() or is_own(folder)) else None)
     pixels, found = _look(options, team, kept)
     split = _divide(options, pixels)
     size, components = choose_patches(
@@ -101,6 +103,8 @@ def _look(options: RunOptions, team: Team, kept: KeptArrays) -> tuple[LabelledPi
     lost = int(np.count_nonzero(found.lost))
     words = (f"{lost} labelled pixels have no data and are left out.",) if lost else ()
     remarks = (*collection.remarks, *words, *found.remarks)
+    if (more := len(remarks) - MAX_REMARKS) > 0:
+        remarks = (*remarks[:MAX_REMARKS], f"{more} more remarks of this kind are left out.")
     told = dataclasses.replace(collection, remarks=remarks)
     return dataclasses.replace(pixels.without(found.lost), collection=told), found
 

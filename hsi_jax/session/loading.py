@@ -110,6 +110,8 @@ def open_scene(options: RunOptions) -> Scene:
 def _open_scene(options: RunOptions) -> Scene:
     if options.data.dataset == "synthetic":
         return synthetic_scene()
+    if options.data.dataset == COLLECTION:
+        raise InputError("`dataset`=scenes: one scene is needed here; give `dataset`=file")
     if options.data.dataset == GIVEN:
         raise InputError(
             "`dataset`=given: the scene was given to session.run in Python and is in no file; give "

@@ -197,7 +197,8 @@ def summarise_cube(dataset: Dataset, digest: str = "") -> CubeSummary | None:
 def describe_remarks(dataset: Dataset) -> list[str]:
     """What is to be said of the scenes before training, with the names of flags."""
     source = dataset.pixels.collection if dataset.pixels else dataset.scene
-    return [with_flags(remark) for remark in source.remarks] if source else []
+    remarks = (*source.remarks, *dataset.events) if source else ()
+    return [with_flags(remark) for remark in remarks]
 
 
 def _describe_timeline(fitted: Fit, rebalancing: Rebalancing | None) -> list[TimelineStep]:

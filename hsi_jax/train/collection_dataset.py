@@ -94,7 +94,7 @@ def collection_dataset(
     """
     _check_patch_size(pixels, patch_size)
     collection = pixels.collection
-    reader = TileReader(pixels, preprocessing, patch_size)
+    reader, events = TileReader(pixels, preprocessing, patch_size), []
     channels = preprocessing.num_channels
     return Dataset(
         name=collection.name,
@@ -103,13 +103,14 @@ def collection_dataset(
         class_ids=collection.class_ids,
         labels=pixels.labels,
         split=split,
-        samples=_samples(reader, split, devices, feeding),
+        samples=_samples(reader, split, devices, feeding=feeding, events=events),
         input_shape=(patch_size, patch_size, channels),
         prepare=Preparation((0.0,), (1.0,), augment) if augment else None,
         preprocessing=preprocessing,
         value_ranges=value_ranges,
         pixels=pixels,
         order=order,
+        events=events,
     )
 
 
@@ -127,19 +128,29 @@ def _check_patch_size(pixels: LabelledPixels, patch_size: int) -> None:
 
 
 def _samples(
-    reader: TileReader, split: Split, devices: Sequence[JaxDevice], feeding: Feeding
+    reader: TileReader,
+    split: Split,
+    devices: Sequence[JaxDevice],
+    *,
+    feeding: Feeding,
+    events: list[str],
 ) -> TilePatches | Stream:
     """Resident samples where they fit, or as it is asked for."""
     if feeding.feed == "resident":
         return TilePatches.of(reader)
     if feeding.feed == "auto" and fits_on_devices(_resident_bytes(reader), devices):
         return TilePatches.of(reader)
+
+    def tell(text: str) -> None:
+        events.append(text)
+        feeding.tell(text)
+
     patches = PatchReader(
         reader,
         split.train,
         cache_bytes=feeding.cache_bytes,
         on_unreadable=feeding.on_unreadable,
-        tell=feeding.tell,
+        tell=tell,
     )
     return Stream(patches.read, STEPS_AHEAD)
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jax
 import numpy as np
@@ -52,6 +52,7 @@ class Dataset:
         images: whose images they are, or None.
         pixels: of the collection of scenes whose pixels they are, or None.
         order: in which its training samples come; None for any other dataset.
+        events: what happened to its files in this process while they were read, a sentence each.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Dataset:
     images: ImageSet | None = None
     pixels: LabelledPixels | None = None
     order: TileOrder | None = None
+    events: list[str] = field(default_factory=list)
 
     def require_images(self) -> ImageSet:
         """The images that the samples are.

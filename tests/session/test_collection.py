@@ -9,12 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 
 from hsi_jax import session
+from hsi_jax.commands.predict import PredictOptions, predict
 from hsi_jax.data.collection.tile_cache import TileCache
 from hsi_jax.errors import InputError
+from hsi_jax.evaluate.report.page import render_page
+from hsi_jax.evaluate.run_files import read_run
 from hsi_jax.launch.workers import free_port
 from hsi_jax.options import with_values
+from hsi_jax.session import training
 from hsi_jax.session.options import RunOptions
 from hsi_jax.trained import TrainedModel
 from tests.data.collection import made_scenes as made
@@ -108,7 +113,7 @@ def test_feed_cache_and_shares_change_no_bit(base, options_of, changes):
 
 def test_a_run_that_was_ended_goes_on_to_the_same_bits(base, options_of, monkeypatch):
     options = options_of(feed="streamed", profile="2:1")
-    real = session.training.Recorder.on_step
+    real = training.Recorder.on_step
 
     def end_at_5(self, step, loss, seconds):
         real(self, step, loss, seconds)
@@ -116,7 +121,7 @@ def test_a_run_that_was_ended_goes_on_to_the_same_bits(base, options_of, monkeyp
             signal.raise_signal(signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(session.training.Recorder, "on_step", end_at_5)
+        patch.setattr(training.Recorder, "on_step", end_at_5)
         with pytest.raises(SystemExit):
             session.run(options)
     found = session.run(with_values(options, resume=True, profile="1", feed="resident"))
@@ -125,7 +130,7 @@ def test_a_run_that_was_ended_goes_on_to_the_same_bits(base, options_of, monkeyp
 
 @pytest.mark.long
 @pytest.mark.parametrize("feed", ["resident", "streamed"])
-def test_processes_train_as_one_and_each_reads_its_part(table, options_of, tmp_path, feed):
+def test_processes_train_as_one(table, options_of, tmp_path, feed):
     environment = os.environ | {"NPROC": "4", "JAX_PLATFORMS": "cpu"}
     given = SMALL | {"scenes": str(table), "feed": feed, "augment": ""}
     flags = [f"--{name}={value}" for name, value in given.items()]
@@ -159,13 +164,14 @@ def test_a_tile_that_vanishes_ends_the_run_or_is_skipped_and_told(
 
     monkeypatch.setattr(TileCache, "get", get)
     lose = lambda *_: lost.append(True)  # noqa: E731
-    monkeypatch.setattr(session.training.Recorder, "on_compiled", lose)
+    monkeypatch.setattr(training.Recorder, "on_compiled", lose)
     options = options_of(feed="streamed", cache_mb=0, steps=40)
     with pytest.raises(InputError, match=r"row 2 \(s1\): it is gone"):
         session.run(options)
     lost.clear()
     done = session.run(with_values(options, on_unreadable="skip", overwrite=True))
     assert done.summary.steps == 40
+    assert "row 2 (s1): it is gone" in done.summary.remarks[-1]
     said = capsys.readouterr()
     assert (said.out + said.err).count("training pixels are replaced by others from now on") == 1
 
@@ -191,3 +197,36 @@ def test_the_model_knows_bands_and_classes(base, table):
 def test_options_that_do_not_go_together_are_named(options_of, changes, problem):
     with pytest.raises(InputError, match=problem):
         options_of(**changes)
+
+
+def test_predict_maps_all_scenes_and_keeps_what_is_there(base, table, tmp_path, capsys):
+    maps = tmp_path / "maps"
+    predict(PredictOptions(run=str(base.folder), output=str(maps)))
+    assert sorted(path.name for path in maps.glob("*.tif")) == [f"s{k}.tif" for k in range(6)]
+    for number in range(6):
+        with rasterio.open(maps / f"s{number}.tif") as found:
+            with rasterio.open(table.parent / f"s{number}.tif") as scene:
+                assert (found.transform, found.crs) == (scene.transform, scene.crs)
+            classes = found.read(1)
+        if number == 4:
+            tested = np.load(base.folder / "prediction.npz")
+            here = tested["scene"] == 4
+            own = classes.ravel()[tested["pixel"][here]]
+            # The map rounds otherwise where it is made in one pass.
+            assert np.mean(own == tested["prediction"][here] + 1) > 0.99
+    for path in maps.glob("s0*"):
+        path.unlink()
+    capsys.readouterr()
+    predict(PredictOptions(run=str(base.folder), scenes=str(table), output=str(maps)))
+    said = capsys.readouterr().out
+    assert said.count("is there already and stays") == 5
+    assert "Map: " in said
+    with pytest.raises(InputError, match="give a folder for the maps of 6 scenes"):
+        predict(PredictOptions(run=str(base.folder), output=str(tmp_path / "map.tif")))
+
+
+def test_the_page_of_a_run_has_its_scenes(base):
+    page = render_page([read_run(base.folder)], [()])
+    assert "The test in each scene" in page
+    assert "100.0 % of the test pixels share it" in " ".join(page.split())
+    assert "neither a map nor a gallery" not in page

@@ -124,7 +124,8 @@ class Opening:
     def _labels_of(self, row: SceneRow, scene: CollectedScene) -> LabelFile:
         # Of the grid alone: an array that takes no memory stands for the cube.
         grid = Raster(np.broadcast_to(np.float32(0), scene.shape), **scene.facts.facts)
-        labels = read_labels(row.labels, grid, attribute=self._attribute, touched=self._touched)
+        how = {"attribute": self._attribute, "touched": self._touched}
+        labels = read_labels(row.labels, grid, may_miss=True, **how)
         if labels.ids.squeeze().shape != scene.size:
             raise InputError(
                 f"{row.labels} has the shape {labels.ids.shape}, but {row.image} has "

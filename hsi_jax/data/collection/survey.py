@@ -3,6 +3,7 @@
 What is found in a scene is kept (`KeptArrays`) until its files change.
 """
 
+import itertools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from hsi_jax.data.scene.read_options import ReadOptions
 from hsi_jax.data.scene.scene_tiles import Tile, WindowReader
 from hsi_jax.errors import InputError
 
-_LOOKS, _LOOK = 5, 8  # windows along each side in which values are looked at, and their side
+_LOOKS, _LOOK = 7, 2  # windows along each side in which values are looked at, and their side
 SAMPLE = _LOOKS**2 * _LOOK**2  # pixels of a scene whose values are kept
 Ranges = tuple[tuple[float, float], ...]
 
@@ -61,7 +62,7 @@ def survey(pixels: LabelledPixels, reading: ReadOptions, *, team: Team, kept: Ke
     error = None
     try:
         for number in team.own(range(len(collection))):
-            found = _known(pixels, number, reading, kept)
+            found = _known(pixels, number, kept)
             ids = pixels.ids_of_scene(number)
             lost[ids] = np.unpackbits(found["lost"], count=ids.stop - ids.start)
             counts[number] = len(found["sample"])
@@ -72,6 +73,8 @@ def survey(pixels: LabelledPixels, reading: ReadOptions, *, team: Team, kept: Ke
     lost, counts = team.add(lost).astype(bool), team.add(counts)
     samples = team.add(samples.view(np.int32)).view(np.float32)  # of others they are 0
     each = [sample[:count] for sample, count in zip(samples, counts, strict=True)]
+    pairs = zip(collection.scenes, each, strict=True)
+    fills = [_fill_values(scene, sample, reading) for scene, sample in pairs]
     together = np.concatenate(each)
     if not len(together):
         raise InputError("no pixel that was looked at has data; check `nodata`")
@@ -79,31 +82,26 @@ def survey(pixels: LabelledPixels, reading: ReadOptions, *, team: Team, kept: Ke
         lost,
         together.mean(0, dtype=np.float64),
         _ranges(together),
-        _doubts(collection.scenes, each),
+        (*itertools.chain.from_iterable(fills), *_doubts(collection.scenes, each)),
     )
 
 
-def _known(
-    pixels: LabelledPixels, number: int, reading: ReadOptions, kept: KeptArrays
-) -> dict[str, np.ndarray]:
+def _known(pixels: LabelledPixels, number: int, kept: KeptArrays) -> dict[str, np.ndarray]:
     """What is kept of a scene, or found and kept now: its lost pixels, and some values."""
     scene = pixels.collection[number]
     with scene.row.named():
         ids = pixels.ids_of_scene(number)
         own = pixels.pixels[ids]
         bands = None if scene.bands is None else scene.bands.tolist()
-        facts = scene.nodata_values, bands, reading.keep_fill_values
-        key = key_of("survey", scene.files, digest_of(own), *facts)
+        key = key_of("survey", scene.files, digest_of(own), scene.nodata_values, bands)
         found = kept.load(key, ("lost", "sample"))
         if found is None:
-            found = _look_through(pixels, number, reading)
+            found = _look_through(pixels, number)
             kept.save(key, found)
         return found
 
 
-def _look_through(
-    pixels: LabelledPixels, number: int, reading: ReadOptions
-) -> dict[str, np.ndarray]:
+def _look_through(pixels: LabelledPixels, number: int) -> dict[str, np.ndarray]:
     scene = pixels.collection[number]
     reader = scene.reader()
     lost = np.zeros(len(pixels), bool)
@@ -118,8 +116,8 @@ def _look_through(
     own = [k for k, (scene_number, _) in enumerate(pixels.tiles) if scene_number == number]
     with ThreadPoolExecutor(own_cores()) as pool:
         list(pool.map(look, [k for k in own if np.diff(pixels.tile_starts[k : k + 2])[0]]))
-    sample = _sample(scene, reader, reading)
-    return {"lost": np.packbits(lost[pixels.ids_of_scene(number)]), "sample": sample}
+    own_lost = np.packbits(lost[pixels.ids_of_scene(number)])
+    return {"lost": own_lost, "sample": _sample(scene, reader)}
 
 
 def _missing(reader: WindowReader, tile: Tile) -> np.ndarray:
@@ -138,16 +136,23 @@ def _missing(reader: WindowReader, tile: Tile) -> np.ndarray:
     return declared
 
 
-def _sample(scene: CollectedScene, reader: WindowReader, reading: ReadOptions) -> np.ndarray:
-    """Values from all over a scene, float32 [k, bands], checked for those that mean no data."""
+def _sample(scene: CollectedScene, reader: WindowReader) -> np.ndarray:
+    """Values from all over a scene where it has data, float32 [k, bands]."""
     parts = [reader.read(*window) for window in look_windows(scene.size, _LOOKS, _LOOK)]
     bands = parts[0][0].shape[-1]
     spectra = np.concatenate([cube.reshape(-1, bands) for cube, _ in parts])
     missing = np.concatenate([mask.ravel() for _, mask in parts])
-    if not missing.all():
-        column = CheckedCube(spectra[:, np.newaxis], missing[:, np.newaxis], (), ())
-        column.look_for_fill_values(None, reading, scene.row.image)
     return spectra[~missing]
+
+
+def _fill_values(scene: CollectedScene, sample: np.ndarray, reading: ReadOptions) -> list[str]:
+    """Remarks on values of a scene that look like no data."""
+    if not len(sample):
+        return []
+    with scene.row.named():
+        column = CheckedCube(sample[:, np.newaxis], None, (), ())
+        found = column.look_for_fill_values(None, reading, scene.row.image)
+    return [f"{scene.row.where}: {remark}" for remark in found]
 
 
 def _ranges(spectra: np.ndarray) -> Ranges:

@@ -43,6 +43,7 @@ def read_labels(
     variable: str | None = None,
     attribute: str | None = None,
     touched: bool = False,
+    may_miss: bool = False,
 ) -> LabelFile:
     """Reads the labels of a cube.
 
@@ -53,6 +54,7 @@ def read_labels(
         variable: the array in a .mat or .npz file, where it has several.
         attribute: of polygons or points, that names the class; see `classes_of_features`.
         touched: whether polygons cover all pixels that they touch; see `burn_labels`.
+        may_miss: whether polygons or points need not lie on the cube.
 
     Raises:
         InputError: if the file cannot be read, or does not lie on the cube.
@@ -61,7 +63,8 @@ def read_labels(
         if variable is not None:
             raise InputError(f"{path} has no arrays with names; leave out `labels_variable`.")
         rows, columns = cube.array.shape[:2]
-        burnt = burn_labels(path, (rows, columns), cube, attribute=attribute, touched=touched)
+        how = {"attribute": attribute, "touched": touched, "may_miss": may_miss}
+        burnt = burn_labels(path, (rows, columns), cube, **how)
         return LabelFile(
             burnt.ids,
             class_names=burnt.class_names,

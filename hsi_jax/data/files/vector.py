@@ -43,6 +43,7 @@ def burn_labels(
     *,
     attribute: str | None = None,
     touched: bool = False,
+    may_miss: bool = False,
 ) -> BurntLabels:
     """Reads polygons or points and finds the pixels that they cover.
 
@@ -55,6 +56,7 @@ def burn_labels(
         grid: of the scene: its transform and reference system.
         attribute: that names the class; see `classes_of_features` for the default.
         touched: whether a polygon covers all pixels that it touches.
+        may_miss: whether no feature need lie on the scene.
 
     Raises:
         InputError: if the file cannot be read, has lines, or no feature with a class lies on the
@@ -78,7 +80,7 @@ def burn_labels(
 
     polygon_ids = burn([(number, number) for number in used], OUTSIDE)
     covered = np.unique(polygon_ids[polygon_ids != OUTSIDE])
-    if not covered.size:
+    if not covered.size and not may_miss:
         raise InputError(
             f"No feature of {path} with a class covers the centre of a pixel of the scene; check "
             f"that both are of the same place, and their reference systems."
@@ -88,7 +90,8 @@ def burn_labels(
     members = [[(n, 1) for n in used if classes.ids[n] == class_id] for class_id in classes.names]
     disputed = sum((burn(features, 0) for features in members), np.zeros(shape, np.int32)) > 1
     ids[disputed], polygon_ids[disputed] = 0, OUTSIDE
-    remarks += _left_out(classes.ids, used, covered, disputed=disputed, name=Path(path).name)
+    expected = np.array(used) if may_miss else covered
+    remarks += _left_out(classes.ids, used, expected, disputed=disputed, name=Path(path).name)
     return BurntLabels(ids, polygon_ids, classes.names, (*classes.remarks, *remarks))
 
 

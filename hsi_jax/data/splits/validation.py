@@ -43,13 +43,13 @@ def hold_out(split: Split, labels: np.ndarray, validation_fraction: float, seed:
     """
     if not 0 <= validation_fraction < 1:
         raise InputError(f"`validation_fraction`={validation_fraction}: give 0 or more, below 1")
+    if validation_fraction == 0:
+        return split
     if split.validation.size:
         raise InputError(
             f"The split already has {split.validation.size} validation samples, so leave out "
             f"`validation_fraction`."
         )
-    if validation_fraction == 0:
-        return split
     exact = Fraction(str(validation_fraction))  # floor(0.29 * 100) is 28 in floating point
     train_labels = labels.ravel()[split.train]
     classes = np.unique(train_labels)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hsi_jax.data.splits.name_lists import name_list_split
+from hsi_jax.data.splits.validation import hold_out
 from hsi_jax.errors import InputError
 
 NAMES = [f"{name}_{number}.png" for name in ("lake", "town") for number in range(5)]
@@ -70,3 +71,10 @@ def test_the_published_lists_of_eurosat_divide_all_of_its_images():
     sizes = [len(ids) for ids in (split.train, split.validation, split.test)]
     assert sizes == [16_200, 5_400, 5_400]
     assert len(split.remarks) == 1
+
+
+def test_a_list_to_validate_leaves_nothing_to_hold_out(write):
+    split = name_list_split(write(train=[0, 1, 6, 7], val=[5], test=[9]), NAMES, LABELS)
+    assert hold_out(split, LABELS, 0.0, seed=0) is split
+    with pytest.raises(InputError, match="already has 1 validation samples"):
+        hold_out(split, LABELS, 0.25, seed=0)
