@@ -16,6 +16,7 @@ from hsi_jax.session.options import RunOptions
 from hsi_jax.session.protocols import PROTOCOLS
 from hsi_jax.session.setup import Setup
 from hsi_jax.session.summarise import (
+    describe_begin,
     describe_remarks,
     summarise_cube,
     summarise_labels,
@@ -67,8 +68,7 @@ def _describe_model(setup: Setup) -> list[str]:
     recipe, usual = setup.recipe, Recipe()
     loss = "" if recipe.loss == usual.loss else f", {recipe.loss} loss"
     sampling = "" if recipe.sampling == usual.sampling else f", {recipe.sampling} sampling"
-    start, freeze = setup.resolved.start, options.learning.freeze
-    said = _entry("Start", start.describe(dataset, freeze=freeze)) if start else []
+    said = [line for text in describe_begin(setup) for line in _entry("Start", text)]
     return [
         *said,
         f"Model    {options.model_name} on {inputs}, {count_parameters(setup.state):,} parameters",

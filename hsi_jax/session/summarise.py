@@ -111,7 +111,7 @@ def _summarise_data(setup: Setup) -> dict[str, Any]:
         "split": summarise_split(dataset),
         "labels": summarise_labels(dataset),
         "cube": summarise_cube(dataset, digests.get("cube", "")),
-        "remarks": describe_remarks(dataset),
+        "remarks": [*describe_remarks(dataset), *describe_begin(setup)],
     }
 
 
@@ -208,6 +208,12 @@ def describe_remarks(dataset: Dataset) -> list[str]:
     """What is to be said of the scenes before training, with the names of flags."""
     source = dataset.pixels.collection if dataset.pixels else dataset.scene
     return [with_flags(remark) for remark in source.remarks] if source else []
+
+
+def describe_begin(setup: Setup) -> list[str]:
+    """What the training starts from, and what was matched; nothing if from random numbers."""
+    start, freeze = setup.resolved.start, setup.options.learning.freeze
+    return [start.describe(setup.dataset, freeze=freeze)] if start else []
 
 
 def _describe_timeline(fitted: Fit, rebalancing: Rebalancing | None) -> list[TimelineStep]:

@@ -178,6 +178,7 @@ def test_a_classifier_starts_from_it_and_the_frozen_rest_keeps_its_bits(
     assert encoder
     assert encoder <= same
     assert not done.model.description.provenance.test_digest
+    assert done.summary.remarks[-1].endswith("5 of its 5 bands matched by wavelength")
     said = capsys.readouterr().out
     assert (
         "Start    mlp pretrained on field; a new head, which alone is trained; 5 of its 5" in said
