@@ -27,8 +27,8 @@ RESULTS = (
     "summary.json",
     "prediction.npz",
     "spectra.npz",
-    "reconstruction.npz",
 )
+WITHOUT_LABELS = ("reconstruction.npz",)  # instead of the last two
 
 _MAX_NAME = 255  # bytes of a name, on all usual file systems
 _LEFT_BY_A_KILL = {".config.json.partial", lock.NAME}
@@ -114,7 +114,7 @@ class RunFolder:
         """
         with _told(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            for name in RESULTS[1:]:
+            for name in (*RESULTS[1:], *WITHOUT_LABELS):
                 (self.path / name).unlink(missing_ok=True)
             for name in FIGURE_NAMES:
                 for suffix in FIGURE_FORMATS:

@@ -159,7 +159,7 @@ class Start:
         return self.model.description.class_names == tuple(dataset.class_names)
 
     def _check(self, own: Mapping[str, Any], found: Mapping[str, Any], but: frozenset[str]) -> None:
-        for name in own.keys() - but:
+        for name in sorted(own.keys() - but):
             wanted = list(np.shape(own[name]))
             given = list(np.shape(found[name])) if name in found else None
             if wanted != given:
