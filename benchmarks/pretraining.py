@@ -164,8 +164,8 @@ def _write(path: Path, results: list[Result]) -> None:
 def table(results: list[Result]) -> str:
     """OA over the seeds, and the paired test of each variant against the first, as Markdown."""
     lines = [
-        "| labels | network | OA, mean ± deviation over seeds | AA | less from scratch | 95 % "
-        "interval | p | p, Holm |",
+        "| labels | network | OA, mean ± deviation over seeds | AA | difference from scratch "
+        "| 95 % interval | p | p, Holm |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for fraction in dict.fromkeys(result.fraction for result in results):
