@@ -1,7 +1,5 @@
 """The table of the study of pretraining, from results that are made up."""
 
-import pytest
-
 from benchmarks.pretraining import ALL, SCRATCH, WITHOUT_TEST, Result, table
 from hsi_jax.evaluate.measures.paired import corrected_t_test
 
@@ -22,9 +20,9 @@ def test_a_variant_is_compared_with_training_from_scratch():
     assert cells[0][2] == "62.00 ± 1.58"
     assert [row[4] for row in cells] == ["", "+1.98", "-1.02"]
     gains = [0.02 + noise for noise in (0.004, -0.003, 0.001, 0.002, -0.005)]
-    (low, high), p_value = corrected_t_test(gains, 30)
-    assert cells[1][5] == f"{100 * low:+.2f} to {100 * high:+.2f}"
-    assert float(cells[1][6]) == pytest.approx(p_value, abs=5e-4)
+    for cell, ratio in ((cells[1][5], 30), (cells[1][6], 0)):
+        (low, high), p_value = corrected_t_test(gains, ratio)
+        assert cell.startswith(f"{100 * low:+.2f} to {100 * high:+.2f}, {p_value:.3f}")
 
 
 def test_few_seeds_give_no_test():
