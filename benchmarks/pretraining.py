@@ -199,7 +199,7 @@ def _trial(result: Result) -> Trial:
 
 
 def _test_cells(test: PairedTest | None) -> list[str]:
-    """A difference with its two tests: the plain one takes the splits of the seeds as independent."""
+    """A difference with its tests; the plain one takes the splits of the seeds as independent."""
     if test is None or test.mean is None:
         return [""] * 3
     mean = f"{-100 * test.mean:+.2f}"
