@@ -30,6 +30,8 @@ HABITS = {
     **dict.fromkeys(("early_stopping", "early_stop"), "patience"),
     **dict.fromkeys(("gradient_clip_val", "clip_grad", "max_grad_norm"), "clip_norm"),
     **dict.fromkeys(("ckpt", "resume_from"), "resume"),
+    **dict.fromkeys(("pretrained", "finetune", "init_from"), "init"),
+    **dict.fromkeys(("freeze_backbone", "freeze_encoder"), "freeze"),
 }
 
 BYTE_ORDER_MARK = "\ufeff"

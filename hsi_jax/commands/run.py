@@ -22,6 +22,8 @@ Trains a classifier of hyperspectral pixels, or of images, on devices of uneven 
   python -m experiments.run --dataset=salinas_a --data_dir=DIR --train_fraction=0.1
   python -m experiments.run --dataset=eurosat --augment=flip,rotate
   python -m experiments.run --profile=8:1:1:1 --scheme=even    what DDP would do
+  python -m experiments.run --task=pretrain --model=vit --workdir=ENCODER    without labels
+  python -m experiments.run --init=ENCODER --train_fraction=0.01             and on from there
 """
 
 

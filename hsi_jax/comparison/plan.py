@@ -58,8 +58,12 @@ def plan_runs(asked: CompareOptions, run_flags: Sequence[str]) -> list[Compariso
     from hsi_jax.session.resolve import resolve  # here, because --help does without JAX
 
     emulated = asked.emulated or bool(asked.models)
-    for run in runs:
-        resolve(run.options, in_cluster=not emulated)
+    if any(run.options.learning.pretrains for run in runs):
+        raise InputError("`task`=pretrain has no accuracy to compare; compare what starts from it")
+    runs = [
+        dataclasses.replace(run, options=resolve(run.options, in_cluster=not emulated).options)
+        for run in runs
+    ]
     return with_seeds(runs, parse_seeds(asked.seeds))
 
 

@@ -14,8 +14,9 @@ import numpy as np
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.figures.palette import hex_colours, rgb_colours
 from hsi_jax.json_file import read_json
+from hsi_jax.run.pretraining_summary import PretrainingSummary, read_pretraining
 from hsi_jax.run.records import Record, read_records
-from hsi_jax.run.summary import Outcome, Summary, read_outcome, read_summary
+from hsi_jax.run.summary import Outcome, RunFacts, Summary, read_outcome, read_summary
 
 _MAX_COUNT = 2**53  # larger than any count, and a number of JavaScript
 _MAX_UNPACKED = 2**26  # bytes that the arrays of any file may take
@@ -44,6 +45,8 @@ class RunFiles:
         colours: of each class, "#rrggbb".
         prediction: the arrays of prediction.npz; None if there is none.
         spectra: the arrays of spectra.npz; None if there is none.
+        pretraining: the summary of a run without labels, which has no other; or None.
+        reconstruction: the arrays of its reconstruction.npz; None if there are none.
         gallery: the bytes of gallery.png; None if there is none.
         missing: sentences, each about something that is not there.
     """
@@ -58,8 +61,15 @@ class RunFiles:
     colours: tuple[str, ...] = ()
     prediction: dict[str, np.ndarray] | None = None
     spectra: dict[str, np.ndarray] | None = None
+    pretraining: PretrainingSummary | None = None
+    reconstruction: dict[str, np.ndarray] | None = None
     gallery: bytes | None = None
     missing: list[str] = field(default_factory=list)
+
+    @property
+    def facts(self) -> RunFacts | None:
+        """What a run of ours tells, whatever was learnt."""
+        return self.summary if isinstance(self.summary, Summary) else self.pretraining
 
 
 def read_run(path: str | Path) -> RunFiles:
@@ -77,7 +87,8 @@ def read_run(path: str | Path) -> RunFiles:
     if not found:
         raise InputError(f"{path} holds no run (no config.json); give the folder of a run")
     missing: list[str] = []
-    summary = _read_summary(path, missing)
+    pretraining = _read_pretraining(path)
+    summary = None if pretraining else _read_summary(path, missing)
     class_names, class_ids, colours = _read_classes(path, summary, missing)
     records = _read_records(path, missing)
     prediction = _read_arrays(path / "prediction.npz", missing) if summary else None
@@ -99,6 +110,8 @@ def read_run(path: str | Path) -> RunFiles:
         colours=colours,
         prediction=prediction,
         spectra=_read_arrays(path / "spectra.npz", missing) if is_map else None,
+        pretraining=pretraining,
+        reconstruction=_read_arrays(path / "reconstruction.npz", missing) if pretraining else None,
         gallery=gallery,
         missing=missing,
     )
@@ -123,6 +136,13 @@ def _read_summary(path: Path, missing: list[str]) -> Outcome | None:
         return None
     missing.append(f"Written by another version or program, so something is left out: {problem}")
     return outcome
+
+
+def _read_pretraining(path: Path) -> PretrainingSummary | None:
+    try:
+        return read_pretraining(path / "summary.json")
+    except InputError:  # it is of a run with labels, or none, which `_read_summary` tells
+        return None
 
 
 def _read_classes(

@@ -28,6 +28,7 @@ MODELS: "Registry[Callable[..., nn.Module]]" = Registry(
         "ssftt": "hsi_jax.models.ssftt:SSFTT",
         "gaht": "hsi_jax.models.gaht:GAHT",
         "mamba": "hsi_jax.models.mamba:PatchMamba",
+        "vit": "hsi_jax.models.vit:ViT",
         "svm": "hsi_jax.models.svm:SVM",
         "random_forest": "hsi_jax.models.random_forest:RandomForest",
         "resnet18": "hsi_jax.models.resnet:ResNet18",

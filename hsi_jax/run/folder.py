@@ -17,7 +17,7 @@ from hsi_jax.json_file import read_json
 from hsi_jax.run import lock
 from hsi_jax.run.figure_file import FIGURE_FORMATS, FIGURE_NAMES, save_figure
 from hsi_jax.run.records import Record, read_records, write_record
-from hsi_jax.run.summary import Summary, to_json
+from hsi_jax.run.summary import Training, to_json
 from hsi_jax.run.tensorboard import EventLog
 
 RESULTS = (
@@ -28,6 +28,7 @@ RESULTS = (
     "prediction.npz",
     "spectra.npz",
 )
+WITHOUT_LABELS = ("reconstruction.npz",)  # instead of the last two
 
 _MAX_NAME = 255  # bytes of a name, on all usual file systems
 _LEFT_BY_A_KILL = {".config.json.partial", lock.NAME}
@@ -113,7 +114,7 @@ class RunFolder:
         """
         with _told(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            for name in RESULTS[1:]:
+            for name in (*RESULTS[1:], *WITHOUT_LABELS):
                 (self.path / name).unlink(missing_ok=True)
             for name in FIGURE_NAMES:
                 for suffix in FIGURE_FORMATS:
@@ -150,7 +151,7 @@ class RunFolder:
         text = json.dumps(content, indent=2, allow_nan=False) + "\n"
         self._replace(name, lambda file: file.write(text.encode()))
 
-    def write_summary(self, summary: Summary) -> None:
+    def write_summary(self, summary: Training) -> None:
         """Writes summary.json."""
         self.write_json("summary.json", to_json(summary))
 

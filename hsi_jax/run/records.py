@@ -58,7 +58,23 @@ class Evaluation(msgspec.Struct, frozen=True, tag_field="kind", tag="evaluation"
     kappa: Number
 
 
-Record = Start | Step | Evaluation
+class Reconstruction(msgspec.Struct, frozen=True, tag_field="kind", tag="reconstruction"):
+    """How well a masked autoencoder fills in what is hidden, on one set of the split.
+
+    Attributes:
+        set: "validation", or "train" where no pixels are held out.
+        step: steps taken by the state.
+        error: mean squared error of the hidden values, in units of the scaled bands.
+        error_of_mean: the same, if the mean were given for every one.
+    """
+
+    set: Literal["validation", "train"]
+    step: int
+    error: Number
+    error_of_mean: Number
+
+
+Record = Start | Step | Evaluation | Reconstruction
 
 
 def write_record(record: Record) -> str:

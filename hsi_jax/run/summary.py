@@ -32,16 +32,10 @@ from hsi_jax.run.summary_scenes import SceneResult, SceneSpread
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What every run tells, ours and those of other programs that `compare` starts.
+class Training:
+    """What every training tells.
 
     Attributes:
-        overall_accuracy: OA on the test samples.
-        average_accuracy: AA, the mean over the classes that are present.
-        kappa: Cohen's kappa.
-        per_class_accuracy: of each class, None for one without test samples.
-        classes_present: classes with test samples.
-        confusion_matrix: counts [C, C]; rows are the truth.
         scheme: by which the batch was divided.
         batch_size: samples of a step.
         split: how samples were divided.
@@ -53,12 +47,6 @@ class Outcome:
         timeline: of the timed steps.
     """
 
-    overall_accuracy: float
-    average_accuracy: float
-    kappa: float
-    per_class_accuracy: list[float | None]
-    classes_present: int
-    confusion_matrix: list[list[int]]
     scheme: str
     batch_size: int
     split: SplitSummary
@@ -71,13 +59,31 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary(Outcome, ModelledTimes):
-    """The summary of one of our runs; see also `Outcome` and `ModelledTimes`.
+class Outcome(Training):
+    """What every run of a classifier tells, ours and those of programs that `compare` starts.
 
     Attributes:
-        test_loss: mean over the test samples.
-        class_names: C names.
-        class_ids: the id of each class in the files.
+        overall_accuracy: OA on the test samples.
+        average_accuracy: AA, the mean over the classes that are present.
+        kappa: Cohen's kappa.
+        per_class_accuracy: of each class, None for one without test samples.
+        classes_present: classes with test samples.
+        confusion_matrix: counts [C, C]; rows are the truth.
+    """
+
+    overall_accuracy: float
+    average_accuracy: float
+    kappa: float
+    per_class_accuracy: list[float | None]
+    classes_present: int
+    confusion_matrix: list[list[int]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFacts(Training, ModelledTimes):
+    """What every run of ours tells, whatever was learnt; see also `Training` and `ModelledTimes`.
+
+    Attributes:
         final_loss: of the last step; None where it was not finite.
         losses_first_steps: of the first 20 steps.
         skipped_steps: steps whose batch was left out, because it was not finite.
@@ -112,19 +118,8 @@ class Summary(Outcome, ModelledTimes):
         labels: of a scene; None for images.
         cube: of a scene; None for images.
         remarks: what was said of the data before training, a sentence each.
-        per_class_users_accuracy: the part of the samples predicted as a class that are of it; None
-            where there are none.
-        per_class_f1: harmonic mean of user's and producer's accuracy (`per_class_accuracy`).
-        per_class_iou: correct samples of a class, by those that are or are predicted as it.
-        calibration: of the probabilities of the test samples; None where a model has none.
-        scenes: the test in each scene of a collection; empty for any other data.
-        scene_spread: of their accuracies; None unless there are several.
-        as_published: in which way test samples have a say in the result; None where in none.
     """
 
-    test_loss: float
-    class_names: tuple[str, ...]
-    class_ids: tuple[int, ...]
     final_loss: float | None
     losses_first_steps: list[float | None]
     skipped_steps: int
@@ -157,13 +152,6 @@ class Summary(Outcome, ModelledTimes):
     cube: CubeSummary | None = None
     remarks: list[str] = field(default_factory=list)
     protocol: str = ""
-    as_published: AsPublished | None = None
-    per_class_users_accuracy: list[float | None] = field(default_factory=list)
-    per_class_f1: list[float | None] = field(default_factory=list)
-    per_class_iou: list[float | None] = field(default_factory=list)
-    calibration: Calibration | None = None
-    scenes: list[SceneResult] = field(default_factory=list)
-    scene_spread: SceneSpread | None = None
 
     @property
     def on_real_devices(self) -> bool:
@@ -172,7 +160,37 @@ class Summary(Outcome, ModelledTimes):
         return several or bool(self.timeline)
 
 
-def to_json(summary: Outcome) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Summary(RunFacts, Outcome):
+    """The summary of one of our runs; see also `Outcome` and `RunFacts`.
+
+    Attributes:
+        test_loss: mean over the test samples.
+        class_names: C names.
+        class_ids: the id of each class in the files.
+        per_class_users_accuracy: the part of the samples predicted as a class that are of it; None
+            where there are none.
+        per_class_f1: harmonic mean of user's and producer's accuracy (`per_class_accuracy`).
+        per_class_iou: correct samples of a class, by those that are or are predicted as it.
+        calibration: of the probabilities of the test samples; None where a model has none.
+        scenes: the test in each scene of a collection; empty for any other data.
+        scene_spread: of their accuracies; None unless there are several.
+        as_published: in which way test samples have a say in the result; None where in none.
+    """
+
+    test_loss: float
+    class_names: tuple[str, ...]
+    class_ids: tuple[int, ...]
+    as_published: AsPublished | None = None
+    per_class_users_accuracy: list[float | None] = field(default_factory=list)
+    per_class_f1: list[float | None] = field(default_factory=list)
+    per_class_iou: list[float | None] = field(default_factory=list)
+    calibration: Calibration | None = None
+    scenes: list[SceneResult] = field(default_factory=list)
+    scene_spread: SceneSpread | None = None
+
+
+def to_json(summary: Training) -> dict[str, Any]:
     """A summary as the dictionary that its file holds."""
     return json.loads(msgspec.json.encode(summary))
 
@@ -183,7 +201,7 @@ def read_outcome(path: Path) -> Outcome:
     Raises:
         InputError: if it cannot be read, or lacks an entry or has one of another type.
     """
-    return _convert(path, Outcome)
+    return read_as(path, Outcome)
 
 
 def read_summary(path: Path) -> Summary:
@@ -192,10 +210,11 @@ def read_summary(path: Path) -> Summary:
     Raises:
         InputError: if it is not there, or is no such summary.
     """
-    return _convert(path, Summary)
+    return read_as(path, Summary)
 
 
-def _convert(path: Path, kind: type) -> Any:
+def read_as(path: Path, kind: type) -> Any:
+    """Reads a summary.json of this type; raises InputError as `read_summary`."""
     try:
         return msgspec.convert(read_json(path), kind)
     except msgspec.ValidationError as error:

@@ -8,7 +8,7 @@ import numpy as np
 
 from hsi_jax.errors import InputError
 from hsi_jax.run.figure_file import save_figure
-from hsi_jax.run.records import Evaluation, Record, Step
+from hsi_jax.run.records import Evaluation, Reconstruction, Record, Step
 
 _OF_A_STEP = ("loss", "learning_rate", "step_seconds")
 _OF_AN_EVALUATION = ("loss", "overall_accuracy", "average_accuracy", "kappa")
@@ -57,6 +57,8 @@ class EventLog:
             self._add("train", record, _OF_A_STEP)
         elif isinstance(record, Evaluation):
             self._add(record.set, record, _OF_AN_EVALUATION)
+        elif isinstance(record, Reconstruction):
+            self._add(record.set, record, ("error", "error_of_mean"))
 
     def add_figure(self, name: str, figure) -> None:
         """Adds a Matplotlib figure as a picture at the step of the newest record."""
@@ -71,7 +73,9 @@ class EventLog:
         """Writes what is left."""
         self._writer.close()
 
-    def _add(self, group: str, record: Step | Evaluation, names: tuple[str, ...]) -> None:
+    def _add(
+        self, group: str, record: Step | Evaluation | Reconstruction, names: tuple[str, ...]
+    ) -> None:
         self._step = record.step
         for name in names:
             value = getattr(record, name)

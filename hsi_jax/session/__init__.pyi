@@ -2,6 +2,7 @@ from .data_options import DataOptions as DataOptions
 from .data_options import SplitOptions as SplitOptions
 from .device_options import DeviceOptions as DeviceOptions
 from .device_options import ModelOptions as ModelOptions
+from .learning_options import LearningOptions as LearningOptions
 from .options import CheckpointOptions as CheckpointOptions
 from .options import OutputOptions as OutputOptions
 from .options import RunOptions as RunOptions

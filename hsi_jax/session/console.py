@@ -10,12 +10,13 @@ from hsi_jax.errors import printable
 from hsi_jax.hetero import Plan, Profile
 from hsi_jax.models import find_trait
 from hsi_jax.run import Checkpoints
-from hsi_jax.run.summary import Summary
+from hsi_jax.run.summary import RunFacts, Summary
 from hsi_jax.run.summary_parts import LabelSummary, Leakage, Straggler
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.protocols import PROTOCOLS
 from hsi_jax.session.setup import Setup
 from hsi_jax.session.summarise import (
+    describe_begin,
     describe_remarks,
     summarise_cube,
     summarise_labels,
@@ -33,7 +34,8 @@ _HARD_SPACE = "\N{NO-BREAK SPACE}"  # at which no line ends
 def describe_start(setup: Setup) -> str:
     """The lines printed before training."""
     dataset, split = setup.dataset, setup.dataset.split
-    sizes = f"{len(split.train)} train, {len(split.validation)} validate, {len(split.test)} test"
+    last = "test" if dataset.num_classes else "hidden"
+    sizes = f"{len(split.train)} train, {len(split.validation)} validate, {len(split.test)} {last}"
     leakage = summarise_split(dataset).leakage
     lines = [
         _describe_data(dataset),
@@ -56,7 +58,8 @@ def _describe_protocol(options: RunOptions) -> list[str]:
 
 def _describe_model(setup: Setup) -> list[str]:
     options = setup.options
-    inputs = " x ".join(map(str, setup.dataset.input_shape))
+    dataset = setup.dataset
+    inputs = " x ".join(map(str, dataset.input_shape))
     if not find_trait(options.model_name, "trained_by_gradient"):
         return [
             f"Model    {options.model_name} on {inputs}, fitted by scikit-learn in this process",
@@ -65,7 +68,9 @@ def _describe_model(setup: Setup) -> list[str]:
     recipe, usual = setup.recipe, Recipe()
     loss = "" if recipe.loss == usual.loss else f", {recipe.loss} loss"
     sampling = "" if recipe.sampling == usual.sampling else f", {recipe.sampling} sampling"
+    said = [line for text in describe_begin(setup) for line in _entry("Start", text)]
     return [
+        *said,
         f"Model    {options.model_name} on {inputs}, {count_parameters(setup.state):,} parameters",
         f"Training {setup.num_steps} steps of {recipe.batch_size} samples, {recipe.optimizer}, "
         f"learning rate {recipe.learning_rate:g} ({recipe.schedule}){loss}{sampling}",
@@ -76,12 +81,12 @@ def describe_scene(dataset: Dataset) -> list[str]:
     """The lines on a scene's ids, pixels without data and bands, and what has to be known."""
     labels, cube = summarise_labels(dataset), summarise_cube(dataset)
     lines = [] if labels is None else _describe_labels(dataset, labels)
-    if labels and cube and (cube.pixels_without_data or cube.nodata_values):
+    if cube and (cube.pixels_without_data or cube.nodata_values):
         values = f" ({', '.join(cube.nodata_values)})" if cube.nodata_values else ""
         lines += _entry(
             "No data",
-            f"{cube.pixels_without_data} of {cube.shape[0] * cube.shape[1]} pixels{values}, "
-            f"{labels.pixels_without_data} of them with the id of a class",
+            f"{cube.pixels_without_data} of {cube.shape[0] * cube.shape[1]} pixels{values}"
+            + (f", {labels.pixels_without_data} of them with the id of a class" if labels else ""),
         )
     if cube and cube.dropped_bands:
         dropped = bands_to_text(list(cube.dropped_bands))
@@ -138,10 +143,8 @@ def _describe_data(dataset: Dataset) -> str:
     if dataset.scene is None:
         return f"Images   {dataset.name}: {len(dataset.labels)}, {dataset.num_classes} classes"
     rows, columns, bands = dataset.scene.cube.shape
-    return (
-        f"Scene    {dataset.name}: {rows} x {columns} pixels, {bands} bands, "
-        f"{dataset.num_classes} classes"
-    )
+    classes = f", {dataset.num_classes} classes" if dataset.num_classes else ""
+    return f"Scene    {dataset.name}: {rows} x {columns} pixels, {bands} bands{classes}"
 
 
 def _describe_leakage(leakage: Leakage | None) -> str:
@@ -175,8 +178,8 @@ def describe_devices(profile: Profile, plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def describe_end(summary: Summary) -> str:
-    """The lines printed after the test."""
+def describe_steps(summary: RunFacts) -> list[str]:
+    """Lines on what the steps took."""
     measured = "No step since the checkpoint" if summary.steps else "No step: nothing was timed"
     if summary.timed_steps:
         measured = (
@@ -184,14 +187,28 @@ def describe_end(summary: Summary) -> str:
             f"{summary.samples_per_second:,.0f} samples/s, compiled in "
             f"{summary.compile_seconds:.1f} s"
         )
-    state = f" (state after step {summary.best_step} of {summary.steps})" if summary.steps else ""
-    lines = [
+    return [
         f"{measured}; {summary.hardware}",
         *describe_measured(summary),
         *describe_straggler(summary.straggler),
         "",
+    ]
+
+
+def describe_state(summary: RunFacts) -> str:
+    """Which state was measured."""
+    return f" (state after step {summary.best_step} of {summary.steps})" if summary.steps else ""
+
+
+INTERRUPTED = "Ctrl-C ended the training early; the results are those of its steps so far."
+
+
+def describe_end(summary: Summary) -> str:
+    """The lines printed after the test."""
+    lines = [
+        *describe_steps(summary),
         f"Test, {summary.split.kind} split: OA {summary.overall_accuracy:.2%}, "
-        f"AA {summary.average_accuracy:.2%}, kappa {summary.kappa:.4f}{state}",
+        f"AA {summary.average_accuracy:.2%}, kappa {summary.kappa:.4f}{describe_state(summary)}",
     ]
     if summary.calibration:
         error = summary.calibration.expected_calibration_error
@@ -200,7 +217,7 @@ def describe_end(summary: Summary) -> str:
     lines += describe_scenes(summary)
     lines += _describe_as_published(summary)
     if summary.interrupted:
-        lines.append("Ctrl-C ended the training early; the results are those of its steps so far.")
+        lines.append(INTERRUPTED)
     return "\n".join(lines)
 
 
@@ -217,7 +234,7 @@ def _describe_as_published(summary: Summary) -> list[str]:
     return lines
 
 
-def describe_measured(summary: Summary) -> list[str]:
+def describe_measured(summary: RunFacts) -> list[str]:
     """Lines on where the time of a step of real devices went, and what even shares took."""
     lines = []
     if step := summary.measured_step:

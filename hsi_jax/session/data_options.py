@@ -141,7 +141,7 @@ class DataOptions:
     def __post_init__(self):
         check_options(self)
         self._check_name()
-        if self.dataset == "file" and not (self.cube and self.labels):
+        if self.dataset == "file" and not self.cube:
             raise InputError("`dataset`=file needs both `cube`=FILE and `labels`=FILE")
         if self.dataset == FOLDER and not self.data_dir:
             raise InputError("`dataset`=folder needs `data_dir`=FOLDER, with a folder a class")

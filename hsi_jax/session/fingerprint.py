@@ -3,10 +3,12 @@
 import hashlib
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 
 from hsi_jax.data.scene.stored_cube import StoredCube, row_blocks
 from hsi_jax.train import Dataset
+from hsi_jax.trained.starting import Start
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,10 @@ class Fingerprint:
     parts: dict[str, str]
 
 
-def fingerprint(dataset: Dataset) -> Fingerprint:
-    """Digests of the data and their split, in one pass over the inputs.
+def fingerprint(dataset: Dataset, start: Start | None = None) -> Fingerprint:
+    """Digests of the data and their split, and of the model that training starts from.
+
+    The inputs are read once.
 
     Of a set of images, which may be large, it looks at the pixels of 64 only; of the scenes of a
     collection, at some pixels of each.
@@ -36,6 +40,10 @@ def fingerprint(dataset: Dataset) -> Fingerprint:
         _add(array, split, whole)
     name = "cube" if dataset.scene else "scenes" if dataset.pixels else "images"
     parts = {name: inputs, "labels": labels, "split": split}
+    if start is not None:
+        parts["starting model"] = hashlib.sha256()
+        for array in jax.tree.leaves((start.model.params, start.model.batch_stats)):
+            _add(np.asarray(array), parts["starting model"], whole)
     return Fingerprint(whole.hexdigest(), {key: part.hexdigest() for key, part in parts.items()})
 
 

@@ -18,12 +18,14 @@ from hsi_jax.data.splits.class_maps import label_by_split
 from hsi_jax.data.splits.name_lists import name_list_split
 from hsi_jax.data.splits.split import Split, random_split
 from hsi_jax.data.splits.table import SplitRequest, find_split
+from hsi_jax.data.splits.unlabelled import unlabelled_split
 from hsi_jax.data.splits.validation import hold_out
 from hsi_jax.errors import InputError
 from hsi_jax.session.as_published import deviations
 from hsi_jax.session.collection_loading import load_collection
 from hsi_jax.session.collection_options import COLLECTION
 from hsi_jax.session.data_options import GIVEN
+from hsi_jax.session.learning_options import WITHOUT_TEST
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.protocols import PROTOCOLS
 from hsi_jax.session.resolve import Resolved
@@ -84,7 +86,10 @@ def pixels_of(scene: Scene, resolved: Resolved, split: Split | None = None) -> D
     Raises:
         InputError: on data that cannot be used.
     """
-    options = resolved.options
+    options, start = resolved.options, resolved.start
+    if options.learning.pretrains:
+        return _unlabelled_pixels(scene, resolved, split)
+    scene.require_labels()
     if said := deviations(options):
         note = f"{scene.note} As published: {'; '.join(said)}.".strip()
         scene = dataclasses.replace(scene, note=note)
@@ -93,9 +98,33 @@ def pixels_of(scene: Scene, resolved: Resolved, split: Split | None = None) -> D
         split or split_scene(options, scene),
         model=options.model_name,
         patch_size=options.model.patch_size,
-        components=options.data.components,
+        components=0 if start else options.data.components,
         augment=resolved.augment,
         fit_on_scene=options.split.as_published,
+        adapt=start.adapt if start else None,
+    )
+
+
+def _unlabelled_pixels(scene: Scene, resolved: Resolved, split: Split | None) -> Dataset:
+    """The pixels of a scene without their labels, of which a split's test pixels may be hidden."""
+    options, without, held_out = resolved.options, None, resolved.options.split.validation_fraction
+    if options.learning.pretrain_on == WITHOUT_TEST:
+        without = split or split_scene(options, scene)
+    seen = unlabelled_split(
+        scene.shape,
+        options.recipe.seed,
+        validation_fraction=HELD_OUT if held_out is None else held_out,
+        nodata=scene.nodata,
+        without=without,
+    )
+    return scene_dataset(
+        dataclasses.replace(scene, labels=None, class_names=(), class_ids=()),
+        seen,
+        model=options.model_name,
+        patch_size=options.model.patch_size,
+        components=options.data.components,
+        augment=resolved.augment,
+        hidden=seen.test if len(seen.test) else None,
     )
 
 
@@ -120,7 +149,7 @@ def _open_scene(options: RunOptions) -> Scene:
     if options.data.dataset == "file":
         return file_scene(
             options.path_of("cube"),
-            options.path_of("labels"),
+            options.path_of("labels") or None,
             cube_variable=options.data.cube_variable or None,
             labels_variable=options.data.labels_variable or None,
             reading=options.data.reading,

@@ -35,11 +35,12 @@ def load_model(run: str, model_dir: str, factory: str = "") -> TrainedModel:
         InputError: if there is none, or as `TrainedModel.load`.
     """
     _forbid_imports_from(Path(model_dir or run))
-    if model_dir:
-        return TrainedModel.load(model_dir, factory=factory or None)
-    if not Path(run).is_dir():
+    if run and not Path(run).is_dir():
         raise InputError(f"`run`={run}: there is no such folder")
-    return TrainedModel.of_run(run, factory=factory or None)
+    load = TrainedModel.load if model_dir else TrainedModel.of_run
+    model = load(model_dir or run, factory=factory or None)
+    model.description.require_classes()
+    return model
 
 
 def _forbid_imports_from(folder: Path) -> None:

@@ -19,7 +19,9 @@ from hsi_jax.run.figure_file import FIGURE_CHOICES, parse_figure_formats
 from hsi_jax.session.collection_options import COLLECTION, CollectionOptions, check_collection
 from hsi_jax.session.data_options import DataOptions, SplitOptions
 from hsi_jax.session.device_options import DeviceOptions, ModelOptions
+from hsi_jax.session.learning_options import LearningOptions, check_learning
 from hsi_jax.session.protocols import PROTOCOLS, check_protocol
+from hsi_jax.train.masking import Masking
 from hsi_jax.train.recipe import Recipe
 
 
@@ -108,6 +110,8 @@ class RunOptions:
     model: ModelOptions = group(ModelOptions, "Model")
     devices: DeviceOptions = group(DeviceOptions, "Devices")
     recipe: Recipe = group(Recipe, "Training")
+    learning: LearningOptions = group(LearningOptions, "Without labels, and from a trained model")
+    masking: Masking = group(Masking, "Without labels, and from a trained model")
     checkpoints: CheckpointOptions = group(CheckpointOptions, "Checkpoints")
     output: OutputOptions = group(OutputOptions, "Output")
 
@@ -117,6 +121,7 @@ class RunOptions:
             check_protocol(self.split.protocol, given, unset)
         check_collection(given, unset)
         _check_together(given, unset, images=self.data.is_image_set)
+        check_learning(given, unset, images=self.data.is_image_set)
 
     @classmethod
     def of(cls, **given: Any) -> "RunOptions":

@@ -15,8 +15,10 @@ from hsi_jax.run.tensorboard import check_tensorboard
 from hsi_jax.session.collection_options import BY_TABLE, COLLECTION
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.protocols import PROTOCOLS
+from hsi_jax.session.starting import begin_with
 from hsi_jax.train.augmentation import parse_augmentation
 from hsi_jax.train.tables import LOSSES, OPTIMIZERS, SCHEDULES
+from hsi_jax.trained.starting import Start
 
 EMULATED = "4:2:1:1"  # the profile where none is given, on a CPU
 MEASURED = "measured"
@@ -33,6 +35,7 @@ class Resolved:
         profile: the declared devices, or None where their speeds will be measured.
         model_options: of the architecture.
         augment: names of augmentations.
+        start: the model whose network training starts from, or None.
         figures: formats of the pictures.
     """
 
@@ -42,16 +45,20 @@ class Resolved:
     profile: Profile | None
     model_options: dict[str, Any]
     augment: tuple[str, ...]
+    start: Start | None = None
     figures: tuple[str, ...] = ("png",)
 
 
-def resolve(options: RunOptions, in_cluster: bool | None = None) -> Resolved:
+def resolve(
+    options: RunOptions, in_cluster: bool | None = None, start: Start | None = None
+) -> Resolved:
     """Checks all that a run needs, before any long work starts.
 
     Args:
         options: of a run.
         in_cluster: whether it is to run with one process for each device; None asks the
             configuration and the environment.
+        start: the model that training starts from, instead of that of `init`.
 
     Raises:
         InputError: on a model, option, split or profile that is not there or cannot be used.
@@ -59,6 +66,7 @@ def resolve(options: RunOptions, in_cluster: bool | None = None) -> Resolved:
     if in_cluster is None:
         in_cluster = bool(options.devices.coordinator) or find_place() is not None
     _check_real_devices(options, in_cluster)
+    options, start = begin_with(options, start)
     if options.output.tensorboard:
         check_tensorboard()
     for name in PROTOCOLS.find(options.split.protocol).files if options.split.protocol else ():
@@ -88,7 +96,7 @@ def resolve(options: RunOptions, in_cluster: bool | None = None) -> Resolved:
             make_plan(scheme, profile, recipe.batch_size, recipe.microbatch_sizes[0])
     augment = parse_augmentation(options.data.augment)
     figures = parse_figure_formats(options.output.figures)
-    return Resolved(options, in_cluster, name, profile, model_options, augment, figures)
+    return Resolved(options, in_cluster, name, profile, model_options, augment, start, figures)
 
 
 def _check_baseline(options: RunOptions, in_cluster: bool) -> None:
@@ -102,7 +110,7 @@ def _check_baseline(options: RunOptions, in_cluster: bool) -> None:
         raise InputError(f"{problem}there is nothing to resume; give `overwrite` instead")
     if options.recipe.microbatch_size == "auto":
         raise InputError(f"{problem}leave out `microbatch_size`=auto")
-    for name in ("augment", "loss", "sampling"):
+    for name in ("augment", "loss", "sampling", "task", "init"):
         if values(options)[name] != defaults(RunOptions)[name]:
             raise InputError(f"{problem}leave out `{name}`")
 

@@ -4,6 +4,7 @@ import dataclasses
 import signal
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hsi_jax.cluster.processes import rank
 from hsi_jax.data.scene.scene import Scene
@@ -12,6 +13,7 @@ from hsi_jax.kernels import use_compilation_cache
 from hsi_jax.models import find_trait
 from hsi_jax.options import with_values
 from hsi_jax.run import Checkpoint, Checkpoints
+from hsi_jax.run.pretraining_summary import PretrainingSummary
 from hsi_jax.run.summary import Summary
 from hsi_jax.run.summary_parts import MeasuredEven
 from hsi_jax.session import console
@@ -20,6 +22,7 @@ from hsi_jax.session.even_steps import EvenSteps
 from hsi_jax.session.kernels import with_kernels
 from hsi_jax.session.loading import given_dataset
 from hsi_jax.session.options import RunOptions
+from hsi_jax.session.pretraining import finish_pretraining
 from hsi_jax.session.resolve import MEASURED, resolve
 from hsi_jax.session.results import evaluate_set, model_of
 from hsi_jax.session.resume import Saver, check_weights, find_checkpoint, keeps_record
@@ -49,12 +52,12 @@ class Result:
     """What a run has found, and where it lies.
 
     Attributes:
-        summary: also in summary.json.
+        summary: also in summary.json; without labels a `PretrainingSummary`.
         model: of the state that validation chose, or of the last one without validation.
         folder: of the run.
     """
 
-    summary: Summary
+    summary: Summary | PretrainingSummary
     model: TrainedModel
     folder: Path
 
@@ -89,6 +92,7 @@ def run(options: RunOptions, *, scene: Scene | None = None, split: Split | None 
     if scene is not None:
         options = with_values(options, dataset=GIVEN)
     resolved = resolve(options)
+    options = resolved.options
     profile = join_devices(resolved)
     use_compilation_cache()
     resolved = with_kernels(resolved)
@@ -148,28 +152,32 @@ def _fit_at_once(setup: Setup) -> _Trained:
 
 def _finish(trained: _Trained) -> Result:
     """Tests the chosen state, and writes what the run has found."""
-    from hsi_jax.session.writing import write_results  # Matplotlib would delay the first step
-
     setup, fitted = trained.setup, trained.fitted
     failures = trained.checkpoints.failures if trained.checkpoints else []
-    test = evaluate_set(setup, fitted.state, "test", fitted.best_step)
-    summary = summarise(
-        setup,
-        fitted,
-        test,
-        rebalancing=trained.rebalancing,
-        failed_checkpoints=failures,
-        train_seconds=trained.seconds,
-        even=trained.even,
-    )
-    model = model_of(setup, fitted.state, fitted.best_step, test)
-    write_results(setup, fitted.state, test=test, model=model, summary=summary)
+    facts = {
+        "rebalancing": trained.rebalancing,
+        "failed_checkpoints": failures,
+        "train_seconds": trained.seconds,
+        "even": trained.even,
+    }
+    finish = finish_pretraining if setup.options.learning.pretrains else _finish_classifier
+    summary, model = finish(setup, fitted, **facts)
     if setup.folder.events:
         setup.folder.events.close()
     if trained.checkpoints and (fitted.interrupted or failures):
         event = "Ctrl-C" if fitted.interrupted else "Done"
         tell_where_to_go_on(trained.checkpoints, event)
     return Result(summary, model, setup.folder.path)
+
+
+def _finish_classifier(setup: Setup, fitted: Fit, **facts: Any) -> tuple[Summary, TrainedModel]:
+    from hsi_jax.session.writing import write_results  # Matplotlib would delay the first step
+
+    test = evaluate_set(setup, fitted.state, "test", fitted.best_step)
+    summary = summarise(setup, fitted, test, **facts)
+    model = model_of(setup, fitted.state, fitted.best_step, test)
+    write_results(setup, fitted.state, test=test, model=model, summary=summary)
+    return summary, model
 
 
 def _open_folder(setup: Setup, checkpoints: Checkpoints) -> Checkpoint | None:

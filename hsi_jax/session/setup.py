@@ -37,6 +37,7 @@ from hsi_jax.train import (
     measure_profile,
     measure_throughputs,
 )
+from hsi_jax.train.pretraining import pretraining_state
 
 OWN_TO_A_PROCESS = ("process_id", "workdir", "devices_per_process")
 
@@ -111,10 +112,11 @@ def set_up(
     recipe = options.recipe.with_microbatch_size(options.recipe.microbatch_sizes[0])
     if dataset is None:
         dataset = load_dataset(resolved, choose_devices(len(profile)))
-    digests = fingerprint(dataset)
+    digests = fingerprint(dataset, resolved.start)
     if num_processes() > 1:
         _check_same_data(digests)
     num_steps = recipe.num_steps(len(dataset.split.train))
+    dataset, state = _begin(resolved, dataset, recipe)
     return Setup(
         resolved=resolved,
         folder=folder,
@@ -123,11 +125,26 @@ def set_up(
         recipe=recipe,
         profile=profile,
         plan=_plan(options, profile, recipe),
-        state=first_state(dataset, recipe, options.model_name, options.model.model_options),
+        state=state,
         replicas=Replicas(len(profile), dataset.samples),
         schedule=recipe.make_schedule(num_steps),
         num_steps=num_steps,
     )
+
+
+def _begin(resolved: Resolved, dataset: Dataset, recipe: Recipe) -> tuple[Dataset, TrainState]:
+    """The first state, and the dataset with what that state may have seen of its test samples."""
+    options, start = resolved.options, resolved.start
+    model, text = options.model_name, options.model.model_options
+    if options.learning.pretrains:
+        masking = options.masking
+        return dataset, pretraining_state(dataset, recipe, model, options=text, masking=masking)
+    state = first_state(dataset, recipe, model, text)
+    if start is None:
+        return dataset, state
+    remarks = (*dataset.split.remarks, start.describe_leakage(dataset))
+    told = dataclasses.replace(dataset, split=dataclasses.replace(dataset.split, remarks=remarks))
+    return told, start.begin(state, dataset, freeze=options.learning.freeze)
 
 
 def _check_same_data(digests: Fingerprint) -> None:

@@ -1,6 +1,5 @@
 """The content of summary.json, from what a run has done."""
 
-import hashlib
 import math
 import platform
 import statistics
@@ -12,7 +11,7 @@ from hsi_jax.cluster.exchange import devices_of_processes, reduction
 from hsi_jax.command_line import with_flags
 from hsi_jax.data.scene.read_options import format_value
 from hsi_jax.data.splits.distance import count_leakage
-from hsi_jax.data.splits.split import class_counts
+from hsi_jax.data.splits.split import class_counts, digest_of_samples
 from hsi_jax.evaluate.measures.calibration import measure_calibration
 from hsi_jax.evaluate.measures.metrics import class_scores
 from hsi_jax.evaluate.measures.utilisation import measure_step
@@ -45,22 +44,37 @@ from hsi_jax.trained.from_training import library_versions
 FIRST_STEPS = 20
 
 
-def summarise(
+def summarise(setup: Setup, fitted: Fit, test: Assessment, **facts: Any) -> Summary:
+    """What a run of a classifier tells about itself; see `Summary`.
+
+    Args:
+        setup: as for `summarise_facts`.
+        fitted: as for `summarise_facts`.
+        test: of the chosen state, on the test samples.
+        facts: the other arguments of `summarise_facts`.
+    """
+    return Summary(
+        **summarise_facts(setup, fitted, **facts),
+        **_summarise_test(setup, test),
+        **summarise_scenes(setup.dataset, test),
+        as_published=summarise_as_published(setup.options, setup.folder.read_records()),
+    )
+
+
+def summarise_facts(
     setup: Setup,
     fitted: Fit,
-    test: Assessment,
     *,
     rebalancing: Rebalancing | None,
     failed_checkpoints: list[str],
     train_seconds: float | None = None,
     even: MeasuredEven | None = None,
-) -> Summary:
-    """What a run tells about itself; see `Summary`.
+) -> dict[str, Any]:
+    """What every run tells about itself; see `RunFacts`.
 
     Args:
         setup: what the run started from, with the profile of the devices as known at the end.
         fitted: its training.
-        test: of the chosen state, on the test samples.
         rebalancing: the timed steps, or None.
         failed_checkpoints: why a checkpoint could not be saved, a line each.
         train_seconds: measured, where not step by step.
@@ -69,11 +83,8 @@ def summarise(
     profile, timeline = setup.profile, _describe_timeline(fitted, rebalancing)
     measured = measure_step(timeline, profile.names)
     modelled = model_times(profile, fitted.plan, measured)
-    records = setup.folder.read_records()
-    return Summary(
+    return dict(
         **_summarise_data(setup),
-        **_summarise_test(setup, test),
-        **summarise_scenes(setup.dataset, test),
         **_summarise_course(setup, fitted),
         **_summarise_plan(setup, fitted.plan, profile),
         **vars(modelled),
@@ -85,9 +96,8 @@ def summarise(
         devices=summarise_devices(setup, fitted, profile, modelled.modelled_communication or 0.0),
         reduce=reduction(),
         straggler=summarise_straggler(setup, rebalancing, profile),
-        train_seconds=train_seconds or training_seconds(records),
+        train_seconds=train_seconds or training_seconds(setup.folder.read_records()),
         failed_checkpoints=failed_checkpoints,
-        as_published=summarise_as_published(setup.options, records),
         versions={"python": platform.python_version(), **library_versions()},
     )
 
@@ -101,7 +111,7 @@ def _summarise_data(setup: Setup) -> dict[str, Any]:
         "split": summarise_split(dataset),
         "labels": summarise_labels(dataset),
         "cube": summarise_cube(dataset, digests.get("cube", "")),
-        "remarks": describe_remarks(dataset),
+        "remarks": [*describe_remarks(dataset), *describe_begin(setup)],
     }
 
 
@@ -162,11 +172,11 @@ def _calibrate(setup: Setup, test: Assessment) -> Calibration | None:
 
 
 def summarise_labels(dataset: Dataset) -> LabelSummary | None:
-    """The ids of the pixels of scenes; None for images."""
+    """The ids of the pixels of scenes; None for images, and without labels."""
     if dataset.pixels is not None:
         counts = np.bincount(dataset.labels, minlength=dataset.num_classes)
         return LabelSummary(class_counts=counts.tolist(), unlabelled={})
-    if dataset.scene is None:
+    if dataset.scene is None or dataset.scene.labels is None:
         return None
     counts = class_counts(dataset.scene.labelled, dataset.labels, dataset.num_classes)
     return LabelSummary(
@@ -199,6 +209,12 @@ def describe_remarks(dataset: Dataset) -> list[str]:
     source = dataset.pixels.collection if dataset.pixels else dataset.scene
     remarks = (*source.remarks, *dataset.events) if source else ()
     return [with_flags(remark) for remark in remarks]
+
+
+def describe_begin(setup: Setup) -> list[str]:
+    """What the training starts from, and what was matched; nothing if from random numbers."""
+    start, freeze = setup.resolved.start, setup.options.learning.freeze
+    return [start.describe(setup.dataset, freeze=freeze)] if start else []
 
 
 def _describe_timeline(fitted: Fit, rebalancing: Rebalancing | None) -> list[TimelineStep]:
@@ -249,25 +265,19 @@ def summarise_split(dataset: Dataset) -> SplitSummary:
         counts={name: len(ids) for name, ids in sets.items()},
         counts_per_class={
             name: class_counts(ids, dataset.labels, dataset.num_classes).tolist()
-            for name, ids in sets.items()
+            for name, ids in (sets.items() if dataset.num_classes else ())
         },
         remarks=tuple(split.remarks),
         leakage=_measure_leakage(dataset),
-        digest=_digest(*sets.values()),
-        test_digest=_digest(split.test),
+        digest=digest_of_samples(*sets.values()),
+        test_digest=digest_of_samples(split.test),
     )
-
-
-def _digest(*sets: np.ndarray) -> str:
-    """A short text that differs where the sample ids do."""
-    parts = [str(len(ids)).encode() + ids.astype("<i4").tobytes() for ids in sets]
-    return hashlib.sha256(b";".join(parts)).hexdigest()[:16]
 
 
 def _measure_leakage(dataset: Dataset) -> Leakage | None:
     if dataset.pixels is not None:
         return measure_shared(dataset.pixels, dataset.split, dataset.input_shape[0])
-    if dataset.scene is None:
+    if dataset.scene is None or not dataset.num_classes:
         return None
     split, patch_size = dataset.split, dataset.input_shape[0]
     shape = dataset.scene.cube.shape[:2]

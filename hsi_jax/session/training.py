@@ -16,7 +16,7 @@ from hsi_jax.hetero.controller import Controller
 from hsi_jax.run import Checkpoint, Checkpoints
 from hsi_jax.run.records import Start, Step, training_seconds
 from hsi_jax.session import console
-from hsi_jax.session.results import evaluate_set
+from hsi_jax.session.results import evaluate_set, reconstruct_set
 from hsi_jax.session.setup import Setup
 from hsi_jax.train import (
     Assessment,
@@ -95,6 +95,8 @@ def train(
     options = setup.options
 
     def validate(state: TrainState, step: int) -> tuple:
+        if options.learning.pretrains:
+            return reconstruct_set(setup, state, "validation", step).rank
         assessments = [evaluate_set(setup, state, name, step) for name in setup.sets_that_choose]
         on_validation(step, assessments[-1])
         return assessments[-1].rank

@@ -15,6 +15,7 @@ from .loop import Fit as Fit
 from .loop import Hook as Hook
 from .loop import fit as fit
 from .losses import ClassLoss as ClassLoss
+from .masking import Masking as Masking
 from .optimizer import make_optimizer as make_optimizer
 from .optimizer import make_schedule as make_schedule
 from .progress import Progress as Progress

@@ -103,40 +103,45 @@ def scene_dataset(
     components: int | None = None,
     augment: tuple[str, ...] = (),
     fit_on_scene: bool = False,
+    adapt: Callable[[Scene, Preprocessing], Preprocessing] | None = None,
+    hidden: np.ndarray | None = None,
 ) -> Dataset:
     """The pixels of a scene, scaled by what its training pixels say, ready to be cut into patches.
 
     Args:
-        scene: with labels.
-        split: of its labelled pixels.
+        scene: with labels, unless nothing but its patches is learnt.
+        split: of its pixels.
         model: name of the architecture, whose defaults hold where the next two are None.
         patch_size: side of a patch, odd.
         components: principal components; 0 keeps all bands.
         augment: names of `hsi_jax.train.AUGMENTATIONS`.
         fit_on_scene: fits the scaling and the components on all pixels that have data, as many
             papers do, although test pixels are among them.
+        adapt: makes the preprocessing of a scene of the one that was fitted; None keeps that one.
+        hidden: ids of pixels that patches hold as if they had no data, int32 [n]; or None.
 
     Raises:
-        InputError: if the scene has no labels, or the model cannot take such patches.
+        InputError: if the model cannot take such patches.
     """
-    labels = scene.require_labels()
-    bands = scene.cube.shape[-1]
-    size = patch_size or find_trait(model, "default_patch_size")
+    size, bands = patch_size or find_trait(model, "default_patch_size"), scene.shape[2]
     _check_neighbours(scene, size)
     if components is None:
         default: int = find_trait(model, "default_components")
         components = min(default, bands, len(split.train) - 1)
-    check_input(model, size, components or bands)
+    if not adapt:
+        check_input(model, size, components or bands)
     preprocessing, ranges = _look_at_spectra(scene, split.train, components, fit_on_scene)
-    patches = Patches.of_scene(
-        scene.cube, labels, size, nodata=scene.nodata, preprocessing=preprocessing
-    )
+    if adapt:
+        preprocessing = adapt(scene, preprocessing)
+        check_input(model, size, preprocessing.num_channels)
+    given = {"nodata": _without_data(scene, hidden), "preprocessing": preprocessing}
+    patches = Patches.of_scene(scene.cube, scene.labels, size, **given)
     return Dataset(
         name=scene.name,
         note=scene.note,
         class_names=scene.class_names,
         class_ids=scene.class_ids,
-        labels=labels.ravel(),
+        labels=patches.labels,
         split=split,
         samples=patches,
         input_shape=(size, size, patches.cube.shape[-1]),
@@ -146,6 +151,15 @@ def scene_dataset(
         preprocessing=preprocessing,
         value_ranges=ranges,
     )
+
+
+def _without_data(scene: Scene, hidden: np.ndarray | None) -> np.ndarray | None:
+    """The pixels that patches hold as 0, bool [rows, columns]; None if there are none."""
+    if hidden is None:
+        return scene.nodata
+    mask = np.zeros(scene.shape[:2], bool)
+    mask.flat[hidden] = True
+    return mask if scene.nodata is None else mask | scene.nodata
 
 
 def _look_at_spectra(

@@ -80,7 +80,7 @@ def predict(
     Raises:
         InputError: if the state is not of a classifier.
     """
-    classes, losses, _ = _run(
+    classes, losses, _ = map_samples(
         predict_step, replicas, state, ids, profile=profile, plan=plan, on_progress=on_progress
     )
     return classes, losses
@@ -96,7 +96,7 @@ def predict_probabilities(
     on_progress: OnProgress = _ignore,
 ) -> np.ndarray:
     """The probability of each class for each sample, float32 [n, C]; arguments as of `predict`."""
-    (probabilities,) = _run(
+    (probabilities,) = map_samples(
         probability_step, replicas, state, ids, profile=profile, plan=plan, on_progress=on_progress
     )
     return probabilities
@@ -126,8 +126,8 @@ def evaluate(
     Raises:
         DivergenceError: if the mean loss is not finite, as after an update that went astray.
     """
-    classes, losses, confidences = _run(
-        predict_step, replicas, state, ids, profile=profile, plan=plan, on_progress=_ignore
+    classes, losses, confidences = map_samples(
+        predict_step, replicas, state, ids, profile=profile, plan=plan
     )
     loss = float(np.mean(losses, dtype=np.float64))
     if not math.isfinite(loss):
@@ -140,7 +140,9 @@ def evaluate(
     return Assessment(classes, confusion, loss, confidences)
 
 
-def _run(step: Callable, replicas, state, ids, *, profile, plan, on_progress) -> list[np.ndarray]:
+def map_samples(
+    step: Callable, replicas, state, ids, *, profile, plan, on_progress=_ignore
+) -> list[np.ndarray]:
     """What a step of `hsi_jax.train.step` gives for all samples, each array [n, ...]."""
     call = replicas.parallel(step)
     live = replicas.replicate(state)

@@ -1,14 +1,14 @@
 """What is learnt, and what training changes: the task, parameters and all that goes with them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import linen as nn
-from flax import struct
+from flax import struct, traverse_util
 
 from hsi_jax.errors import InputError
 from hsi_jax.train.losses import ClassLoss
@@ -59,11 +59,14 @@ class Classification:
         prepare: makes the module's inputs [m, ...] of the samples', given a key for each sample
             [m] in training and None in prediction; None for samples that are inputs already.
         loss: of a sample in training; tests tell cross-entropy in any case.
+        frozen: whether all but the head is as in prediction: without dropout, and normalised by
+            running statistics, which stay as they are.
     """
 
     module: nn.Module
     prepare: Prepare | None = None
     loss: ClassLoss = ClassLoss()  # noqa: RUF009, it is frozen
+    frozen: bool = False
 
     def losses(
         self, params, batch_stats, batch, *, mask, key, sample_keys
@@ -73,12 +76,13 @@ class Classification:
         logits, updates = self.module.apply(
             {"params": params, "batch_stats": batch_stats},
             self.prepare(inputs, sample_keys) if self.prepare else inputs,
-            train=True,
+            train=not self.frozen,
             mask=mask,
             rngs={"dropout": key},
             mutable=["batch_stats"],
         )
-        return self.loss(logits, labels), updates.get("batch_stats", {})
+        statistics = {} if self.frozen else updates.get("batch_stats", {})
+        return self.loss(logits, labels), statistics
 
     def logits(self, params, batch_stats, inputs) -> jax.Array:
         """See `Task.logits`."""
@@ -125,6 +129,8 @@ class TrainState(struct.PyTreeNode):
         seed: the keys of step t are functions of (seed, t), uint32 [].
         optimizer: any of Optax.
         task: what is learnt.
+        frozen: names of the parameters that stay as they are, of which the optimiser has no state;
+            "/" separates the levels of the tree.
     """
 
     step: jax.Array
@@ -134,14 +140,41 @@ class TrainState(struct.PyTreeNode):
     seed: jax.Array
     optimizer: optax.GradientTransformation = struct.field(pytree_node=False)
     task: Task = struct.field(pytree_node=False)
+    frozen: frozenset[str] = struct.field(pytree_node=False, default=frozenset())
+
+    @property
+    def trained(self) -> Any:
+        """The parameters that are trained: all, or a tree without the frozen ones."""
+        if not self.frozen:
+            return self.params
+        named = traverse_util.flatten_dict(self.params, sep="/")
+        kept = {name: leaf for name, leaf in named.items() if name not in self.frozen}
+        return traverse_util.unflatten_dict(kept, sep="/")
+
+    def with_frozen(self, trained: Any) -> Any:
+        """All parameters, of which those that are trained are given."""
+        if not self.frozen:
+            return trained
+        named = traverse_util.flatten_dict(self.params, sep="/")
+        named |= traverse_util.flatten_dict(trained, sep="/")
+        return traverse_util.unflatten_dict(named, sep="/")
 
     def update(self, grads: Any, batch_stats: Any) -> "TrainState":
-        """The state after one update of the optimiser."""
-        updates, opt_state = self.optimizer.update(grads, self.opt_state, self.params)
-        params = optax.apply_updates(self.params, updates)
+        """The state after one update of the optimiser; without statistics, they stay."""
+        trained = self.trained
+        updates, opt_state = self.optimizer.update(grads, self.opt_state, trained)
         return self.replace(
-            step=self.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state
+            step=self.step + 1,
+            params=self.with_frozen(optax.apply_updates(trained, updates)),
+            batch_stats=batch_stats or self.batch_stats,
+            opt_state=opt_state,
         )
+
+    def freeze(self, names: frozenset[str]) -> "TrainState":
+        """The first state of a classifier of which these parameters, and statistics, stay."""
+        assert isinstance(self.task, Classification)
+        frozen = self.replace(frozen=names, task=replace(self.task, frozen=True))
+        return frozen.replace(opt_state=self.optimizer.init(frozen.trained))
 
 
 def create_state(
@@ -166,7 +199,7 @@ def create_state(
     variables = jax.jit(module.init)(jax.random.key(seed), jnp.zeros((1, *input_shape)))
     statistics = variables.get("batch_stats", {})
     task = Classification(module, prepare, loss)
-    return _first_state(variables["params"], statistics, optimizer=optimizer, seed=seed, task=task)
+    return new_state(variables["params"], statistics, optimizer=optimizer, seed=seed, task=task)
 
 
 def create_loss_state(
@@ -184,10 +217,11 @@ def create_loss_state(
         optimizer: any Optax optimiser.
         seed: 0 <= seed < 2**32.
     """
-    return _first_state(params, {}, optimizer=optimizer, seed=seed, task=SampleLoss(loss))
+    return new_state(params, {}, optimizer=optimizer, seed=seed, task=SampleLoss(loss))
 
 
-def _first_state(params, batch_stats, *, optimizer, seed, task) -> TrainState:
+def new_state(params, batch_stats, *, optimizer, seed, task) -> TrainState:
+    """The first state of any task; see `TrainState`."""
     return TrainState(
         step=jnp.int32(0),
         params=params,
@@ -201,4 +235,4 @@ def _first_state(params, batch_stats, *, optimizer, seed, task) -> TrainState:
 
 def count_parameters(state: TrainState) -> int:
     """Number of trained numbers."""
-    return sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    return sum(leaf.size for leaf in jax.tree.leaves(state.trained))

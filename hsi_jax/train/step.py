@@ -116,13 +116,14 @@ def contribution(state: TrainState, samples: SampleSource, work: Work) -> Callab
         key = jax.random.fold_in(step_key, work.first + index)
         sample_keys = jax.vmap(jax.random.fold_in, (None, 0))(samples_key, ids)
 
-        def weighted_loss(params):
+        def weighted_loss(trained):
+            params = state.with_frozen(trained)
             losses, stats = state.task.losses(
                 params, state.batch_stats, batch, mask=mask, key=key, sample_keys=sample_keys
             )
             return work.sample_weight * jnp.sum(mask * losses), stats
 
-        (loss, stats), grads = jax.value_and_grad(weighted_loss, has_aux=True)(state.params)
+        (loss, stats), grads = jax.value_and_grad(weighted_loss, has_aux=True)(state.trained)
         part = work.sample_fraction * jnp.sum(mask)
         return loss, grads, jax.tree.map(lambda stat: part * stat, stats)
 
@@ -148,7 +149,7 @@ def predict_step(
         confidences = jnp.exp(-optax.softmax_cross_entropy_with_integer_labels(logits, classes))
         return classes, losses, confidences
 
-    return _gather_microbatches(predict, work)
+    return gather_microbatches(predict, work)
 
 
 def probability_step(state: TrainState, samples: SampleSource, work: Work) -> jax.Array:
@@ -163,7 +164,7 @@ def probability_step(state: TrainState, samples: SampleSource, work: Work) -> ja
         inputs, _ = samples.take(work.ids[index], index)
         return jax.nn.softmax(state.task.logits(state.params, state.batch_stats, inputs))
 
-    return _gather_microbatches(predict, work)
+    return gather_microbatches(predict, work)
 
 
 def logits_step(state: TrainState, samples: SampleSource, work: Work) -> jax.Array:
@@ -177,10 +178,10 @@ def logits_step(state: TrainState, samples: SampleSource, work: Work) -> jax.Arr
         inputs, _ = samples.take(work.ids[index], index)
         return state.task.logits(state.params, state.batch_stats, inputs)
 
-    return _gather_microbatches(predict, work)
+    return gather_microbatches(predict, work)
 
 
-def _gather_microbatches(predict: Callable[[jax.Array], Any], work: Work) -> Any:
+def gather_microbatches(predict: Callable[[jax.Array], Any], work: Work) -> Any:
     """predict(index) of every microbatch of all devices, each array [U, m, ...]."""
 
     def put(index, outputs):

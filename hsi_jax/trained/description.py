@@ -13,6 +13,7 @@ from msgspec import Meta
 from hsi_jax.errors import InputError
 
 FORMAT = 1
+CLASSIFIER, PRETRAINED = "classify", "pretrain"  # tasks
 MAX_CLASSES = 2**16 - 1  # whose maps are written as uint16
 MAX_VALUES = 2**30  # of the inputs that are predicted together
 
@@ -35,6 +36,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
         seed: of the training.
         steps: updates of the parameters.
         test: OA, AA and kappa on the test samples, fractions of 1.
+        test_digest: of the samples that it was not to see; empty where it is not known.
         versions: of the libraries it was trained with.
     """
 
@@ -45,6 +47,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     seed: Count | None = None
     steps: Count = 0
     test: dict[Name, float] = {}
+    test_digest: Name = ""
     versions: dict[Name, Name] = {}
 
 
@@ -54,6 +57,9 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         format: number of the format of the folder.
         kind: "patch" for the pixels of scenes, "image" for whole images.
+        task: "pretrain" for a network that was trained without labels: a `MaskedAutoencoder`, which
+            has no classes; its channels may outnumber its bands, as those of any model may that
+            started from one of more bands.
         architecture: name of `hsi_jax.models.MODELS`, or package.module:factory.
         options: of the architecture, as `hsi_jax.models.parse_options` reads them.
         class_names: C names.
@@ -82,9 +88,10 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
 
     format: int = FORMAT
     kind: Literal["patch", "image"]
+    task: Literal["classify", "pretrain"] = CLASSIFIER
     architecture: Name
     options: Text
-    class_names: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=MAX_CLASSES)]
+    class_names: Annotated[tuple[Name, ...], Meta(max_length=MAX_CLASSES)]
     class_ids: tuple[Int32, ...]
     colours: tuple[Colour, ...]
     unlabelled_id: Int32 = -1
@@ -104,6 +111,8 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     provenance: Provenance = msgspec.field(default_factory=Provenance)
 
     def __post_init__(self):
+        if bool(self.class_names) == (self.task == PRETRAINED):
+            raise InputError(f"`class_names` has {len(self.class_names)} entries: {self.task}")
         self._check_lengths()
         self._check_numbers()
         if len(set(self.class_ids)) < len(self.class_ids):
@@ -118,6 +127,18 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
             raise InputError(
                 f"`input_shape`={self.input_shape} and `microbatch_size`={self.microbatch_size}: "
                 f"{values} numbers are predicted together, and at most {MAX_VALUES} can be"
+            )
+
+    def require_classes(self) -> None:
+        """Checks that the model predicts classes.
+
+        Raises:
+            InputError: if it was trained without labels, and so is an encoder alone.
+        """
+        if self.task == PRETRAINED:
+            raise InputError(
+                "the model is an encoder that was trained without labels, and has no classes to "
+                "predict; train a classifier from it first, with `init` and its folder"
             )
 
     def _check_lengths(self) -> None:
@@ -140,10 +161,9 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
                     f"`{name}` has {len(value)} entries; {length} are needed for {classes} classes "
                     f"and {bands} bands"
                 )
-        if self.kind == "patch" and (rows != columns or rows % 2 == 0 or channels > bands):
+        if self.kind == "patch" and (rows != columns or rows % 2 == 0):
             raise InputError(
-                f"`input_shape`={self.input_shape}: a patch is square, has an odd side, and at "
-                f"most the {bands} channels of `num_bands`"
+                f"`input_shape`={self.input_shape}: a patch is square and has an odd side"
             )
         if self.kind == "image" and channels != bands:
             raise InputError(f"`input_shape`={self.input_shape}, but `num_bands`={bands}")

@@ -7,11 +7,12 @@ from typing import Any
 import hsi_jax
 from hsi_jax.data.collection.scene_collection import SceneCollection
 from hsi_jax.data.scene.scene import Scene
+from hsi_jax.data.splits.split import digest_of_samples
 from hsi_jax.evaluate.figures.palette import hex_colours
 from hsi_jax.models import MODELS, Model, find_model, name_model, options_to_text
 from hsi_jax.train.dataset import Dataset
 from hsi_jax.train.state import TrainState
-from hsi_jax.trained.description import Description, Provenance
+from hsi_jax.trained.description import CLASSIFIER, PRETRAINED, Description, Provenance
 from hsi_jax.trained.trained_model import TrainedModel
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
@@ -37,13 +38,12 @@ def model_of_training(
         provenance: where the model comes from.
     """
     description = Description(
+        task=CLASSIFIER if dataset.num_classes else PRETRAINED,
         architecture=name_model(architecture),
         options=options_to_text(options),
         class_names=tuple(dataset.class_names),
         class_ids=tuple(int(class_id) for class_id in dataset.class_ids),
-        colours=hex_colours(
-            dataset.num_classes, dataset.scene.class_colours if dataset.scene else ()
-        ),
+        colours=_colours(dataset),
         input_shape=dataset.input_shape,
         microbatch_size=microbatch_size,
         provenance=provenance,
@@ -77,6 +77,12 @@ def _of_collection(collection: SceneCollection) -> dict[str, Any]:
     }
 
 
+def _colours(dataset: Dataset) -> tuple[str, ...]:
+    if not dataset.num_classes:
+        return ()
+    return hex_colours(dataset.num_classes, dataset.scene.class_colours if dataset.scene else ())
+
+
 def _of_scene(scene: Scene) -> dict[str, Any]:
     """The part of a description that a scene decides."""
     known = scene.wavelengths
@@ -107,7 +113,12 @@ def _of_images(dataset: Dataset) -> dict[str, Any]:
 
 
 def provenance_of(
-    dataset: Dataset, seed: int, steps: int, test: dict[str, float] | None = None
+    dataset: Dataset,
+    seed: int,
+    steps: int,
+    test: dict[str, float] | None = None,
+    *,
+    unseen: bool = True,
 ) -> Provenance:
     """Where a model that was trained on a dataset comes from.
 
@@ -116,6 +127,7 @@ def provenance_of(
         seed: of the training.
         steps: updates of its parameters.
         test: OA, AA and kappa on the test samples, where they are known.
+        unseen: whether the training, and what it started from, has not seen the test samples.
     """
     split = dataset.split
     return Provenance(
@@ -130,6 +142,7 @@ def provenance_of(
         seed=seed,
         steps=steps,
         test=test or {},
+        test_digest=digest_of_samples(split.test) if unseen else "",
         versions=library_versions(),
     )
 

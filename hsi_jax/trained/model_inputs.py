@@ -169,6 +169,7 @@ def labels_of(description: Description, data: Scene | ImageSet) -> np.ndarray:
     Raises:
         InputError: if there are no labels, or a class that the model does not know.
     """
+    description.require_classes()
     if isinstance(data, ImageSet):
         if tuple(data.class_names) != description.class_names:
             raise InputError(

@@ -15,7 +15,8 @@ from flax import traverse_util
 
 from hsi_jax.errors import InputError
 from hsi_jax.models import MODELS, Model, build_model, find_trait, parse_options
-from hsi_jax.trained.description import Description
+from hsi_jax.models.encoder import build_autoencoder
+from hsi_jax.trained.description import PRETRAINED, Description
 
 MAX_OPTION = 2**16  # a width or depth that a user chooses, not one that a fit finds
 CALLS_PER_ARRAY = 10  # of modules: activations and dropout have no arrays
@@ -57,6 +58,8 @@ def build_network(network: Model, description: Description) -> nn.Module:
         InputError: if it cannot be made with the model's options.
     """
     options = parse_options(network, description.options)
+    if description.task == PRETRAINED:
+        return build_autoencoder(network, options)
     return build_model(network, len(description.class_names), options)
 
 

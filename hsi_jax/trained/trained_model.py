@@ -64,9 +64,10 @@ class TrainedModel:
         rows, columns, channels = known.input_shape
         numbers = sum(leaf.size for leaf in jax.tree.leaves(self.params))
         data = known.provenance.dataset or "unknown data"
+        made = f"{self.num_classes} classes" if self.num_classes else "what is hidden"
         return (
             f"TrainedModel({known.architecture}, {numbers:,} parameters: {rows} x {columns} x "
-            f"{channels} to {self.num_classes} classes, trained on {data})"
+            f"{channels} to {made}, trained on {data})"
         )
 
     @classmethod
@@ -190,6 +191,7 @@ class TrainedModel:
 
     def prediction_state(self, task: Task | None = None) -> TrainState:
         """The state that predicts, not replicated; by default a classifier of samples."""
+        self.description.require_classes()
         if task is None:
             mean, deviation = self.description.mean, self.description.deviation
             prepare = Preparation(mean, deviation) if self.description.kind == "image" else None

@@ -22,4 +22,5 @@ NARROW = {
     "ssftt": {"features": 2, "flat_features": 6, "width": 8, "heads": 2, "hidden": 4},
     "gaht": {"groups": 2, "widths": (8, 8, 8), "heads": (2, 2, 2), "depths": (1, 1, 1)},
     "mamba": {"width": 8, "depth": 1, "groups": 2, "states": 4},
+    "vit": {"width": 8, "depth": 1, "heads": 2},
 }

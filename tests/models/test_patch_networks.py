@@ -65,6 +65,14 @@ def test_mamba_has_the_layers_it_says():
     assert parameter_count("mamba", 7, 200, 16, {}) == 201 * 64 + 128 + 2 * block + 65 * 16
 
 
+def test_vit_has_the_layers_it_says():
+    attention = 64 * 3 * 64 + 3 * 64 + 64 * 64 + 64
+    dense = 64 * 256 + 256 + 256 * 64 + 64
+    block = attention + dense + 2 * 2 * 64
+    tokens = 201 * 64 + 64 + (49 + 1) * 64
+    assert parameter_count("vit", 7, 200, 16, {}) == tokens + 4 * block + 2 * 64 + 65 * 16
+
+
 @pytest.mark.parametrize(
     ("model", "weights", "patch_size", "bands"),
     [
@@ -208,6 +216,7 @@ def test_the_scan_of_mamba_is_the_recurrence():
         ("gaht", {"groups": 3}),
         ("gaht", {"heads": (3, 4, 2)}),
         ("mamba", {"groups": 3}),
+        ("vit", {"heads": 3}),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(model, options):

@@ -32,6 +32,7 @@ MIN_SIZES = {  # patch size and bands; the networks for images are in test_image
     "ssftt": (5, 3),
     "gaht": (1, 1),
     "mamba": (1, 1),
+    "vit": (1, 1),
 }
 SMALL = MIN_SIZES | {
     "mlp": (3, 4),
@@ -42,9 +43,10 @@ SMALL = MIN_SIZES | {
     "spectralformer": (3, 6),
     "gaht": (3, 6),
     "mamba": (3, 6),
+    "vit": (3, 6),
 }
 KEY = jax.random.key(0, impl="rbg")  # compiles several times faster than the default generator
-WITH_DROPOUT = {"mlp", "hybridsn", "ssrn", "dbda", "spectralformer", "ssftt", "mamba"}
+WITH_DROPOUT = {"mlp", "hybridsn", "ssrn", "dbda", "spectralformer", "ssftt", "mamba", "vit"}
 
 
 @pytest.fixture(params=MIN_SIZES)

@@ -47,6 +47,9 @@ RANGES = {
     "fold": ([-1], [0, 3]),
     "tile_side": ([0, 15, 4097], [16, 4096]),
     "mixed_tiles": ([0, 257], [1, 256]),
+    "mask_bands": ([-0.1, 1.0, math.nan], [0.0, 0.999]),
+    "mask_pixels": ([-0.1, 1.0, math.nan], [0.0, 0.999]),
+    "mask_group": ([0, -1], [1]),
 }
 COLLECTION = {"dataset": "scenes", "scenes": "scenes.csv"}
 CLUSTER = {"coordinator": "localhost:1234", "num_processes": 1, "process_id": 0}
@@ -57,6 +60,7 @@ NEEDED = {
     "image_size": {"dataset": "eurosat"},
     "guard": {"split": "disjoint"},
     **dict.fromkeys(("folds", "fold", "tile_side", "mixed_tiles"), COLLECTION),
+    **{f"mask_{name}": {"task": "pretrain"} for name in ("bands", "pixels", "group")},
 }
 CHOICES = {
     "small_classes": ("error", "half"),

@@ -179,7 +179,7 @@ CASES = {
     "kept_bands of no file": (describe(kept_bands=[*range(15)]), "kept_bands"),
     "a colour with markup": (describe(colours=['"><b>', *["#000000"] * 3]), "colours"),
     "band_axis of 3": (describe(band_axis=3), "band_axis"),
-    "more channels than bands": (describe(num_bands=3), "num_bands"),
+    "more channels than bands": (describe(num_bands=3), "preprocessing/components"),
     "a kind that is none": (describe(kind="video"), "kind"),
     "a huge number": (describe(num_bands=b"1" * 5000), "describe"),
     "an infinite wavelength": (

@@ -1,5 +1,6 @@
 """Which labelled samples, pixels of a scene or images of a set, train, validate and test."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -96,6 +97,12 @@ def random_split(
 def class_counts(ids: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
     """Counts the samples of each class among labelled sample ids, int [num_classes]."""
     return np.bincount(labels.ravel()[ids], minlength=num_classes)
+
+
+def digest_of_samples(*sets: np.ndarray) -> str:
+    """A short text that differs where the sample ids of some sets do."""
+    parts = [str(len(ids)).encode() + ids.astype("<i4").tobytes() for ids in sets]
+    return hashlib.sha256(b";".join(parts)).hexdigest()[:16]
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from hsi_jax.evaluate.figures.style import (
     set_legend_below,
     style_axes,
 )
-from hsi_jax.run.records import Evaluation, Record, Step
+from hsi_jax.run.records import Evaluation, Reconstruction, Record, Step
 
 # OA is drawn larger: with classes of one size, AA lies on it.
 _MEASURES = (
@@ -30,7 +30,7 @@ _TRAINING, _VALIDATION, _TEST = BLUE, RED, "#1a1a1a"
 _NOT_FINITE = "#d7191c"
 _MAX_MARKED = 50  # a line of more points has no mark at each of them
 
-_Row = TypeVar("_Row", Step, Evaluation)
+_Row = TypeVar("_Row", Step, Evaluation, Reconstruction)
 
 
 def draw_curves(records: Sequence[Record], best_step: int | None = None) -> Figure:
@@ -56,7 +56,8 @@ def draw_curves(records: Sequence[Record], best_step: int | None = None) -> Figu
     validation = _by_step(record for record in evaluations if record.set == "validation")
     test = _by_step(record for record in evaluations if record.set == "test")
     test = [record for record in test if record.step == best_step] or test[-1:]
-    if not (training or validation or test):
+    errors = _by_step(record for record in records if isinstance(record, Reconstruction))
+    if not (training or validation or test or errors):
         raise InputError(
             "`records` holds no step and no evaluation; give the records of a run that has trained"
         )
@@ -64,6 +65,7 @@ def draw_curves(records: Sequence[Record], best_step: int | None = None) -> Figu
     figure = Figure(figsize=(PAGE if panels == 2 else COLUMN, 3.1), layout="constrained")
     columns = figure.subplots(1, panels, sharex=True, squeeze=False)[0]
     _draw_loss(columns[0], training, validation, test)
+    _draw_errors(columns[0], errors)
     if panels == 2:
         _draw_measures(columns[1], validation, test)
     for axes in columns:
@@ -89,6 +91,18 @@ def _draw_loss(
         _draw_line(axes, validation, "loss", colour=_VALIDATION, label="validation loss")
     if test:
         _draw_star(axes, test, "loss", colour=_TEST, label="test loss")
+
+
+def _draw_errors(axes: Axes, errors: list[Reconstruction]) -> None:
+    """The errors of a masked autoencoder, whose loss is such an error too."""
+    if not errors:
+        return
+    steps = _column(errors, "step")
+    name = "held-out pixels" if errors[-1].set == "validation" else "learnt pixels"
+    mark = "." if len(errors) <= _MAX_MARKED else ""
+    axes.plot(steps, _column(errors, "error"), color=_VALIDATION, marker=mark, label=name)
+    of_mean = _column(errors, "error_of_mean")
+    axes.plot(steps, of_mean, color="0.5", linestyle=":", label="the mean alone")
 
 
 def _draw_training(axes: Axes, steps: np.ndarray, loss: np.ndarray) -> None:
@@ -182,6 +196,8 @@ def _by_step(rows: Iterable[_Row]) -> list[_Row]:
     return [latest[step] for step in sorted(latest)]
 
 
-def _column(rows: Sequence[Step] | Sequence[Evaluation], key: str) -> np.ndarray:
+def _column(
+    rows: Sequence[Step] | Sequence[Evaluation] | Sequence[Reconstruction], key: str
+) -> np.ndarray:
     """The values of a field, float64 [rows]; None is nan."""
     return np.array([getattr(row, key) for row in rows], dtype=np.float64)

@@ -15,6 +15,7 @@ from hsi_jax.errors import InputError, StorageError
 from hsi_jax.evaluate.figures.confusion import draw_confusion
 from hsi_jax.evaluate.figures.curves import draw_curves
 from hsi_jax.evaluate.figures.lettering import captions
+from hsi_jax.evaluate.figures.reconstruction import draw_band_errors, draw_reconstruction
 from hsi_jax.evaluate.figures.reliability import draw_reliability
 from hsi_jax.evaluate.figures.shares import draw_shares
 from hsi_jax.evaluate.figures.spectra import draw_spectra
@@ -22,7 +23,7 @@ from hsi_jax.evaluate.figures.timeline import draw_timeline
 from hsi_jax.evaluate.measures.utilisation import process_names
 from hsi_jax.evaluate.run_files import RunFiles
 from hsi_jax.run.figure_file import FIGURE_NAMES
-from hsi_jax.run.records import Evaluation, Step
+from hsi_jax.run.records import Evaluation, Reconstruction, Step
 from hsi_jax.run.summary import Summary
 
 Draw = Callable[[RunFiles], Figure | None]
@@ -93,9 +94,10 @@ def use_figures(run: RunFiles, use: Callable[[str, Figure], object]) -> list[str
 def _draw_curves(run: RunFiles) -> Figure | None:
     if run.summary and not run.summary.steps:  # a baseline, which is fitted at once
         return None
-    if not any(isinstance(record, Step | Evaluation) for record in run.records):
+    if not any(isinstance(record, Step | Evaluation | Reconstruction) for record in run.records):
         return None
-    return draw_curves(run.records, run.summary.best_step if run.summary else None)
+    known = run.summary or run.pretraining
+    return draw_curves(run.records, known.best_step if known else None)
 
 
 def _draw_confusion(run: RunFiles) -> Figure | None:
@@ -125,20 +127,37 @@ def _draw_spectra(run: RunFiles) -> Figure | None:
 
 
 def _draw_shares(run: RunFiles) -> Figure | None:
-    if not isinstance(run.summary, Summary) or not run.summary.steps:
-        return None
-    return draw_shares(run.summary)
+    return draw_shares(run.facts) if run.facts and run.facts.steps else None
 
 
 def _draw_timeline(run: RunFiles) -> Figure | None:
-    if not isinstance(run.summary, Summary) or not run.summary.steps or not run.summary.timeline:
+    if not run.facts or not run.facts.steps or not run.facts.timeline:
         return None
-    return draw_timeline(run.summary.timeline, process_names(run.summary), "Timed steps, measured")
+    return draw_timeline(run.facts.timeline, process_names(run.facts), "Timed steps, measured")
+
+
+def _draw_reconstruction(run: RunFiles) -> Figure | None:
+    arrays = run.reconstruction
+    if arrays is None:
+        return None
+    if not {"patches", "hidden", "made"} <= arrays.keys():
+        raise InputError("reconstruction.npz lacks patches")
+    shown = (arrays[name] for name in ("patches", "hidden", "made"))
+    return draw_reconstruction(*shown, wavelengths=arrays.get("wavelengths"))
+
+
+def _draw_band_errors(run: RunFiles) -> Figure | None:
+    if run.pretraining is None:
+        return None
+    found, arrays = run.pretraining.reconstruction, run.reconstruction or {}
+    return draw_band_errors(found.per_band, found.per_band_of_mean, arrays.get("wavelengths"))
 
 
 register("curves", _draw_curves)
 register("confusion", _draw_confusion)
 register("reliability", _draw_reliability)
 register("spectra", _draw_spectra)
+register("reconstruction", _draw_reconstruction)
+register("band_errors", _draw_band_errors)
 register("shares", _draw_shares)
 register("timeline", _draw_timeline)

@@ -12,14 +12,14 @@ from hsi_jax.errors import InputError
 from hsi_jax.evaluate.figures.lettering import lettered
 from hsi_jax.evaluate.figures.palette import class_colours
 from hsi_jax.evaluate.figures.style import BLUE, ORANGE, PAGE, SMALL, TEXT, list_devices
-from hsi_jax.run.summary import Summary
+from hsi_jax.run.summary import RunFacts
 from hsi_jax.run.summary_parts import TimedStep
 
 _LOWER_ROW = 2.4  # height of the panels of the history, inches
 
 
 @lettered
-def draw_shares(summary: Summary) -> Figure:
+def draw_shares(summary: RunFacts) -> Figure:
     """Draws the share of each device in a step, and the modelled times of the devices.
 
     A device waits from the end of its own work until the slowest device is done. A device whose
@@ -96,7 +96,7 @@ def _draw_counts(axes: Axes, shares: np.ndarray, weights: np.ndarray) -> None:
     axes.set_xlabel("microbatches in a step", fontsize=SMALL)
 
 
-def _draw_modelled(axes: Axes, summary: Summary) -> None:
+def _draw_modelled(axes: Axes, summary: RunFacts) -> None:
     """Draws the modelled times, beside those with even shares where these are possible."""
     times = _read(summary, "modelled_device_times")
     if summary.modelled_device_times_even is None:
@@ -140,7 +140,7 @@ def _draw_times(
         axes.text(0, place, " takes no part", va="center", fontsize=SMALL, color="0.3")
 
 
-def _read(summary: Summary, name: str) -> np.ndarray:
+def _read(summary: RunFacts, name: str) -> np.ndarray:
     """The numbers of the devices in a field, float64 [devices]."""
     values = np.array(getattr(summary, name), dtype=np.float64)
     devices = len(summary.device_names)

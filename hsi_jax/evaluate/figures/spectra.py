@@ -43,7 +43,7 @@ def draw_spectra(
         InputError: if the shapes do not fit, there is a single band, or no spectrum is finite.
     """
     _check(mean, deviation, len(class_names))
-    x, x_label = _band_axis(wavelengths, mean.shape[1])
+    x, x_label = band_axis(wavelengths, mean.shape[1])
     order = np.argsort(x, kind="stable")
     x, mean, deviation = x[order], mean[:, order], deviation[:, order]
     known = np.all(np.isfinite(mean + deviation), axis=1)
@@ -103,7 +103,7 @@ def _check(mean: np.ndarray, deviation: np.ndarray, classes: int) -> None:
         raise InputError("`mean` holds no finite spectrum")
 
 
-def _band_axis(wavelengths: np.ndarray | None, bands: int) -> tuple[np.ndarray, str]:
+def band_axis(wavelengths: np.ndarray | None, bands: int) -> tuple[np.ndarray, str]:
     """Where the bands lie, float64 [bands], and what that is."""
     if (
         wavelengths is not None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hsi_jax.errors import InputError
-from hsi_jax.run.summary import Summary
+from hsi_jax.run.summary import RunFacts
 from hsi_jax.run.summary_parts import MeasuredStep, TimelineStep
 
 
@@ -79,7 +79,7 @@ def measure_step(
     )
 
 
-def process_names(summary: Summary) -> list[str]:
+def process_names(summary: RunFacts) -> list[str]:
     """What was timed: the devices, where each has a process of its own, or else the processes."""
     return _names(summary.timeline, summary.device_names)
 

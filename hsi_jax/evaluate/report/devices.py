@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.measures.utilisation import process_names, utilisation
 from hsi_jax.evaluate.run_files import RunFiles
-from hsi_jax.run.summary import Summary
+from hsi_jax.run.summary import RunFacts
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class DeviceRow:
     modelled_even: float | None
 
 
-def device_rows(summary: Summary) -> tuple[DeviceRow, ...]:
+def device_rows(summary: RunFacts) -> tuple[DeviceRow, ...]:
     """A row for each device; none where the summary has not one number for each."""
     names, times = summary.device_names, summary.modelled_device_times
     even = summary.modelled_device_times_even or (math.inf,) * len(names)
@@ -46,9 +46,9 @@ def measured_parts(run: RunFiles) -> list[tuple[str, float, float, float]]:
     Raises:
         InputError: if the timed steps do not have the same processes.
     """
-    if not isinstance(run.summary, Summary) or not run.summary.timeline:
+    if not run.facts or not run.facts.timeline:
         return []
-    timeline, names = run.summary.timeline, process_names(run.summary)
+    timeline, names = run.facts.timeline, process_names(run.facts)
     if any(len(times) != len(names) for s in timeline for times in (s.began, s.worked, s.ended)):
         raise InputError("The timed steps in summary.json have different numbers of processes")
     parts = utilisation(timeline)

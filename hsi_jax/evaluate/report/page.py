@@ -17,7 +17,8 @@ from hsi_jax.evaluate.report.devices import DeviceRow, device_rows, measured_par
 from hsi_jax.evaluate.report.maps import ClassMaps, data_uri, make_maps
 from hsi_jax.evaluate.run_files import RunFiles
 from hsi_jax.run.figure_file import save_figure
-from hsi_jax.run.summary import Outcome, Summary
+from hsi_jax.run.pretraining_summary import PretrainingSummary
+from hsi_jax.run.summary import Outcome, RunFacts, Summary
 
 if TYPE_CHECKING:
     import jinja2
@@ -44,8 +45,9 @@ class RunView:
     """What the template shows of one run; missing parts are None or empty.
 
     `number` counts the runs of the page from 1, `names` and `colours` are those of the classes,
-    `outcome` is the summary, `summary` is set only where the summary is complete, `unit` is what a
-    sample is, `floor` the accuracy at which drawn intervals begin, and `figures` are those of
+    `outcome` is the summary, `summary` is set only where the summary is complete, `pretraining` is
+    that of a run without labels, `facts` is either, `unit` is what a sample is, `floor` the
+    accuracy at which drawn intervals begin, and `figures` are those of
     `hsi_jax.evaluate.figures.run_figures.FIGURES`, by name.
     """
 
@@ -58,6 +60,8 @@ class RunView:
     commands: Sequence[str]
     outcome: Outcome | None
     summary: Summary | None
+    facts: RunFacts | None
+    pretraining: PretrainingSummary | None
     unit: str
     overall: Accuracy | None
     rows: tuple[ClassRow, ...]
@@ -152,7 +156,8 @@ def _view(run: RunFiles, number: int, name: str, commands: Sequence[str]) -> Run
     missing = list(run.missing)
     outcome = run.summary if run.class_names else None
     summary = outcome if isinstance(outcome, Summary) else None
-    in_scene = outcome and (run.prediction is not None or outcome.split.leakage)
+    facts = summary or run.pretraining
+    of_scene = outcome and (run.prediction is not None or outcome.split.leakage)
     names = tuple(map(printable, run.class_names))
     rows = class_rows(outcome, names, run.colours) if outcome else ()
     return RunView(
@@ -165,14 +170,16 @@ def _view(run: RunFiles, number: int, name: str, commands: Sequence[str]) -> Run
         commands=commands,
         outcome=outcome,
         summary=summary,
-        unit="pixels" if in_scene else "images",
+        facts=facts,
+        pretraining=run.pretraining,
+        unit="pixels" if of_scene or run.pretraining else "images",
         overall=overall(outcome) if outcome else None,
         rows=rows,
         floor=floor_of(rows),
         maps=_made(make_maps, run, missing) if outcome and run.prediction else None,
         gallery=data_uri(run.gallery) if run.gallery else "",
         figures=_draw(run, missing),
-        devices=device_rows(summary) if summary else (),
+        devices=device_rows(facts) if facts else (),
         parts=_made(measured_parts, run, missing) or [],
         missing=missing,
     )
