@@ -163,7 +163,7 @@ def _finish(trained: _Trained) -> Result:
         even=trained.even,
     )
     model = model_of(setup, fitted.state, fitted.best_step, test)
-    write_results(setup, fitted.state, test=test, model=model, summary=summary)
+    summary = write_results(setup, fitted.state, test=test, model=model, summary=summary)
     if setup.folder.events:
         setup.folder.events.close()
     if trained.checkpoints and (fitted.interrupted or failures):
