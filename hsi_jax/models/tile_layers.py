@@ -158,8 +158,10 @@ class TileLayers:
         maps = self._grid(x)
         rows, columns = self._pixels
         strips = [
-            jnp.concatenate([row[m][:, at : at + columns] for m, at in self._columns.places], -1)
-            for row in maps
+            jnp.concatenate(
+                [maps[row, m, :, at : at + columns] for m, at in self._columns.places], -1
+            )
+            for row in range(maps.shape[0])
         ]
         cut = [strips[m][at : at + rows] for m, at in self._rows.places]
         return jnp.concatenate(cut, -1).reshape(rows * columns, -1)

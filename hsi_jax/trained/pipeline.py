@@ -15,7 +15,6 @@ from flax import linen as nn
 from hsi_jax.data.preprocess import Preprocessing
 from hsi_jax.data.scene.nodata import bounds_of_value
 from hsi_jax.errors import InputError
-from hsi_jax.kernels.convolution import convolve
 from hsi_jax.models import find_trait
 from hsi_jax.models.tile_layers import TileLayers
 from hsi_jax.trained.description import Description
@@ -171,7 +170,28 @@ class Pipeline:
         return jnp.where(absent[:, None], jnp.nan, self.classify(scaled))
 
 
-def _convolve(lhs: jax.Array, rhs: jax.Array, *args, **kwargs) -> jax.Array:
-    """In 2-D what other programs know as well; in 3-D, which jax2onnx does not convert, as here."""
-    in_2d = lhs.ndim == 4
-    return (jax.lax.conv_general_dilated if in_2d else convolve)(lhs, rhs, *args, **kwargs)
+def _convolve(lhs: jax.Array, rhs: jax.Array, *how, **more) -> jax.Array:
+    """A convolution in 2-D alone, because jax2onnx converts no other; arguments as of lax's."""
+    if lhs.ndim == 4:
+        return jax.lax.conv_general_dilated(lhs, rhs, *how, **more)
+    strides, padding, _, dilation, *_ = how
+    depths = (padding[0], *[(0, 0)] * 3)
+    padded = jnp.pad(lhs, [(0, 0), *depths])
+    last = padded.shape[1] - dilation[0] * (rhs.shape[0] - 1)
+    total = None
+    for tap in range(rhs.shape[0]):
+        first = tap * dilation[0]
+        part = padded[:, first : first + last : strides[0]]
+        flat = part.reshape(-1, *part.shape[2:])
+        out = jax.lax.conv_general_dilated(
+            flat,
+            rhs[tap],
+            strides[1:],
+            padding[1:],
+            rhs_dilation=dilation[1:],
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            precision=more["precision"],
+        )
+        total = out if total is None else total + out
+    assert total is not None
+    return total.reshape(lhs.shape[0], -1, *total.shape[1:])
