@@ -20,6 +20,7 @@ from hsi_jax.commands import (
     report,
     run,
     simulate,
+    suggest,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -34,6 +35,7 @@ HELP = {
     "predict": predict.predict_help,
     "datasets": datasets.datasets_help,
     "export": export.export_help,
+    "suggest": suggest.suggest_help,
     "report": report.report_help,
 }
 
