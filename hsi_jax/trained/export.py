@@ -11,7 +11,7 @@ import msgspec
 
 from hsi_jax.data.preprocess import Preprocessing
 from hsi_jax.errors import InputError, StorageError
-from hsi_jax.kernels.choice import use_kernels
+from hsi_jax.kernels import kernels_in_use, use_kernels
 from hsi_jax.models import Model
 from hsi_jax.registry import Registry
 from hsi_jax.trained.description import Description
@@ -89,9 +89,12 @@ def export_model(
     beside = path.with_name(f"{path.name}.json")
     files = [path] if file_format == "onnx" else [path, beside]
     _check_files(files, overwrite)
+    metadata, used = describe(pipeline), kernels_in_use()
     use_kernels("xla")  # the bundled kernels are of this machine
-    metadata = describe(pipeline)
-    content = convert(pipeline, metadata)
+    try:
+        content = convert(pipeline, metadata)
+    finally:
+        use_kernels(used)
     try:
         path.write_bytes(content)
         if beside in files:
