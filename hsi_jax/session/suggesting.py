@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import maximum_filter
 
+from hsi_jax.data.scene.scene_tiles import CubeSource, SceneSource
 from hsi_jax.evaluate.measures.suggestion import (
     choose_pixels,
     keep_most_uncertain,
@@ -12,7 +13,6 @@ from hsi_jax.evaluate.measures.suggestion import (
 )
 from hsi_jax.trained import TrainedModel
 from hsi_jax.trained.scene_map import predict_tiles
-from hsi_jax.trained.scene_tiles import CubeSource, SceneSource
 
 KEPT = 50  # candidates of each tile for a pixel that is wanted, the most uncertain ones
 
