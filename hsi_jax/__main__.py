@@ -11,6 +11,8 @@ from hsi_jax.commands import environment, streams
 COMMANDS = {
     "run": "trains and tests one classifier",
     "predict": "makes a map of a scene of any size with the model of a run",
+    "export": "writes a trained model as ONNX or StableHLO, for other programs",
+    "suggest": "names the pixels of a scene that are worth a label next",
     "launch": "runs one process for each device of this machine, at uneven speeds",
     "compare": "runs several schemes, or models, over protocols and seeds",
     "leakage": "tests models while training pixels keep a growing distance from the test pixels",

@@ -10,7 +10,18 @@ import pytest
 from flax import linen as nn
 
 from hsi_jax.__main__ import COMMANDS
-from hsi_jax.commands import compare, datasets, launch, leakage, predict, report, run, simulate
+from hsi_jax.commands import (
+    compare,
+    datasets,
+    export,
+    launch,
+    leakage,
+    predict,
+    report,
+    run,
+    simulate,
+    suggest,
+)
 
 ROOT = Path(__file__).parents[1]
 README, GUIDE = ROOT / "README.md", ROOT / "docs" / "guide.md"
@@ -23,6 +34,8 @@ HELP = {
     "simulate": simulate.simulate_help,
     "predict": predict.predict_help,
     "datasets": datasets.datasets_help,
+    "export": export.export_help,
+    "suggest": suggest.suggest_help,
     "report": report.report_help,
 }
 

@@ -19,7 +19,7 @@ LAYERS = (
     ("train",),
     ("trained",),
     ("session",),
-    ("comparison", "simulation"),
+    ("comparison", "simulation", "sklearn"),
     ("commands",),
     ("__main__",),
 )

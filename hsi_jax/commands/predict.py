@@ -174,7 +174,7 @@ def predict(options: PredictOptions) -> None:
 
 
 def _map_one(options: PredictOptions, model: "TrainedModel", profile: Profile | None) -> None:
-    from hsi_jax.session.map_inputs import open_source
+    from hsi_jax.session.map_inputs import open_source, summary_of_scene
     from hsi_jax.session.map_writing import Request, make_map
 
     source, grid, name, files = open_source(
@@ -186,6 +186,7 @@ def _map_one(options: PredictOptions, model: "TrainedModel", profile: Profile | 
             source=source,
             grid=grid,
             scene=name,
+            summary=None if options.cube else summary_of_scene(options.run),
             files=files,
             output=Path(options.output),
             probabilities=Path(options.probabilities) if options.probabilities else None,

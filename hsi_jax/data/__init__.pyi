@@ -23,6 +23,7 @@ from .public.image_catalogue import ImageSetInfo as ImageSetInfo
 from .public.tfds_store import cached_scene as cached_scene
 from .sampler import batch_ids as batch_ids
 from .sampler import steps_for_epochs as steps_for_epochs
+from .scene.data_array import to_xarray as to_xarray
 from .scene.nodata import nodata_mask as nodata_mask
 from .scene.read_options import ReadOptions as ReadOptions
 from .scene.scene import UNLABELLED as UNLABELLED
@@ -31,6 +32,7 @@ from .scene.scene_file import file_scene as file_scene
 from .scene.scene_file import load_scene as load_scene
 from .scene.scene_tiles import SceneSource as SceneSource
 from .scene.synthetic import synthetic_scene as synthetic_scene
+from .scene.xarray_scene import scene_of_xarray as scene_of_xarray
 from .splits.disjoint import disjoint_split as disjoint_split
 from .splits.distance import count_leakage as count_leakage
 from .splits.file_split import file_split as file_split

@@ -41,7 +41,8 @@ class GAHT(nn.Module):
     ) -> jax.Array:
         """Maps patches [batch, p, p, bands], mask [batch], to logits [batch, classes]."""
         missing = -patches.shape[-1] % self.groups
-        x = jnp.pad(patches, ((0, 0), (0, 0), (0, 0), (0, missing)), mode="edge")
+        last = jnp.repeat(patches[..., -1:], missing, axis=-1)
+        x = jnp.concatenate([patches, last], axis=-1) if missing else patches
         for width, heads, depth in zip(self.widths, self.heads, self.depths, strict=True):
             check_heads(width, heads)
             x = GroupedConv(width, self.groups)(x)

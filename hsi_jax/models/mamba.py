@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 from einops import rearrange
 from flax import linen as nn
-from jax import lax
 
 from hsi_jax.errors import InputError
 
@@ -100,7 +99,7 @@ class Mamba(nn.Module):
         kept = jnp.exp(step[..., None] * decay)
         added = (step * x)[..., None] * enter[:, :, None]  # [b, n, inner, states]
         # state[t] = kept[t] * state[t - 1] + added[t]
-        _, state = lax.associative_scan(_after, (kept, added), axis=1)
+        _, state = _scan(kept, added)
         y = jnp.einsum("btis,bts->bti", state, leave)  # [b, n, inner]
         y = y + self.param("direct", nn.initializers.ones, (inner,)) * x
         return nn.Dense(width, use_bias=False)(y * nn.silu(gate))
@@ -114,6 +113,32 @@ class Mamba(nn.Module):
         padded = jnp.pad(x, ((0, 0), (self.window - 1, 0), (0, 0)))
         taps = (padded[:, at : at + x.shape[1]] for at in range(self.window))
         return sum((k * tap for k, tap in zip(kernel - limit, taps, strict=True)), bias)
+
+
+def _scan(kept: jax.Array, added: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """All steps of the recurrence along axis 1, by pairs.
+
+    It has the bits of `lax.associative_scan`, which pads between numbers; ONNX cannot, so that
+    library fails test_every_network_is_exported of tests/trained/test_export.py.
+    """
+    n = kept.shape[1]
+    if n < 2:
+        return kept, added
+    pairs = _after((kept[:, : n - 1 : 2], added[:, : n - 1 : 2]), (kept[:, 1::2], added[:, 1::2]))
+    odd = _scan(*pairs)
+    before = [x[:, : (n - 1) // 2] for x in odd]
+    even = _after(before, (kept[:, 2::2], added[:, 2::2]))
+    firsts = kept[:, :1], added[:, :1]
+    joined = [jnp.concatenate(both, axis=1) for both in zip(firsts, even, strict=True)]
+    return _interleave(joined[0], odd[0]), _interleave(joined[1], odd[1])
+
+
+def _interleave(even: jax.Array, odd: jax.Array) -> jax.Array:
+    """Numbers of two arrays in turn along axis 1; the first may have one more than the other."""
+    n = odd.shape[1]
+    both = jnp.stack([even[:, :n], odd], axis=2)
+    both = both.reshape(both.shape[0], 2 * n, *both.shape[3:])
+    return both if even.shape[1] == n else jnp.concatenate([both, even[:, n:]], axis=1)
 
 
 def _after(first, second):

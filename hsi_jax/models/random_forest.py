@@ -38,7 +38,7 @@ class RandomForest(nn.Module):
         self, patches: jax.Array, *, train: bool = False, mask: jax.Array | None = None
     ) -> jax.Array:
         """Maps patches [batch, p, p, bands] to logits [batch, classes]."""
-        x = patches.reshape(len(patches), -1)
+        x = patches.reshape(patches.shape[0], -1)
         shape = (self.trees, self.nodes)
         feature, threshold, low, high = (
             self.param(name, _zeros, shape, dtype)
@@ -51,13 +51,13 @@ class RandomForest(nn.Module):
         )
         parts = self.param("parts", _zeros, (*shape, self.num_classes), jnp.float32)
         tree = jnp.arange(self.trees)
-        sample = jnp.arange(len(x))[:, None]
 
         def descend(_, node):
-            is_low = x[sample, feature[tree, node]] <= threshold[tree, node]
+            value = jnp.take_along_axis(x, feature[tree, node], axis=1)
+            is_low = value <= threshold[tree, node]
             return jnp.where(is_low, low[tree, node], high[tree, node])
 
-        first = jnp.zeros((len(x), self.trees), jnp.int32)
+        first = jnp.zeros((x.shape[0], self.trees), jnp.int32)
         leaf = jax.lax.fori_loop(0, self.depth, descend, first)
         return jnp.log(jnp.maximum(parts[tree, leaf].mean(axis=1), _MIN_PROBABILITY))
 

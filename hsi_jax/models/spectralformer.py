@@ -51,7 +51,7 @@ class SpectralFormer(nn.Module):
         normal = nn.initializers.normal(1.0)
         first = self.param("class_token", normal, (1, 1, self.width))
         place = self.param("places", normal, (1, x.shape[1] + 1, self.width))
-        first = jnp.broadcast_to(first, (len(x), 1, self.width))
+        first = jnp.broadcast_to(first, (x.shape[0], 1, self.width))
         x = jnp.concatenate([first, x], axis=1) + place  # [b, 1 + bands, width]
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         inputs = []

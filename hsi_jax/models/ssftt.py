@@ -69,7 +69,7 @@ class SSFTT(nn.Module):
         place = self.param(
             "places", nn.initializers.normal(0.02), (1, tokens.shape[1] + 1, self.width)
         )
-        first = jnp.broadcast_to(first, (len(tokens), 1, self.width))
+        first = jnp.broadcast_to(first, (tokens.shape[0], 1, self.width))
         x = jnp.concatenate([first, tokens], axis=1) + place
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         for _ in range(self.depth):

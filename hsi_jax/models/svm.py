@@ -36,7 +36,7 @@ class SVM(nn.Module):
         self, patches: jax.Array, *, train: bool = False, mask: jax.Array | None = None
     ) -> jax.Array:
         """Maps patches [batch, p, p, bands] to logits [batch, classes]."""
-        x = patches.reshape(len(patches), -1)
+        x = patches.reshape(patches.shape[0], -1)
         zeros, (first, second) = nn.initializers.zeros, _pairs(self.num_classes)
         pairs = len(first)
         vectors = self.param("support_vectors", zeros, (self.support, x.shape[-1]))
@@ -48,7 +48,7 @@ class SVM(nn.Module):
         kernel = jnp.exp(-gamma * jnp.maximum(squares, 0))
         decision = jnp.dot(kernel, coefficients, precision="highest") + intercepts
         won = (decision > 0).astype(x.dtype)
-        none = jnp.zeros((len(x), self.num_classes), x.dtype)
+        none = jnp.zeros((x.shape[0], self.num_classes), x.dtype)
         votes = none.at[:, first].add(won).at[:, second].add(1 - won)
         clear = none.at[:, first].add(decision).at[:, second].add(-decision)
         return votes + clear / (3 * (jnp.abs(clear) + 1))

@@ -16,6 +16,7 @@ from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
+from einops import rearrange
 from jax import lax
 
 from hsi_jax.errors import InputError
@@ -77,13 +78,15 @@ class TileLayers:
     Rows and columns are the last two axes before the channels.
     """
 
-    def __init__(self, patch_size: int, shape: tuple[int, int]):
+    def __init__(self, patch_size: int, shape: tuple[int, int], *, convolve: Callable = convolve):
         """Begins with the tile.
 
         Args:
             patch_size: p.
             shape: rows and columns of the tile with its border, p - 1 more than its pixels.
+            convolve: `hsi_jax.kernels.convolve`, or `lax.conv_general_dilated`.
         """
+        self._convolve = convolve
         start = Axis(tuple((0, offset) for offset in range(patch_size)))
         self._rows, self._columns = start, start
         self._pixels = shape[0] - start.reach, shape[1] - start.reach
@@ -115,7 +118,7 @@ class TileLayers:
         reads = self._slide(window, window_strides, padding, dilation)
         down, across = (_spacing(axis_reads) for axis_reads in reads)
         if down is not None and across is not None:
-            return convolve(
+            return self._convolve(
                 lhs,
                 rhs,
                 (*window_strides[:depth], 1, 1),
@@ -124,7 +127,7 @@ class TileLayers:
                 (*dilation[:depth], down, across),
                 dimension_numbers,
                 feature_group_count,
-                precision,
+                precision=precision,
             )
         if depth or feature_group_count != 1:
             raise InputError(
@@ -149,13 +152,16 @@ class TileLayers:
     def flatten(self, x: jax.Array) -> jax.Array:
         """All numbers of each patch in a row; [maps, ..., c] becomes [pixels, numbers]."""
         if x.ndim == 5:  # depth comes first in the row
-            x = jax.vmap(self.flatten, in_axes=1, out_axes=1)(x)
-            return x.reshape(len(x), -1)
+            depth, channels = x.shape[1], x.shape[-1]
+            flat = self.flatten(rearrange(x, "maps d rows columns c -> maps rows columns (d c)"))
+            return rearrange(flat, "n (places d c) -> n (d places c)", d=depth, c=channels)
         maps = self._grid(x)
         rows, columns = self._pixels
         strips = [
-            jnp.concatenate([row[m][:, at : at + columns] for m, at in self._columns.places], -1)
-            for row in maps
+            jnp.concatenate(
+                [maps[row, m, :, at : at + columns] for m, at in self._columns.places], -1
+            )
+            for row in range(maps.shape[0])
         ]
         cut = [strips[m][at : at + rows] for m, at in self._rows.places]
         return jnp.concatenate(cut, -1).reshape(rows * columns, -1)
@@ -202,7 +208,8 @@ class TileLayers:
             )
 
         width, height = across + self._columns.reach, down + self._rows.reach
-        along = jnp.stack([slide(read, column_term, 2, width) for read in column_reads], 1)
+        parts = [slide(read, column_term, 2, width)[:, None] for read in column_reads]
+        along = jnp.concatenate(parts, 1)
         joined = [slide(read, partial(row_term, along), 1, height) for read in row_reads]
         return jnp.concatenate(joined)
 

@@ -13,6 +13,7 @@ import msgspec
 
 from hsi_jax.errors import InputError
 from hsi_jax.json_file import read_json
+from hsi_jax.run.area_summary import AreaSummary
 from hsi_jax.run.summary_parts import (
     AsPublished,
     Calibration,
@@ -176,6 +177,7 @@ class Summary(RunFacts, Outcome):
         scenes: the test in each scene of a collection; empty for any other data.
         scene_spread: of their accuracies; None unless there are several.
         as_published: in which way test samples have a say in the result; None where in none.
+        areas: of the classes of a scene's map, with intervals; None for images.
     """
 
     test_loss: float
@@ -188,6 +190,7 @@ class Summary(RunFacts, Outcome):
     calibration: Calibration | None = None
     scenes: list[SceneResult] = field(default_factory=list)
     scene_spread: SceneSpread | None = None
+    areas: AreaSummary | None = None
 
 
 def to_json(summary: Training) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hsi_jax.errors import InputError
 from hsi_jax.evaluate.maps.map_grid import Grid
 from hsi_jax.json_file import read_json
 from hsi_jax.options import defaults
-from hsi_jax.run.summary import read_summary
+from hsi_jax.run.summary import Summary, read_summary
 from hsi_jax.session.fingerprint import digest_of_cube
 from hsi_jax.session.loading import open_scene
 from hsi_jax.session.options import RunOptions
@@ -81,14 +81,20 @@ def open_source(
     return SceneSource(scene), grid, scene.name, tuple(itertools.chain.from_iterable(files))
 
 
+def summary_of_scene(run: str) -> Summary | None:
+    """The summary of a run whose own scene is mapped; None while it has not ended."""
+    path = Path(run) / "summary.json"
+    return read_summary(path) if path.is_file() else None
+
+
 def _check_same_scene(folder: Path, scene: Scene) -> None:
     """Checks that a scene is the one that a run was trained on.
 
     Raises:
         InputError: if its numbers are others.
     """
-    path = folder / "summary.json"
-    known = read_summary(path).cube if path.is_file() else None
+    summary = summary_of_scene(str(folder))
+    known = summary.cube if summary else None
     if known and known.digest and known.digest != digest_of_cube(scene.cube):
         raise InputError(
             f"`run`={folder}: the scene that its config.json names is not the one that it was "

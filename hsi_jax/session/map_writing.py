@@ -28,7 +28,9 @@ from hsi_jax.evaluate.maps.map_files import (
 from hsi_jax.evaluate.maps.map_grid import Grid, import_rasterio, written_whole
 from hsi_jax.hetero import Profile
 from hsi_jax.kernels import kernels_in_use
+from hsi_jax.run.summary import Summary
 from hsi_jax.run.tile_store import TileStore
+from hsi_jax.session.summarise_areas import adjust_areas, describe_areas
 from hsi_jax.trained import TrainedModel
 from hsi_jax.trained.map_file import class_key
 from hsi_jax.trained.scene_map import TileLogits, choose_method, find_bands, predict_tiles
@@ -46,6 +48,7 @@ class Request:
         source: of the scene.
         grid: of the scene.
         scene: name or path of the scene.
+        summary: of the run whose test pixels lie in the scene, or None.
         files: of the scene, where it is read from files.
         output: file of the classes.
         probabilities: file of the probabilities, or None.
@@ -61,6 +64,7 @@ class Request:
     source: CubeSource
     grid: Grid
     scene: str
+    summary: Summary | None = None
     files: tuple[Path, ...] = ()
     output: Path
     probabilities: Path | None = None
@@ -256,12 +260,16 @@ def _write_files(request: Request, store: TileStore) -> None:
             dtype="float32",
             nodata=float("nan"),
         )
-    write_areas(request.areas, count_classes(store.strips("classes"), len(key.names)), key, grid)
+    counts = count_classes(store.strips("classes"), len(key.names))
+    adjusted = adjust_areas(request.summary, counts[1:])
+    write_areas(request.areas, counts, key, grid, adjusted=adjusted)
     figure = draw_classes(
         _thinned(store, grid), captions(key.names, key.values), rgb_colours(key.colours)
     )
     with written_whole(request.legend) as partial:
         figure.savefig(partial, dpi=200)
+    if adjusted:
+        print(describe_areas(adjusted, request.areas.name), flush=True)
     by = ", by native kernels" if kernels_in_use() == "native" else ""
     print(f"Map: {request.output}, {request.legend.name}, {request.areas.name}{by}", flush=True)
 

@@ -176,7 +176,7 @@ def _finish_classifier(setup: Setup, fitted: Fit, **facts: Any) -> tuple[Summary
     test = evaluate_set(setup, fitted.state, "test", fitted.best_step)
     summary = summarise(setup, fitted, test, **facts)
     model = model_of(setup, fitted.state, fitted.best_step, test)
-    write_results(setup, fitted.state, test=test, model=model, summary=summary)
+    summary = write_results(setup, fitted.state, test=test, model=model, summary=summary)
     return summary, model
 
 

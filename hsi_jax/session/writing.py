@@ -1,5 +1,7 @@
 """What a run writes at its end: summary, trained model, maps and pictures."""
 
+import dataclasses
+
 import numpy as np
 from tqdm import tqdm
 
@@ -12,14 +14,19 @@ from hsi_jax.run import RunFolder
 from hsi_jax.run.summary import Summary
 from hsi_jax.session import console
 from hsi_jax.session.setup import Setup
+from hsi_jax.session.summarise_areas import describe_areas, summarise_areas
 from hsi_jax.train import Assessment, TrainState, predict
 from hsi_jax.trained import TrainedModel
 
 
 def write_results(
     setup: Setup, state: TrainState, *, test: Assessment, model: TrainedModel, summary: Summary
-) -> None:
-    """Writes the summary, the model, all pictures and the map; every process does its part."""
+) -> Summary:
+    """Writes the summary, the model, all pictures and the map; every process does its part.
+
+    Returns:
+        The summary, with the areas of the map of a scene.
+    """
     folder, scene = setup.folder, setup.dataset.scene
     folder.write_summary(summary)
     model.save(folder.model, overwrite=True)
@@ -27,6 +34,10 @@ def write_results(
     drawn = bool(setup.resolved.figures or folder.events)
     if scene is not None:
         prediction = _predict_scene(setup, scene, state)
+        areas = summarise_areas(setup.dataset, summary, prediction)
+        summary = dataclasses.replace(summary, areas=areas)
+        folder.write_summary(summary)  # once more: a kill while mapping has lost no accuracy
+        console.print_lines(describe_areas(areas))
         if rank() == 0:
             _write_scene(setup, scene, prediction, test=test, drawn=drawn)
     elif rank() == 0 and setup.dataset.pixels is not None:
@@ -39,6 +50,7 @@ def write_results(
 
             draw_figures(setup)
         console.print_lines(f"Results: {folder.path}")
+    return summary
 
 
 def _predict_scene(setup: Setup, scene: Scene, state: TrainState) -> np.ndarray:

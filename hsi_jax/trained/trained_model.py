@@ -23,6 +23,7 @@ from hsi_jax.train.samples import Patches, Samples
 from hsi_jax.train.state import Classification, Task, TrainState
 from hsi_jax.trained import network as networks
 from hsi_jax.trained.description import Description
+from hsi_jax.trained.export import export_model
 from hsi_jax.trained.model_folder import (
     DESCRIPTION,
     WEIGHTS,
@@ -277,6 +278,10 @@ class TrainedModel:
     def _on_devices(self, samples: Patches | Samples, devices: int | None) -> dict[str, Any]:
         size = self.description.microbatch_size
         return PredictionDevices(self.prediction_state(), size, devices).arguments(samples)
+
+    def export(self, path: str | Path, **how: Any) -> None:
+        """Writes a file that other programs run; see `hsi_jax.trained.export.export_model`."""
+        export_model(self, Path(path), **how)
 
     def label_ids(self, classes: np.ndarray) -> np.ndarray:
         """Turns class indexes into the ids of label files (-1 becomes the unlabelled id).

@@ -77,14 +77,19 @@ def nodata_mask(
     return find_nodata(layers, nodata_values, ignored).mask
 
 
+def bounds_of_value(value: float) -> tuple[float, float]:
+    """The least and the greatest number that is taken for a declared one, which printing rounds."""
+    margin = 1e-6 * abs(value)
+    return value - margin, value + margin
+
+
 def holds(array: np.ndarray, value: float) -> np.ndarray:
     """Where an array has a value, up to the rounding of its dtype and of printed numbers."""
     if value != value:
         return ~np.isfinite(array)
     if array.dtype.kind == "f":
         least, most = (float(x) for x in (np.finfo(array.dtype).min, np.finfo(array.dtype).max))
-        margin = 1e-6 * abs(value)
-        low, high = value - margin, value + margin
+        low, high = bounds_of_value(value)
         if low > most or high < least:
             return np.zeros(array.shape, bool)
         low, high = (array.dtype.type(min(max(x, least), most)) for x in (low, high))

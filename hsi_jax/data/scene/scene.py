@@ -11,6 +11,7 @@ from hsi_jax.data.files.raster_source import RasterSource
 from hsi_jax.data.scene.axes import Oriented, orient
 from hsi_jax.data.scene.bands import check_bands, keep_bands
 from hsi_jax.data.scene.cube import CheckedCube
+from hsi_jax.data.scene.data_array import to_xarray
 from hsi_jax.data.scene.label_ids import UNLABELLED, read_label_map
 from hsi_jax.data.scene.read_options import ReadOptions
 from hsi_jax.data.scene.stored_cube import StoredCube
@@ -186,6 +187,10 @@ class Scene:
             InputError: if the scene has no ground truth.
         """
         return np.flatnonzero(self.require_labels() != UNLABELLED).astype(np.int32)
+
+    def to_xarray(self) -> Any:
+        """The cube as a DataArray, [band, y, x]; see `hsi_jax.data.to_xarray`."""
+        return to_xarray(self)
 
     def original_labels(self, labels: np.ndarray) -> np.ndarray:
         """Turns class indexes back into the ids of the file (-1 becomes the first unlabelled id).

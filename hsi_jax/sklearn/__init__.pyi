@@ -1,0 +1,2 @@
+from .patches import PatchClassifier as PatchClassifier
+from .spectra import SpectralClassifier as SpectralClassifier
