@@ -3,7 +3,7 @@
 import numpy as np
 from tqdm import tqdm
 
-from hsi_jax.cluster.processes import rank
+from hsi_jax.cluster.exchange import by_first, is_first
 from hsi_jax.data.collection.labelled_pixels import LabelledPixels
 from hsi_jax.data.scene.scene import UNLABELLED, Scene
 from hsi_jax.errors import InputError
@@ -21,24 +21,29 @@ def write_results(
 ) -> None:
     """Writes the summary, the model, all pictures and the map; every process does its part."""
     folder, scene = setup.folder, setup.dataset.scene
-    folder.write_summary(summary)
-    model.save(folder.model, overwrite=True)
-    console.print_lines(console.describe_end(summary))
-    drawn = bool(setup.resolved.figures or folder.events)
-    if scene is not None:
-        prediction = _predict_scene(setup, scene, state)
-        if rank() == 0:
+
+    def write_found() -> None:
+        folder.write_summary(summary)
+        model.save(folder.model, overwrite=True)
+
+    def draw() -> None:
+        drawn = bool(setup.resolved.figures or folder.events)
+        if scene is not None and prediction is not None:
             _write_scene(setup, scene, prediction, test=test, drawn=drawn)
-    elif rank() == 0 and setup.dataset.pixels is not None:
-        _write_collection(setup, setup.dataset.pixels, test, drawn)
-    elif rank() == 0:
-        _write_images(setup, test, drawn)
-    if rank() == 0:
+        elif setup.dataset.pixels is not None:
+            _write_collection(setup, setup.dataset.pixels, test, drawn)
+        else:
+            _write_images(setup, test, drawn)
         if drawn:
             from hsi_jax.session.pictures import draw_figures  # here: only pictures need Matplotlib
 
             draw_figures(setup)
         console.print_lines(f"Results: {folder.path}")
+
+    by_first(write_found)
+    console.print_lines(console.describe_end(summary))
+    prediction = None if scene is None else _predict_scene(setup, scene, state)
+    by_first(draw)
 
 
 def _predict_scene(setup: Setup, scene: Scene, state: TrainState) -> np.ndarray:
@@ -48,7 +53,7 @@ def _predict_scene(setup: Setup, scene: Scene, state: TrainState) -> np.ndarray:
     if scene.nodata is not None:
         ids = ids[~scene.nodata.ravel()]
     classes = np.full(shape, UNLABELLED, np.int32)
-    quiet = True if rank() > 0 else None  # None: a bar on a terminal only
+    quiet = None if is_first() else True  # None: a bar on a terminal only
     with tqdm(total=len(ids), unit="pixel", desc="map", disable=quiet) as bar:
         classes.flat[ids], _ = predict(
             setup.replicas,
