@@ -31,6 +31,7 @@ class Membership:
         devices: how many devices each process has, in their order, or () for one process alone.
         survivors: the processes, where they can survive losses; then no backend spans them.
         alike: whether all processes compute the same bits; told where they survive losses.
+        kinds: of each process's devices, as JAX calls them; told where they survive losses.
     """
 
     reduce: str = "device"
@@ -38,6 +39,7 @@ class Membership:
     devices: tuple[int, ...] = ()
     survivors: "Survivors | None" = None
     alike: bool = True
+    kinds: tuple[str, ...] = ()
 
 
 _membership = Membership()
@@ -141,6 +143,11 @@ def devices_of_processes() -> tuple[int, ...]:
         return _membership.devices
     owners = [device.process_index for device in jax.devices()]
     return tuple(owners.count(process) for process in range(num_processes()))
+
+
+def known_kinds() -> tuple[str, ...]:
+    """The kind of each process's devices, or () where it is still to be asked for."""
+    return _membership.kinds
 
 
 def own_devices() -> range:

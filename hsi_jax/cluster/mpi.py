@@ -92,9 +92,11 @@ def join_survivors(*, devices_per_process: int, reduce: str, lost_after: float) 
     find_devices()
     check_devices(devices_per_process, membership)
     counts = gather(np.array(devices_per_process, np.int32)).tolist()
-    kinds = gather_texts(f"{place_name()} {jax.devices()[0].device_kind}".encode())
-    alike = reduce == "auto" and len(set(kinds)) == 1
-    set_membership(replace(membership, devices=tuple(counts), alike=alike))
+    kinds = [text.decode() for text in gather_texts(jax.devices()[0].device_kind.encode())]
+    places = gather_texts(place_name().encode())
+    alike = reduce == "auto" and len(set(zip(kinds, places, strict=True))) == 1
+    membership = replace(membership, devices=tuple(counts), alike=alike, kinds=tuple(kinds))
+    set_membership(membership)
 
 
 def _choose_own_devices(count: int) -> None:

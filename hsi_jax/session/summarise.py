@@ -37,6 +37,7 @@ from hsi_jax.session.summarise_devices import (
     describe_hardware,
     model_times,
     summarise_devices,
+    summarise_losses,
     summarise_straggler,
 )
 from hsi_jax.train import Assessment, Dataset, Fit, Rebalancing, Replicas, count_parameters
@@ -86,6 +87,7 @@ def summarise(
         reduce=reduction(),
         straggler=summarise_straggler(setup, rebalancing, profile),
         train_seconds=train_seconds or training_seconds(records),
+        losses=summarise_losses(),
         failed_checkpoints=failed_checkpoints,
         as_published=summarise_as_published(setup.options, records),
         versions={"python": platform.python_version(), **library_versions()},

@@ -9,15 +9,17 @@ run's end is written anew, by `hsi_jax.cluster.exchange.by_first`.
 """
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from hsi_jax.cluster.exchange import can_survive, is_first, on_first
+from hsi_jax.cluster.exchange import can_survive, is_first, on_first, rank
 from hsi_jax.cluster.processes import broadcast
 from hsi_jax.run import RunFolder
 from hsi_jax.run.lock import locked
-from hsi_jax.session import console
+
+_log = logging.getLogger(__name__)
 
 
 def tell_place(path: Path) -> None:
@@ -41,7 +43,7 @@ def ready_to_take_over(nowhere: Path) -> Iterator[RunFolder]:
                 found = place.is_dir()
                 locks.enter_context(locked(place))
                 folder.move_to(place)
-                console.print_lines(_describe(place, found))
+                _log.warning("%s", _describe(place, found))
 
             on_first(take_over)
         yield folder
@@ -56,5 +58,5 @@ def share_records(folder: RunFolder) -> None:
 
 
 def _describe(place: Path, found: bool) -> str:
-    line = f"NOTE     the first process was lost; this one writes to {place} from now on"
-    return line if found else f"{line}, which was not there: the earlier files are elsewhere"
+    line = f"The first process was lost; process {rank()} writes to {place} from now on"
+    return f"{line}." if found else f"{line}, which is not there: the earlier files are elsewhere."
