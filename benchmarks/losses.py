@@ -48,7 +48,8 @@ def main() -> None:
         found = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
         if sum(len(run["hit"]) for run in found) >= arguments.losses or time.monotonic() > deadline:
             break
-        row = disturb(folder, flags, random.Random(len(found)), arguments.every, expected)
+        chance = random.Random(len(found))
+        row = disturb(folder, flags, chance, every=arguments.every, expected=expected)
         with open(log, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         print(json.dumps(row), flush=True)
@@ -68,7 +69,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def disturb(
-    folder: Path, flags: list[str], rng: random.Random, every: float, expected: Any
+    folder: Path, flags: list[str], rng: random.Random, *, every: float, expected: Any
 ) -> dict[str, Any]:
     """One run, of which processes are lost until one is left, or it ends; what became of it."""
     workdir, count = folder / "run", rng.randint(2, 6)
