@@ -7,6 +7,7 @@ to itself (see `Membership`), the CPU does. Where any process may be lost, MPI d
 
 import functools
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -118,12 +119,17 @@ def lost_processes() -> frozenset[int]:
     return _membership.survivors.lost if _membership.survivors else frozenset()
 
 
-def lost_devices(processes: frozenset[int] | None = None) -> frozenset[int]:
-    """Numbers of the devices of processes that were lost; None for all of them."""
-    lost = lost_processes() if processes is None else processes
+def lost_devices() -> frozenset[int]:
+    """Numbers of the devices of processes that were lost."""
+    lost = lost_processes()
     counts = devices_of_processes() if lost else ()
     ends = np.cumsum(counts)
     return frozenset(n for p in lost for n in range(ends[p] - counts[p], ends[p]))
+
+
+def expecting(seconds: float) -> AbstractContextManager[None]:
+    """Within it, a device is to be ready in this time; see `hsi_jax.cluster.guard`."""
+    return _membership.survivors.guard.expects(seconds) if _membership.survivors else nullcontext()
 
 
 def losses() -> "list[Loss]":
@@ -178,8 +184,8 @@ def add(values: np.ndarray, on_loss: "OnLoss | None" = None) -> np.ndarray:
 
     Args:
         values: of this process.
-        on_loss: called with the numbers of processes that were lost before their values came; it
-            gives what this process adds instead. Without it, theirs count as 0.
+        on_loss: called where processes were lost before their values came; it gives what this
+            process adds instead. Without it, theirs count as 0.
     """
     values = np.asarray(values)
     if _membership.survivors:

@@ -126,8 +126,6 @@ def explain(text: str) -> tuple[int | None, str]:
 
     JAX names the processes that have given no sign of life; only process 0 can be lost otherwise.
     """
-    if "reported dead" in text:  # by MPI, to a process that wakes up
-        return None, "the others have gone on without this process, which gave no sign of life"
     lost = re.search(r"heartbeats?\)?:\s*(?:\S*task:)?(\d+)|task:(\d+) heartbeat timeout", text)
     if lost or "distributed service" in text:
         rank = next(filter(None, lost.groups())) if lost else 0

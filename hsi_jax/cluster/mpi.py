@@ -16,19 +16,12 @@ from hsi_jax.cluster.devices import find_devices, let_devices_wait, take_turns_o
 from hsi_jax.cluster.exchange import Membership, gather, set_membership
 from hsi_jax.cluster.launchers import find_place, local_device_ids
 from hsi_jax.cluster.loss import join_roll_call
-from hsi_jax.cluster.processes import check_devices, emulated_devices, gather_texts
+from hsi_jax.cluster.processes import PATIENCE, check_devices, emulated_devices, gather_texts
 from hsi_jax.errors import InputError
 from hsi_jax.kernels.compilation_cache import place_name
 
 ENGINES = ("auto", "jax", "mpi")
 COMMAND = "mpirun --with-ft ulfm -n N python -m experiments.run"
-PERIODS = 5  # signs of life in the time without one after which a process counts as lost
-
-# What Open MPI reads as it starts.
-_SETTINGS = {
-    "OMPI_MCA_mpi_ft_detector": "true",
-    "OMPI_MCA_mpi_ft_detector_thread": "true",  # a process that computes gives signs of life
-}
 
 
 def survives_losses(environment: Mapping[str, str] = os.environ) -> bool:
@@ -68,21 +61,17 @@ def join_survivors(*, devices_per_process: int, reduce: str, lost_after: float) 
     Args:
         devices_per_process: those of this one, emulated on a CPU; others may have other numbers.
         reduce: "auto", or "host" to take the parameters from one process even if all compute alike.
-        lost_after: seconds without a sign of life, after which a process counts as lost.
+        lost_after: seconds without a sign of life, after which a process is ended.
 
     Raises:
         InputError: if this process has another number of devices.
     """
-    for name, value in _SETTINGS.items():
-        os.environ.setdefault(name, value)
-    os.environ.setdefault("OMPI_MCA_mpi_ft_detector_timeout", str(lost_after))
-    os.environ.setdefault("OMPI_MCA_mpi_ft_detector_period", str(lost_after / PERIODS))
     import mpi4py
 
     mpi4py.rc.finalize = False  # it would wait for those that are lost
     from hsi_jax.cluster.survivors import MpiRollCall, Survivors
 
-    survivors = Survivors()
+    survivors = Survivors(lost_after * int(os.environ.get(PATIENCE, 1)))
     membership = Membership("host", survivors=survivors)
     set_membership(membership)
     join_roll_call(MpiRollCall(survivors), survivors.rank)

@@ -3,9 +3,8 @@
 By Open MPI 5 with ULFM (Bland et al., 2013, "Post-failure recovery of MPI communication
 capability"), which mpi4py speaks: a lost process makes an operation fail; `Revoke` wakes those who
 wait in it for others; `Agree` lets all who are left take an operation for complete or for failed
-alike; `Shrink` gives them a communicator of their own. A process that gives no sign of life, since
-it was suspended or its machine is gone, is declared lost by Open MPI's detector, and aborts if it
-wakes up.
+alike; `Shrink` gives them a communicator of their own. A process that is suspended, or hangs, is
+ended by its guard (`hsi_jax.cluster.guard`).
 
 Whoever waits sleeps: it must not take the core that a slower process of its machine needs.
 """
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
+from hsi_jax.cluster.guard import Guard
 from hsi_jax.errors import LostWorkerError
 
 SPIN_SECONDS = 0.0005  # of a wait, before it sleeps
@@ -26,7 +26,7 @@ NAP_PART = 0.02  # of the time waited so far, that a nap takes
 MAX_NAP_SECONDS = 0.001
 MISTAKE = 2  # exit code of a run that cannot begin
 
-OnLoss = Callable[[frozenset[int]], Any]
+OnLoss = Callable[[], Any]
 
 
 @dataclass
@@ -57,10 +57,11 @@ class Survivors:
         alive: numbers of those that are left, in order.
         losses: so far.
         must_survive: whether a loss is made good; until then, it raises an error.
+        guard: ends this process where it is stuck.
     """
 
-    def __init__(self):
-        """Of the processes that mpirun has started."""
+    def __init__(self, lost_after: float):
+        """Of the processes that mpirun has started; `lost_after` is for `Guard`, in s."""
         self._world = MPI.COMM_WORLD
         self._comm: MPI.Comm = self._world
         self._world.Set_errhandler(MPI.ERRORS_RETURN)
@@ -68,6 +69,7 @@ class Survivors:
         self.alive = tuple(range(self.count))
         self.losses: list[Loss] = []
         self.must_survive = False
+        self.guard = Guard(lost_after, self.rank)
         self._on_first: list[Callable[[], object]] = []
 
     @property
@@ -91,8 +93,8 @@ class Survivors:
             total = np.empty_like(own)
             if self._complete(lambda comm, own=own, total=total: comm.Iallreduce(own, total)):
                 return total.reshape(np.shape(values))
-            lost = self._close_ranks()
-            values = values if on_loss is None else on_loss(lost)
+            self._close_ranks()
+            values = values if on_loss is None else on_loss()
 
     def gather(self, values: np.ndarray) -> np.ndarray:
         """The arrays of all processes, [processes, ...]; 0 of those that are lost."""
@@ -137,8 +139,8 @@ class Survivors:
             else:
                 time.sleep(min(MAX_NAP_SECONDS, NAP_PART * waited))
 
-    def _close_ranks(self) -> frozenset[int]:
-        """Goes on with those who are left; returns the numbers of those who were lost just now.
+    def _close_ranks(self) -> None:
+        """Goes on with those who are left.
 
         Raises:
             LostWorkerError: before `must_survive`.
@@ -150,10 +152,10 @@ class Survivors:
         group = self._comm.Get_group()
         numbers = MPI.Group.Translate_ranks(group, None, self._world.Get_group())
         self.alive = tuple(numbers)
-        lost = frozenset(before) - frozenset(self.alive)
-        self.losses += [Loss(process, noticed) for process in sorted(lost)]
+        lost = sorted(set(before) - set(self.alive))
+        self.losses += [Loss(process, noticed) for process in lost]
         if not self.must_survive:
-            names = ", ".join(map(str, sorted(lost)))
+            names = ", ".join(map(str, lost))
             raise LostWorkerError(
                 f"process {names} was lost before the first step; see what it has printed, and "
                 f"start again"
@@ -161,7 +163,6 @@ class Survivors:
         if self.first == self.rank != before[0]:
             for call in self._on_first:
                 call()
-        return lost
 
 
 class MpiRollCall:

@@ -109,7 +109,7 @@ class DeviceOptions:
     )
     lost_after: float = option(
         30.0,
-        "with `engine`=mpi: seconds without a sign of life after which a process counts as lost",
+        "with `engine`=mpi: seconds without a sign of life after which a process is ended",
         at_least=1,
         may_change=True,
     )

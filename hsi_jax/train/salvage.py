@@ -36,20 +36,21 @@ class Salvage:
         self._works = [ready.dealt]
         self._speeds = ready.dealt.count.tolist()
         self.parts = [compute(ready)]
-        if lost := lost_devices():
-            self._redeal(lost)
+        self._redeal()
 
-    def after_loss(self, value: Callable[[], Any]) -> Callable[[frozenset[int]], Any]:
+    def after_loss(self, value: Callable[[], Any]) -> Callable[[], Any]:
         """For `add`: computes what lost processes had, and gives a value that takes it in."""
 
-        def on_loss(processes: frozenset[int]) -> Any:
-            self._redeal(lost_devices(processes))
+        def on_loss() -> Any:
+            self._redeal()
             return value()
 
         return on_loss
 
-    def _redeal(self, lost: frozenset[int]) -> None:
-        works = []
+    def _redeal(self) -> None:
+        works, lost = [], lost_devices()
+        if not lost:
+            return
         for work in self._works:  # those that were dealt once more may be lost as well
             again = redeal(work, lost, self._speeds)
             works += [without_lost(work, lost), *again]

@@ -10,6 +10,7 @@ their own then; after the first process is lost, it may differ in its last bits.
 
 import functools
 import time
+from contextlib import nullcontext
 from typing import Any
 
 import jax
@@ -18,7 +19,7 @@ import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
 
-from hsi_jax.cluster.exchange import add, are_alike, can_survive, is_first
+from hsi_jax.cluster.exchange import add, are_alike, can_survive, expecting, is_first
 from hsi_jax.cluster.processes import barrier
 from hsi_jax.hetero.exact import is_whole, mark_not_whole
 from hsi_jax.train.host_stepper import (
@@ -64,7 +65,8 @@ class SurvivingStepper:
         given = live, *ready
         local = functools.partial(local_step, devices=replicas.count)
         self._local = replicas.parallel(local).lower(*given).compile()
-        wire, halves = self._local(*given)
+        self._seconds = 0.0  # the longest that a microbatch has ever taken
+        wire, halves = self._run_own(live, ready)
         self._no_halves = halves  # any will do where they do not count
         step = own_total_step if are_alike() else total_step
         update: Any = replicas.parallel(step, donate=(0,)).lower(live, wire, halves)
@@ -86,10 +88,11 @@ class SurvivingStepper:
         began, start = time.time(), time.perf_counter()
         seconds = np.zeros(self._replicas.count)
 
-        def timed(ready: Ready) -> Any:
-            own = self._compute(live)(ready)
-            if not seconds.any():  # what was lost by others is not what this process was dealt
-                seconds[:] = ready_seconds(self._replicas, own[0], start)
+        def timed(part: Ready) -> Any:
+            if part is not ready:  # of others, who were lost
+                return self._run_own(live, part)
+            own = self._local(live, *part)
+            seconds[:] = ready_seconds(self._replicas, own[0], start)
             return own
 
         salvage = Salvage(self._replicas, ready, timed)
@@ -99,7 +102,18 @@ class SurvivingStepper:
         return live, loss, add(seconds)
 
     def _compute(self, live: TrainState) -> Any:
-        return lambda ready: self._local(live, *ready)
+        return lambda ready: self._run_own(live, ready)
+
+    def _run_own(self, live: TrainState, ready: Ready) -> Any:
+        """Computes this process's part, under guard: a device may hang."""
+        own = self._replicas.own
+        count = int(ready.dealt.count[own.start : own.stop].max(initial=0))
+        began = time.perf_counter()
+        with expecting(count * self._seconds) if self._seconds else nullcontext():
+            sums = jax.block_until_ready(self._local(live, *ready))
+        if count:
+            self._seconds = max(self._seconds, (time.perf_counter() - began) / count)
+        return sums
 
     def _finish(self, live: TrainState, salvage: Salvage) -> tuple[TrainState, float]:
         def wire() -> np.ndarray:
@@ -124,7 +138,7 @@ class SurvivingStepper:
     def _take_over(self, live: TrainState, own: np.ndarray) -> tuple[TrainState, np.ndarray]:
         """The state, and bits of `total_step`, with the parameters of the first process."""
 
-        def of_first(lost: frozenset[int] = frozenset()) -> np.ndarray:
+        def of_first() -> np.ndarray:
             return own if is_first() else np.zeros_like(own)
 
         known = add(of_first(), of_first)

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 import optax
 
-from hsi_jax.cluster.exchange import devices_of_processes, losses, rank, reduction
+from hsi_jax.cluster.exchange import devices_of_processes, losses, lost_processes, rank, reduction
 from hsi_jax.cluster.mpi import join_survivors
 from hsi_jax.cluster.processes import join_cluster
 from hsi_jax.errors import DriftError
@@ -153,11 +153,15 @@ def die_in(operation: int) -> None:
     Survivors._complete = die
 
 
-def die_as_another_has(number: int) -> None:
+def die_as_another_has() -> None:
     """Kills this process while it makes good what another one was to compute."""
 
-    def die(self, lost):
-        os.kill(os.getpid(), signal.SIGKILL)
+    redeal = salvage.Salvage._redeal
+
+    def die(self):
+        if lost_processes():
+            os.kill(os.getpid(), signal.SIGKILL)
+        redeal(self)
 
     salvage.Salvage._redeal = die
 
@@ -170,7 +174,7 @@ def join_by_mpi(asked) -> None:
     if operation := asked.get("die", {}).get(str(number)):
         die_in(operation)
     if number == asked.get("die_as_another_has"):
-        die_as_another_has(number)
+        die_as_another_has()
 
 
 def main(asked) -> dict:
