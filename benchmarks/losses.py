@@ -36,7 +36,7 @@ def main() -> None:
     folder = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     print(describe_machine(pinned=False))
-    flags = [*RUN_FLAGS, "--figures=none", f"--lost_after={LOST_AFTER}"]
+    flags = [*RUN_FLAGS, "--figures=none", "--kernels=xla", f"--lost_after={LOST_AFTER}"]
     flags += [f"--steps={arguments.steps}", "--profile=measured", "--retime_every=5"]
     quiet, log = folder / "quiet", folder / "losses.jsonl"
     if not (quiet / "summary.json").exists():
