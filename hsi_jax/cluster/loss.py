@@ -15,9 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from typing import NoReturn
-
-from hsi_jax.cluster.roll_call import Host, Member
+from typing import NoReturn, Protocol
 
 TRACE = "HSI_JAX_TRACE"
 LINGER_SECONDS = 0.5  # so that a launcher sees the process first that was the cause
@@ -26,13 +24,29 @@ FAILED = 1  # exit code of a process that ends because of another one, or of an 
 RESUME = "the run can be resumed from its newest checkpoint, if it has one"
 
 _ending = threading.Lock()  # never given back: whoever has it ends the process
-_roll_call: Host | Member | None = None
+_roll_call: "RollCall | None" = None
 _rank = 0
 _loss = ""  # what is known of it, while this process lingers
 _native: list = []  # where native code prints, and the handler of SIGABRT, which must live on
 
 
-def join_roll_call(roll_call: Host | Member, rank: int) -> None:
+class RollCall(Protocol):
+    """How the others learn that this process ends; see `hsi_jax.cluster.roll_call.Host`."""
+
+    def fail(self, reason: str) -> None:
+        """Tells them why it fails."""
+        ...
+
+    def report(self, rank: int, reason: str) -> None:
+        """Tells them that another one is lost."""
+        ...
+
+    def finish(self) -> None:
+        """Tells them that it ends as it should."""
+        ...
+
+
+def join_roll_call(roll_call: RollCall, rank: int) -> None:
     """Tells the others from now on how this process ends; call it after JAX has joined them."""
     global _roll_call, _rank
     if _roll_call is None:
@@ -66,9 +80,7 @@ def _describe(rank: int, reason: str) -> str:
 
 def leave_cluster(reason: str, exit_code: int = 2) -> NoReturn:
     """Ends this process with a line on stderr, and tells the others why."""
-    if _roll_call:
-        _roll_call.fail(reason[:REASON_LENGTH])
-    _end(reason, exit_code)
+    _end(reason, exit_code, tell=True)
 
 
 def leave_after_error(error: Exception) -> NoReturn:
@@ -141,7 +153,9 @@ def _finish() -> None:
         _roll_call.finish()
 
 
-def _end(message: str, exit_code: int) -> NoReturn:
+def _end(message: str, exit_code: int, tell: bool = False) -> NoReturn:
     _ending.acquire()
     print(f"error: [{_rank}] {message}", file=sys.stderr, flush=True)
+    if tell and _roll_call:
+        _roll_call.fail(message[:REASON_LENGTH])
     os._exit(exit_code)

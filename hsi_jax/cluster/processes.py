@@ -64,14 +64,14 @@ def join_cluster(
     else:
         membership = _join_by_platform(rendezvous, devices, reduce)
     set_membership(membership)
-    _check_devices(devices, membership)
+    check_devices(devices, membership)
     # Gloo gives the processes 30 s to meet for the first time. They are together now, and may not
     # be later, when a fast one has compiled long before a slow one.
     counts = tuple(gather(np.array(devices, np.int32)).tolist())
     set_membership(replace(membership, devices=counts))
 
 
-def _check_devices(devices: int, membership: Membership) -> None:
+def check_devices(devices: int, membership: Membership) -> None:
     """Checks that this process has as many devices as it is to have.
 
     Raises:
@@ -79,7 +79,7 @@ def _check_devices(devices: int, membership: Membership) -> None:
     """
     found = jax.local_device_count()
     emulated = jax.local_devices()[0].platform == "cpu"
-    if found != (_emulated(devices, membership.reduce) if emulated else devices):
+    if found != (emulated_devices(devices, membership.reduce) if emulated else devices):
         raise InputError(
             f"process {rank()} sees {found} devices, but `devices_per_process`={devices}; give "
             f"{found}, or start one process for each device (on one node with several GPUs, set "
@@ -92,7 +92,7 @@ def _join_by_platform(rendezvous: "_Rendezvous", devices: int, reduce: str) -> M
     own = own_platform()
     asked = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
     jax.config.update("jax_platforms", "cpu")
-    rendezvous.join(devices, _emulated(devices, reduce))
+    rendezvous.join(devices, emulated_devices(devices, reduce))
     platforms = [text.decode() for text in gather_texts(own.encode())]
     host = reduce == "host" or len(set(platforms)) > 1
     if set(platforms) == {"cpu"}:
@@ -108,11 +108,11 @@ def _join_by_platform(rendezvous: "_Rendezvous", devices: int, reduce: str) -> M
         elsewhere.join(devices)
         return Membership()
     jax.config.update("jax_pjrt_client_create_options", {"num_nodes": 1, "node_id": 0})
-    elsewhere.join(devices, _emulated(devices, "host"))
+    elsewhere.join(devices, emulated_devices(devices, "host"))
     return Membership("host", "cpu")
 
 
-def _emulated(devices: int, reduce: str) -> int:
+def emulated_devices(devices: int, reduce: str) -> int:
     """How many devices a CPU is divided into: one that is alone has an idle second beside it.
 
     See `hsi_jax.cluster.devices.choose_devices`. Where one program spans the devices of all

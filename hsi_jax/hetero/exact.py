@@ -134,6 +134,13 @@ def is_whole(total: Any) -> Any:
     return total[0] == 0
 
 
+def mark_not_whole(wire: np.ndarray) -> np.ndarray:
+    """What `to_wire` gave, so that 64 bits are added in any case: where there are further sums."""
+    marked = wire.copy()
+    marked[0] = 1
+    return marked
+
+
 def from_wire(total: jax.Array, sums: Tree, add_whole: Callable[[], Tree]) -> Tree:
     """The sum of devices' sums, float32; all NaN if one of them is unsound.
 

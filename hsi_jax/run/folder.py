@@ -138,6 +138,20 @@ class RunFolder:
             self._replace("metrics.jsonl", lambda file: file.write("".join(lines).encode()))
             self.write_json("config.json", config)
 
+    def move_to(self, path: Path) -> None:
+        """Writes to another folder from now on, where its own files replace those there.
+
+        Raises:
+            StorageError: as for `start`.
+        """
+        with _told(path):
+            path.mkdir(parents=True, exist_ok=True)
+            own, self.path = self.path, path
+            for name in RESULTS:
+                if (own / name).is_file():
+                    content = (own / name).read_bytes()
+                    self._replace(name, lambda file, content=content: file.write(content))
+
     def write_events(self) -> None:
         """From now on writes all records, those so far too, and all pictures for TensorBoard.
 
@@ -180,8 +194,16 @@ class RunFolder:
 
     def read_records(self) -> list[Record]:
         """All records of metrics.jsonl so far; lines that hold none are left out."""
+        return read_records(self.read_lines().splitlines())
+
+    def read_lines(self) -> bytes:
+        """The content of metrics.jsonl, empty where it is not there."""
         path = self.path / "metrics.jsonl"
-        return read_records(path.read_bytes().splitlines() if path.is_file() else ())
+        return path.read_bytes() if path.is_file() else b""
+
+    def write_lines(self, content: bytes) -> None:
+        """Replaces the content of metrics.jsonl."""
+        self._replace("metrics.jsonl", lambda file: file.write(content))
 
     def write_figure(self, name: str, figure: Any, formats: Sequence[str] = ("png",)) -> None:
         """Saves a Matplotlib figure in these formats, each file whole or not at all.

@@ -21,6 +21,7 @@ from hsi_jax.run.summary_parts import (
     DeviceSummary,
     FeedSummary,
     LabelSummary,
+    LostProcess,
     MeasuredEven,
     MeasuredStep,
     ModelledTimes,
@@ -115,6 +116,7 @@ class RunFacts(Training, ModelledTimes):
         measured_step: where the time of a step went; None where no step was timed.
         measured_even: a step by even shares; None unless it was asked for.
         straggler: the device for which the others waited, if any; None where none was timed.
+        losses: processes that were lost since the start, or the last resumption.
         failed_checkpoints: why a checkpoint could not be saved, a line each.
         labels: of a scene; None for images.
         cube: of a scene; None for images.
@@ -148,6 +150,7 @@ class RunFacts(Training, ModelledTimes):
     measured_even: MeasuredEven | None = None
     straggler: Straggler | None = None
     train_seconds: float | None = None
+    losses: list[LostProcess] = field(default_factory=list)
     failed_checkpoints: list[str] = field(default_factory=list)
     labels: LabelSummary | None = None
     cube: CubeSummary | None = None

@@ -278,3 +278,18 @@ class Straggler:
     slow_steps: int
     since_step: int
     until_step: int
+
+
+@dataclass(frozen=True)
+class LostProcess:
+    """A process that was lost while the others went on.
+
+    Attributes:
+        process: its number.
+        step: the next complete step, number from 0; None where it was lost after the last one.
+        seconds: from when the others noticed to the end of that step, s.
+    """
+
+    process: int
+    step: int | None
+    seconds: float | None

@@ -1,6 +1,7 @@
 """What a run prints for people: a few lines before training, a table of devices, the end."""
 
 import textwrap
+from collections.abc import Sequence
 
 from hsi_jax.cluster.exchange import num_processes
 from hsi_jax.cluster.processes import rank
@@ -11,7 +12,7 @@ from hsi_jax.hetero import Plan, Profile
 from hsi_jax.models import find_trait
 from hsi_jax.run import Checkpoints
 from hsi_jax.run.summary import RunFacts, Summary
-from hsi_jax.run.summary_parts import LabelSummary, Leakage, Straggler
+from hsi_jax.run.summary_parts import LabelSummary, Leakage, LostProcess, Straggler
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.protocols import PROTOCOLS
 from hsi_jax.session.setup import Setup
@@ -191,6 +192,7 @@ def describe_steps(summary: RunFacts) -> list[str]:
         f"{measured}; {summary.hardware}",
         *describe_measured(summary),
         *describe_straggler(summary.straggler),
+        *describe_losses(summary.losses),
         "",
     ]
 
@@ -267,6 +269,19 @@ def describe_straggler(straggler: Straggler | None) -> list[str]:
     return [
         f"The others waited for {straggler.name}: {straggler.waited_seconds:.2f} s in "
         f"{straggler.slow_steps} of {straggler.timed_steps} timed steps, longest {when}"
+    ]
+
+
+def describe_losses(losses: Sequence[LostProcess]) -> list[str]:
+    """A line for each process that was lost."""
+    return [
+        f"Lost process {loss.process} "
+        + (
+            "after the last step"
+            if loss.seconds is None
+            else f"in step {loss.step}, which ended {loss.seconds:.2f} s after that was noticed"
+        )
+        for loss in losses
     ]
 
 

@@ -99,6 +99,20 @@ class DeviceOptions:
         at_least=0,
         may_change=True,
     )
+    engine: str = option(
+        "auto",
+        "with several processes: jax, which ends all of them when one is lost; or mpi, with which "
+        "the others compute what the lost one was to do, and go on; auto takes mpi under "
+        "mpirun --with-ft ulfm",
+        choices=("auto", "jax", "mpi"),
+        may_change=True,
+    )
+    lost_after: float = option(
+        30.0,
+        "with `engine`=mpi: seconds without a sign of life after which a process is ended",
+        at_least=1,
+        may_change=True,
+    )
     reduce: str = option(
         "auto",
         "with several processes: who adds their sums: one program over all devices (device), or "

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hsi_jax.cluster.processes import rank
+from hsi_jax.cluster.exchange import by_first
 from hsi_jax.run.pretraining_summary import PretrainingSummary, ReconstructionSummary
 from hsi_jax.session import console
 from hsi_jax.session.results import model_of, reconstruct_set
@@ -27,6 +27,8 @@ def finish_pretraining(
         fitted: its training.
         facts: the other arguments of `summarise_facts`.
     """
+    from hsi_jax.session.writing import end  # Matplotlib would delay the first step
+
     held_out = len(setup.dataset.split.validation) > 0
     name: Literal["validation", "train"] = "validation" if held_out else "train"
     errors = reconstruct_set(setup, fitted.state, name, fitted.best_step)
@@ -36,16 +38,20 @@ def finish_pretraining(
         reconstruction=_summarise(setup, errors, name),
     )
     model = model_of(setup, fitted.state, fitted.best_step)
-    setup.folder.write_summary(summary)
-    model.save(setup.folder.model, overwrite=True)
-    console.print_lines(describe_end(summary))
-    _write_examples(setup, fitted.state, getattr(setup.dataset.split, name))
-    if rank() == 0:
-        if setup.resolved.figures or setup.folder.events:
-            from hsi_jax.session.pictures import draw_figures  # only pictures need Matplotlib
 
-            draw_figures(setup)
-        console.print_lines(f"Results: {setup.folder.path}")
+    def write_found() -> None:
+        setup.folder.write_summary(summary)
+        model.save(setup.folder.model, overwrite=True)
+
+    by_first(write_found)
+    console.print_lines(describe_end(summary))
+    examples = _examples(setup, fitted.state, getattr(setup.dataset.split, name))
+
+    def write_examples() -> None:
+        setup.folder.write_arrays("reconstruction.npz", **examples)
+        end(setup)
+
+    by_first(write_examples)
     return summary, model
 
 
@@ -80,17 +86,14 @@ def describe_end(summary: PretrainingSummary) -> str:
     return "\n".join(lines)
 
 
-def _write_examples(setup: Setup, state: TrainState, ids: np.ndarray) -> None:
-    """Saves some patches, what is hidden of them, and what is made of the rest."""
+def _examples(setup: Setup, state: TrainState, ids: np.ndarray) -> dict[str, np.ndarray]:
+    """Some patches, what is hidden of them, and what is made of the rest."""
     shown = ids[np.linspace(0, len(ids) - 1, min(EXAMPLES, len(ids))).astype(int)]
     given = {"profile": setup.profile, "plan": setup.plan}
     patches, hidden, made = reconstruct(setup.replicas, state, shown, **given)
     scene = setup.dataset.scene
     assert scene is not None  # there is pretraining of scenes alone
-    known = {}
+    known = {"ids": shown, "patches": patches, "hidden": hidden, "made": made}
     if scene.wavelengths is not None and patches.shape[-1] == scene.shape[2]:
         known["wavelengths"] = scene.wavelengths
-    if rank() == 0:
-        setup.folder.write_arrays(
-            "reconstruction.npz", ids=shown, patches=patches, hidden=hidden, made=made, **known
-        )
+    return known

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from hsi_jax.cluster.exchange import is_first, on_first
 from hsi_jax.cluster.processes import broadcast, rank
 from hsi_jax.command_line import with_flags
 from hsi_jax.errors import InputError
@@ -20,10 +21,16 @@ _log = logging.getLogger(__name__)
 
 
 class Saver(Hook):
-    """Saves a training's progress with all else that the run depends on."""
+    """Saves a training's progress with all else that the run depends on.
+
+    The first process saves. Where it may be lost, the others keep what it was to save: whoever
+    becomes the first then saves that, unless it is there, because the lost one may not have.
+    """
 
     def __init__(self, setup: Setup, rebalancing: Rebalancing | None, checkpoints: Checkpoints):
-        """Into the checkpoints of the run; only process 0 needs it."""
+        """Into the checkpoints of the run."""
+        self._folder, self._kept = setup.folder, None
+        on_first(self._take_over)
         model = model_of(setup, setup.state, 0)
         self._rebalancing, self._checkpoints = rebalancing, checkpoints
         self._facts = {
@@ -44,7 +51,15 @@ class Saver(Hook):
             "shares": list(plan.shares),
             "rebalancing": self._rebalancing.state(plan) if self._rebalancing else None,
         }
-        self._checkpoints.save(progress, facts, self._arrays)
+        if is_first():
+            self._checkpoints.save(progress, facts, self._arrays)
+        else:
+            self._kept = progress, facts
+
+    def _take_over(self) -> None:
+        self._checkpoints.path = self._folder.checkpoints.absolute()
+        if self._kept:
+            self._checkpoints.save(*self._kept, self._arrays)
 
 
 def find_checkpoint(setup: Setup, checkpoints: Checkpoints) -> Checkpoint | None:

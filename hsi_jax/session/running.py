@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hsi_jax.cluster.processes import rank
+from hsi_jax.cluster.exchange import can_survive, is_first
 from hsi_jax.data.scene.scene import Scene
 from hsi_jax.data.splits.split import Split
 from hsi_jax.kernels import use_compilation_cache
@@ -36,6 +36,7 @@ from hsi_jax.session.setup import (
     set_up,
 )
 from hsi_jax.session.summarise import summarise
+from hsi_jax.session.takeover import share_records
 from hsi_jax.session.training import (
     fit_at_once,
     start_rebalancing,
@@ -113,7 +114,7 @@ def _train(setup: Setup) -> _Trained:
         setup.folder.checkpoints, setup.options.checkpoints.keep_checkpoints
     ) as checkpoints:
         checkpoint = _open_folder(setup, checkpoints)
-        if setup.options.output.tensorboard and rank() == 0:
+        if setup.options.output.tensorboard and is_first():
             setup.folder.write_events()
         console.print_lines(console.describe_start(setup))
         if setup.resolved.profile_name == MEASURED:
@@ -126,8 +127,9 @@ def _train(setup: Setup) -> _Trained:
         start = Progress.start(setup.state)
         if checkpoint:
             start = Progress.of_checkpoint(checkpoint, setup.state)
-        # Process 0 alone saves.
-        hooks: list[Hook] = [Saver(setup, rebalancing, checkpoints)] if rank() == 0 else []
+        # The first process alone saves; the others may have to do so later.
+        saves = is_first() or can_survive()
+        hooks: list[Hook] = [Saver(setup, rebalancing, checkpoints)] if saves else []
         even = EvenSteps(setup, plan)
         hooks += [even] if setup.options.devices.measure_even else []
         with told_where_to_go_on(checkpoints, setup.options.checkpoints.on_nonfinite):
@@ -193,5 +195,6 @@ def _open_folder(setup: Setup, checkpoints: Checkpoints) -> Checkpoint | None:
         step, setup.sets_that_choose, setup.steps_between_validations, setup.num_steps
     )
     setup.folder.go_on(options, keep)
+    share_records(setup.folder)
     console.print_lines(f"Resuming after step {step} of {setup.num_steps}")
     return checkpoint

@@ -14,6 +14,7 @@ import optax
 from hsi_jax.cluster.devices import choose_devices, emulate_devices, find_devices
 from hsi_jax.cluster.exchange import devices_of_processes, num_processes
 from hsi_jax.cluster.launchers import describe_unused_tasks
+from hsi_jax.cluster.mpi import choose_engine, join_survivors
 from hsi_jax.cluster.processes import check_alike, gather_texts, join_cluster, rank
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import Device, Plan, Profile, make_plan
@@ -22,11 +23,13 @@ from hsi_jax.options import values, with_values
 from hsi_jax.run import RunFolder
 from hsi_jax.run.folder import check_place
 from hsi_jax.run.lock import locked, new_folder
+from hsi_jax.session.device_options import DeviceOptions
 from hsi_jax.session.fingerprint import Fingerprint, fingerprint
 from hsi_jax.session.loading import load_dataset
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.resolve import Resolved
 from hsi_jax.session.resume_check import resumable_folder
+from hsi_jax.session.takeover import ready_to_take_over, tell_place
 from hsi_jax.temporary import temporary_folder
 from hsi_jax.train import (
     Dataset,
@@ -207,13 +210,7 @@ def join_devices(resolved: Resolved) -> Profile:
         emulate_devices(len(profile))
         find_devices()
         return profile
-    join_cluster(
-        options.devices.coordinator or None,
-        options.devices.num_processes,
-        options.devices.process_id,
-        devices_per_process=options.devices.devices_per_process,
-        reduce=options.devices.reduce,
-    )
+    _join_processes(options.devices)
     check_alike({k: v for k, v in values(options).items() if k not in OWN_TO_A_PROCESS})
     counts = devices_of_processes()
     if profile is None:
@@ -226,6 +223,24 @@ def join_devices(resolved: Resolved) -> Profile:
             f"{'device, process by process' if has else 'process'}"
         )
     return profile
+
+
+def _join_processes(devices: DeviceOptions) -> None:
+    """Joins the other processes by the engine that was asked for."""
+    if choose_engine(devices.engine, devices.reduce, devices.coordinator) == "mpi":
+        join_survivors(
+            devices_per_process=devices.devices_per_process,
+            reduce=devices.reduce,
+            lost_after=devices.lost_after,
+        )
+        return
+    join_cluster(
+        devices.coordinator or None,
+        devices.num_processes,
+        devices.process_id,
+        devices_per_process=devices.devices_per_process,
+        reduce=devices.reduce,
+    )
 
 
 def describe_choice(resolved: Resolved) -> list[str]:
@@ -246,14 +261,14 @@ def describe_choice(resolved: Resolved) -> list[str]:
 def claimed_folder(options: RunOptions) -> Iterator[RunFolder]:
     """The run's folder, which no other process can have meanwhile; in process 0 of a cluster.
 
-    The other processes write theirs where nobody looks.
+    The other processes write theirs where nobody looks, unless they have to take over.
 
     Raises:
         InputError: if another process has it, or it cannot be used.
     """
     if rank() > 0:
-        with temporary_folder() as nowhere:
-            yield RunFolder(nowhere)
+        with temporary_folder() as nowhere, ready_to_take_over(nowhere) as folder:
+            yield folder
         return
     if options.checkpoints.resume:
         RunFolder.of_run(options.output.workdir)
@@ -261,6 +276,7 @@ def claimed_folder(options: RunOptions) -> Iterator[RunFolder]:
     check_place(path)
     with locked(path, fresh=not options.output.workdir):
         options = with_values(options, workdir=str(path))
+        tell_place(path)
         yield (
             resumable_folder(options)
             if options.checkpoints.resume

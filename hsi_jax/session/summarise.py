@@ -36,6 +36,7 @@ from hsi_jax.session.summarise_devices import (
     describe_hardware,
     model_times,
     summarise_devices,
+    summarise_losses,
     summarise_straggler,
 )
 from hsi_jax.train import Assessment, Dataset, Fit, Rebalancing, Replicas, count_parameters
@@ -97,6 +98,7 @@ def summarise_facts(
         reduce=reduction(),
         straggler=summarise_straggler(setup, rebalancing, profile),
         train_seconds=train_seconds or training_seconds(setup.folder.read_records()),
+        losses=summarise_losses(),
         failed_checkpoints=failed_checkpoints,
         versions={"python": platform.python_version(), **library_versions()},
     )

@@ -2,14 +2,21 @@
 
 import os
 import platform
+from collections.abc import Sequence
 
-from hsi_jax.cluster.exchange import devices_of_processes, num_processes
+from hsi_jax.cluster.exchange import devices_of_processes, known_kinds, losses, num_processes
 from hsi_jax.cluster.processes import gather_texts
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.measures.straggler import find_straggler
 from hsi_jax.hetero import Plan, Profile, make_plan
 from hsi_jax.kernels import kernels_in_use
-from hsi_jax.run.summary_parts import DeviceSummary, MeasuredStep, ModelledTimes, Straggler
+from hsi_jax.run.summary_parts import (
+    DeviceSummary,
+    LostProcess,
+    MeasuredStep,
+    ModelledTimes,
+    Straggler,
+)
 from hsi_jax.session.setup import Setup
 from hsi_jax.train import Fit, Rebalancing, Replicas
 
@@ -21,8 +28,7 @@ def summarise_devices(
 
     Every process must call it. Modelled times include that of communication.
     """
-    device = setup.replicas.devices[0]
-    kinds = [text.decode() for text in gather_texts(device.device_kind.encode())]
+    kinds = _kinds(setup.replicas)
     counts = devices_of_processes()
     processes = [process for process, count in enumerate(counts) for _ in range(count)]
     total = sum(fitted.microbatches) or 1
@@ -90,6 +96,11 @@ def summarise_straggler(
     return find_straggler(rebalancing.records, setup.plan.shares, profile.names)
 
 
+def summarise_losses() -> list[LostProcess]:
+    """The processes that were lost since the start."""
+    return [LostProcess(loss.process, loss.step, loss.seconds) for loss in losses()]
+
+
 def describe_hardware(replicas: Replicas) -> str:
     """The devices, whether they are emulated, and whose kernels they run if not XLA's."""
     own = ", convolutions by native kernels" if kernels_in_use() == "native" else ""
@@ -100,8 +111,8 @@ def _describe_devices(replicas: Replicas) -> str:
     device = replicas.devices[0]
     kinds = {}
     counts = devices_of_processes()
-    for text, count in zip(gather_texts(device.device_kind.encode()), counts, strict=True):
-        kinds[text.decode()] = kinds.get(text.decode(), 0) + count
+    for kind, count in zip(_kinds(replicas), counts, strict=True):
+        kinds[kind] = kinds.get(kind, 0) + count
     if num_processes() == 1 and device.platform != "cpu":
         return f"{replicas.count} x {device.device_kind}"
     if set(kinds) != {"cpu"}:
@@ -113,6 +124,12 @@ def _describe_devices(replicas: Replicas) -> str:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     devices = "1 device" if replicas.count == 1 else f"{replicas.count} devices"
     return f"{devices} emulated on {cores} CPU cores ({_cpu_name()})"
+
+
+def _kinds(replicas: Replicas) -> Sequence[str]:
+    """The kind of each process's devices, those that were lost included."""
+    kind = replicas.devices[0].device_kind
+    return known_kinds() or [text.decode() for text in gather_texts(kind.encode())]
 
 
 def _cpu_name() -> str:

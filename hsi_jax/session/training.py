@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from tqdm import tqdm
 
-from hsi_jax.cluster.processes import rank
+from hsi_jax.cluster.exchange import is_first
 from hsi_jax.errors import DivergenceError, DriftError
 from hsi_jax.hetero import Plan
 from hsi_jax.hetero.controller import Controller
@@ -111,7 +111,7 @@ def train(
         patience=setup.recipe.patience,
         skip_nonfinite=options.checkpoints.on_nonfinite == "skip",
     )
-    hidden = True if quiet or rank() > 0 else None  # None: a bar on a terminal only
+    hidden = True if quiet or not is_first() else None  # None: a bar on a terminal only
     total = setup.num_steps
     with tqdm(total=total, initial=start.step, unit="step", desc=COMPILING, disable=hidden) as bar:
         return fit(
@@ -168,7 +168,7 @@ def told_where_to_go_on(checkpoints: Checkpoints, on_nonfinite: str) -> Iterator
 
 def tell_where_to_go_on(checkpoints: Checkpoints, event: str, flags: str = "") -> None:
     """Says after an event with which checkpoint, and by which flags, the run can go on."""
-    if rank() == 0:  # the others have none
+    if is_first():  # the others have none
         console.print_lines(console.describe_checkpoints(checkpoints, event, flags))
 
 

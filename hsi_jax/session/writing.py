@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from tqdm import tqdm
 
-from hsi_jax.cluster.processes import rank
+from hsi_jax.cluster.exchange import by_first, is_first
 from hsi_jax.data.collection.labelled_pixels import LabelledPixels
 from hsi_jax.data.scene.scene import UNLABELLED, Scene
 from hsi_jax.errors import InputError
@@ -28,29 +28,49 @@ def write_results(
         The summary, with the areas of the map of a scene.
     """
     folder, scene = setup.folder, setup.dataset.scene
-    folder.write_summary(summary)
-    model.save(folder.model, overwrite=True)
-    console.print_lines(console.describe_end(summary))
-    drawn = bool(setup.resolved.figures or folder.events)
-    if scene is not None:
-        prediction = _predict_scene(setup, scene, state)
-        areas = summarise_areas(setup.dataset, summary, prediction)
-        summary = dataclasses.replace(summary, areas=areas)
-        folder.write_summary(summary)  # once more: a kill while mapping has lost no accuracy
-        console.print_lines(describe_areas(areas))
-        if rank() == 0:
-            _write_scene(setup, scene, prediction, test=test, drawn=drawn)
-    elif rank() == 0 and setup.dataset.pixels is not None:
-        _write_collection(setup, setup.dataset.pixels, test, drawn)
-    elif rank() == 0:
-        _write_images(setup, test, drawn)
-    if rank() == 0:
-        if drawn:
-            from hsi_jax.session.pictures import draw_figures  # here: only pictures need Matplotlib
 
-            draw_figures(setup)
-        console.print_lines(f"Results: {folder.path}")
-    return summary
+    def write_found() -> None:
+        folder.write_summary(summary)
+        model.save(folder.model, overwrite=True)
+
+    by_first(write_found)
+    console.print_lines(console.describe_end(summary))
+    if scene is None:
+        by_first(lambda: _write_test(setup, test))
+        return summary
+    prediction = _predict_scene(setup, scene, state)
+    areas = summarise_areas(setup.dataset, summary, prediction)
+    console.print_lines(describe_areas(areas))
+    whole = dataclasses.replace(summary, areas=areas)
+
+    def write_map() -> None:
+        folder.write_summary(whole)  # once more: a kill while mapping has lost no accuracy
+        _write_scene(setup, scene, prediction, test=test, drawn=_draws(setup))
+        end(setup)
+
+    by_first(write_map)
+    return whole
+
+
+def _draws(setup: Setup) -> bool:
+    return bool(setup.resolved.figures or setup.folder.events)
+
+
+def _write_test(setup: Setup, test: Assessment) -> None:
+    """What is written of a test without a map."""
+    if setup.dataset.pixels is not None:
+        _write_collection(setup, setup.dataset.pixels, test, _draws(setup))
+    else:
+        _write_images(setup, test, _draws(setup))
+    end(setup)
+
+
+def _end(setup: Setup) -> None:
+    if _draws(setup):
+        from hsi_jax.session.pictures import draw_figures  # here: only pictures need Matplotlib
+
+        draw_figures(setup)
+    console.print_lines(f"Results: {setup.folder.path}")
 
 
 def _predict_scene(setup: Setup, scene: Scene, state: TrainState) -> np.ndarray:
@@ -60,7 +80,7 @@ def _predict_scene(setup: Setup, scene: Scene, state: TrainState) -> np.ndarray:
     if scene.nodata is not None:
         ids = ids[~scene.nodata.ravel()]
     classes = np.full(shape, UNLABELLED, np.int32)
-    quiet = True if rank() > 0 else None  # None: a bar on a terminal only
+    quiet = None if is_first() else True  # None: a bar on a terminal only
     with tqdm(total=len(ids), unit="pixel", desc="map", disable=quiet) as bar:
         classes.flat[ids], _ = predict(
             setup.replicas,

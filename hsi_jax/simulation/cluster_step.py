@@ -30,10 +30,10 @@ from hsi_jax.kernels.choice import KERNELS, use_kernels
 from hsi_jax.launch.measured_processes import READY
 from hsi_jax.models import find_model
 from hsi_jax.train import Patches, Replicas, create_state, make_optimizer, make_schedule
-from hsi_jax.train.host_stepper import make_stepper
 from hsi_jax.train.replicas import Ready
 from hsi_jax.train.step import local_step
 from hsi_jax.train.stepper import gather_stamps
+from hsi_jax.train.surviving_stepper import make_stepper
 
 PATCH_SIZE = 11
 SCENE = (64, 64, 30)  # rows, columns, bands

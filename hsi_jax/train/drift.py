@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from hsi_jax.cluster.exchange import devices_of_processes, gather
+from hsi_jax.cluster.exchange import devices_of_processes, gather, lost_processes
 from hsi_jax.errors import DriftError
 from hsi_jax.train.replicas import Replicas
 from hsi_jax.train.state import TrainState
@@ -86,10 +86,12 @@ class DriftCheck:
             if self._by_host:  # an idle device beside a single one has a copy as well
                 own[number, 0] = any((other[0] != digest[0]).any() for other in shards)
         rows = gather(own)
+        lost = lost_processes()
         digests = {
             (process, number): row[number].tobytes()
             for process, (count, row) in enumerate(zip(counts, rows, strict=True))
             for number in range(count)
+            if process not in lost
         }
         sound = [d for (p, n), d in digests.items() if not (self._by_host and rows[p, n, 0].any())]
         usual = Counter(sound).most_common(1)[0][0] if sound else None

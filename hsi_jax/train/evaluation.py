@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from hsi_jax.cluster.exchange import lost_devices
 from hsi_jax.errors import DivergenceError
 from hsi_jax.evaluate.measures.metrics import Scores, confusion_matrix, scores
 from hsi_jax.hetero import Plan, Profile, deal, make_plan
+from hsi_jax.hetero.redeal import profile_without
 from hsi_jax.train.feed import Feed
 from hsi_jax.train.input_check import CHECK_DATA, find_input
 from hsi_jax.train.replicas import Replicas
+from hsi_jax.train.salvage import gather_outputs
 from hsi_jax.train.samples import Stream
 from hsi_jax.train.state import TrainState
 from hsi_jax.train.step import predict_step, probability_step
@@ -146,7 +149,7 @@ def map_samples(
     """What a step of `hsi_jax.train.step` gives for all samples, each array [n, ...]."""
     call = replicas.parallel(step)
     live = replicas.replicate(state)
-    profile = profile.uncapped  # a share is worked through in microbatches
+    profile = profile_without(profile.uncapped, lost_devices())  # no share is held at once
     size = plan.microbatch_size
     room = _microbatches_per_call(replicas, size)
     batches = [ids[start : start + room * size] for start in range(0, len(ids), room * size)]
@@ -159,7 +162,7 @@ def map_samples(
     outputs: list[Any] = []
     with Feed(replicas, work_of, len(batches)) as feed:
         for number, batch in enumerate(batches):
-            arrays = replicas.fetch_gathered(call(live, *feed.take(number)))
+            arrays = gather_outputs(replicas, call, live, feed.take(number))
             arrays = arrays if isinstance(arrays, tuple) else (arrays,)
             outputs.append([a.reshape(-1, *a.shape[2:])[: len(batch)] for a in arrays])
             on_progress(len(batch))

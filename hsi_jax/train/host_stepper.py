@@ -23,7 +23,7 @@ from hsi_jax.hetero.exact import from_wire, is_whole
 from hsi_jax.train.replicas import Ready, Replicas, fetch
 from hsi_jax.train.state import TrainState
 from hsi_jax.train.step import join_halves, local_step, update_if_finite
-from hsi_jax.train.stepper import AnyStepper, Stepper, ready_seconds
+from hsi_jax.train.stepper import ready_seconds
 
 
 def total_step(state: TrainState, total: jax.Array, halves: Any) -> tuple[TrainState, jax.Array]:
@@ -54,20 +54,6 @@ def adopt_step(state: TrainState, bits: jax.Array) -> TrainState:
     _, restore = ravel_pytree((jnp.float32(0), state.params, state.batch_stats))
     _, params, stats = restore(lax.bitcast_convert_type(bits, jnp.float32))
     return state.replace(step=state.step + 1, params=params, batch_stats=stats)
-
-
-def make_stepper(replicas: Replicas, live: TrainState, ready: Ready, *, timed: bool) -> AnyStepper:
-    """The compiled step, by how the replicas add their sums.
-
-    Args:
-        replicas: the devices.
-        live: a replicated state.
-        ready: input of the size that all steps have.
-        timed: whether there will be timed steps.
-    """
-    if replicas.by_host:
-        return HostStepper(replicas, live, ready)  # it can time every step
-    return Stepper(replicas, live, ready, timed)
 
 
 class HostStepper:
@@ -129,18 +115,36 @@ class HostStepper:
 
 def _add(wire: jax.Array) -> np.ndarray:
     """The sum over all devices of all processes, int32 [w]."""
-    return add(functools.reduce(np.add, _rows(wire)))
+    return add(add_devices(wire))
 
 
 def _add_whole(halves: Any) -> Any:
     """The sum over all devices of all processes, of 64 bits each: a tree of int32 [..., 2]."""
-    leaves, tree = jax.tree.flatten(halves)
-    devices = zip(*map(_rows, leaves), strict=True)  # all arrays of one, then of the next
+    return split_whole(add(add_whole_devices(halves)), halves)
+
+
+def add_devices(wire: jax.Array) -> np.ndarray:
+    """The sum over this process's own devices of what `to_wire` gave, int32 [w]."""
+    return functools.reduce(np.add, _rows(wire))
+
+
+def add_whole_devices(halves: Any) -> np.ndarray:
+    """The sum over this process's own devices, int64 [n], array by array.
+
+    Args:
+        halves: of `local_step`, a tree of int32 [devices, ..., 2].
+    """
+    devices = zip(*map(_rows, jax.tree.leaves(halves)), strict=True)  # all arrays of one, and so on
     own = [np.concatenate([row.ravel() for row in rows]).view(np.int64) for rows in devices]
-    total = add(functools.reduce(np.add, own)).view(np.int32)
+    return functools.reduce(np.add, own)
+
+
+def split_whole(total: np.ndarray, halves: Any) -> Any:
+    """A sum as of `add_whole_devices`, in a tree like one device's halves, int32 [..., 2]."""
+    leaves, tree = jax.tree.flatten(halves)
     shapes = [leaf.shape[1:] for leaf in leaves]
-    parts = np.split(total, np.cumsum([math.prod(shape) for shape in shapes])[:-1])
-    return tree.unflatten(map(np.reshape, parts, shapes))
+    ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
+    return tree.unflatten(map(np.reshape, np.split(total.view(np.int32), ends), shapes))
 
 
 def _rows(array: jax.Array) -> list[np.ndarray]:

@@ -5,7 +5,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 
+import numpy as np
+
+from hsi_jax.cluster.exchange import gather, num_processes
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STEPS_BETWEEN_CHECKS = 10  # in a cluster, where asking all processes takes time
 
 
 @contextlib.contextmanager
@@ -40,3 +45,12 @@ def interrupts() -> Iterator[Callable[[], int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def signal_to_all(step: int, number: int) -> int:
+    """The highest signal that came to any process, which ask each other only now and then."""
+    if num_processes() == 1:
+        return number
+    if step % STEPS_BETWEEN_CHECKS:
+        return 0
+    return int(gather(np.array([number], np.int32)).max())

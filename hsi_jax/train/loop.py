@@ -10,21 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from hsi_jax.cluster.exchange import gather, num_processes
+from hsi_jax.cluster.exchange import end_step, num_processes, survive_from_now
 from hsi_jax.data.sampler import batch_ids
 from hsi_jax.hetero import Plan, Work, deal
 from hsi_jax.train.drift import DriftCheck
 from hsi_jax.train.feed import Feed
-from hsi_jax.train.host_stepper import make_stepper
-from hsi_jax.train.interrupt import interrupts
+from hsi_jax.train.interrupt import interrupts, signal_to_all
 from hsi_jax.train.nonfinite import judge_step
 from hsi_jax.train.progress import Progress
 from hsi_jax.train.replicas import Replicas, fetch
-from hsi_jax.train.speeds import Rebalancing
+from hsi_jax.train.speeds import Rebalancing, plan_of_survivors
 from hsi_jax.train.state import TrainState
 from hsi_jax.train.stepper import AnyStepper, gather_stamps
-
-STEPS_BETWEEN_SIGNAL_CHECKS = 10  # in a cluster, where asking all processes takes time
+from hsi_jax.train.surviving_stepper import make_stepper
 
 
 @dataclass(frozen=True)
@@ -190,11 +188,12 @@ def fit(
     training = _Training(
         replicas, progress, course, plan=plan, hooks=hooks, rebalancing=rebalancing
     )
+    survive_from_now()
     stopped_by = 0
     with interrupts() as signalled, Feed(replicas, training.next_work, course.num_steps) as feed:
         for step in range(progress.step, course.num_steps):
             training.take_step(step, feed)
-            stopped_by = _signal_to_all(step, signalled())
+            stopped_by = signal_to_all(step, signalled())
             if training.look_back(step + 1, stopped_by) or stopped_by:
                 break
     return training.result(stopped_by, feed.wait_seconds)
@@ -230,6 +229,8 @@ class _Training:
             self._plan = self._rebalancing.observe(step, self._plan, times)
         else:
             self._live, loss = self._stepper.step(self._live, ready)
+        self._plan = plan_of_survivors(self._plan, self._rebalancing)
+        end_step(step)
         self._losses.append(loss)
         self._seconds.append(time.perf_counter() - began)
         for hook in self._hooks:
@@ -289,12 +290,3 @@ class _Training:
             plan=self._plan,
             microbatches=tuple(self._microbatches.tolist()),
         )
-
-
-def _signal_to_all(step: int, number: int) -> int:
-    """The highest signal that came to any process, which ask each other only now and then."""
-    if num_processes() == 1:
-        return number
-    if step % STEPS_BETWEEN_SIGNAL_CHECKS:
-        return 0
-    return int(gather(np.array([number], np.int32)).max())

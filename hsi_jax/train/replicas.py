@@ -5,7 +5,8 @@ one program on many devices changes this file alone.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Protocol, TypeVar
 
@@ -14,7 +15,7 @@ import numpy as np
 import psutil
 
 from hsi_jax.cluster.devices import JaxDevice, choose_devices
-from hsi_jax.cluster.exchange import add, gather, own_devices, reduction
+from hsi_jax.cluster.exchange import gather, own_devices, reduction
 from hsi_jax.hetero import Work
 from hsi_jax.train.samples import Rows, SampleSource, Stream
 from hsi_jax.train.step import AXIS
@@ -22,7 +23,24 @@ from hsi_jax.train.step import AXIS
 PART_OF_MEMORY = 0.25  # for samples; the rest is for parameters, activations and other programs
 
 Tree = TypeVar("Tree")
-Ready = tuple[SampleSource, Work]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The input of a step; it unpacks to what the programs take.
+
+    Attributes:
+        samples: on the devices.
+        work: on the devices.
+        dealt: the same work, of all devices, as NumPy arrays.
+    """
+
+    samples: SampleSource
+    work: Work
+    dealt: Work
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.samples, self.work))
 
 
 class Parallel(Protocol):
@@ -88,9 +106,10 @@ class Replicas:
     def ready(self, work: Work) -> Ready:
         """The samples and the work of a step, on the devices."""
         placed = self._place_work(work)
-        if isinstance(self.samples, Stream):
-            return self._send_rows(self.samples, work), placed
-        return self.samples, placed
+        samples = self.samples
+        if isinstance(samples, Stream):
+            samples = self._send_rows(samples, work)
+        return Ready(samples, placed, work)
 
     def _place_work(self, work: Work) -> Work:
         """Sends what differs from the last step's work, which is most often the ids alone.
@@ -144,15 +163,6 @@ class Replicas:
             return self._place(np.broadcast_to(array, (count, *np.shape(array))))
 
         return jax.tree.map(copy, tree)
-
-    def fetch_gathered(self, tree: Tree) -> Tree:
-        """What a step has gathered from its devices (0 from others), from those of all processes.
-
-        Returns:
-            A tree of NumPy arrays, the same in every process.
-        """
-        own = fetch(tree)
-        return jax.tree.map(add, own) if self.by_host else own
 
 
 def fetch(tree: Tree) -> Tree:

@@ -2,17 +2,18 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 
 import jax
 import numpy as np
 
-from hsi_jax.cluster.exchange import add, devices_of_processes, gather
+from hsi_jax.cluster.exchange import add, devices_of_processes, gather, lost_devices
 from hsi_jax.cluster.processes import barrier, gather_hosts
 from hsi_jax.hetero import Plan, Profile, Work, deal, make_plan, parse_profile
 from hsi_jax.hetero.controller import Controller
 from hsi_jax.hetero.plan import plan_of_shares
+from hsi_jax.hetero.redeal import plan_without, profile_without
 from hsi_jax.hetero.timing import Timing, fit_timing, profile_of, time_calls
 from hsi_jax.run.summary_parts import TimedStep
 from hsi_jax.train.replicas import Replicas
@@ -192,6 +193,19 @@ class Rebalancing:
         self.records = [TimedStep(**record) for record in state["records"]]
         return plan_of_shares(plan.scheme, controller.guess, tuple(state["shares"]), **sizes)
 
+    def leave_out(self, lost: Collection[int]) -> None:
+        """Lets lost devices take no part in further plans."""
+        old = self.controller
+        if old is not None:
+            self.controller = Controller.from_state(
+                old.state(),
+                profile_without(old.guess, lost),
+                old.batch_size,
+                old.microbatch_size,
+                dead_band=old.dead_band,
+                hysteresis=old.hysteresis,
+            )
+
     def is_due(self, step: int) -> bool:
         """Whether this step is timed."""
         return (step + 1) % self.every == 0 or step == self._again
@@ -206,3 +220,17 @@ class Rebalancing:
         record = TimedStep(step=step, device_seconds=seconds.tolist(), shares=list(new.shares))
         self.records.append(record)
         return new
+
+
+def plan_of_survivors(plan: Plan, rebalancing: Rebalancing | None) -> Plan:
+    """The plan for the steps to come, in which devices that were lost have no share.
+
+    With a scheme whose result depends on the shares, the plan stays: in each step, what it deals to
+    lost devices is computed by the others, with the weights of the lost ones (`Salvage`).
+    """
+    lost = lost_devices()
+    if not plan.scheme.exact or not any(plan.shares[device] for device in lost):
+        return plan
+    if rebalancing:
+        rebalancing.leave_out(lost)
+    return plan_without(plan, lost)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
-from hsi_jax.cluster.exchange import gather
+from hsi_jax.cluster.exchange import gather, lost_processes
 from hsi_jax.cluster.processes import barrier
 from hsi_jax.train.replicas import Ready, Replicas, fetch
 from hsi_jax.train.state import TrainState
@@ -113,7 +113,8 @@ def gather_stamps(stamps: Sequence[tuple[float, float, float]]) -> np.ndarray:
     """Brings the stamps of all processes together; every process must call it.
 
     On one machine the processes read the same clock. On several machines it is as good as their
-    clocks agree.
+    clocks agree. The stamps of a process that was lost are lost with it: its steps count as taking
+    no time.
 
     Args:
         stamps: this process's `Stepper.stamps`, as many in every process.
@@ -127,4 +128,6 @@ def gather_stamps(stamps: Sequence[tuple[float, float, float]]) -> np.ndarray:
     # As bytes, because JAX would round them to float32.
     rows = gather(np.frombuffer(own.tobytes(), np.uint8))
     timeline = np.stack([np.frombuffer(row.tobytes()).reshape(-1, 3) for row in rows], axis=1)
+    for process in lost_processes():
+        timeline[:, process] = own[:, :1]
     return timeline - timeline.min()

@@ -7,13 +7,16 @@ It prints what it found as a line of JSON.
 
 import hashlib
 import json
+import os
+import signal
 import sys
 
 import jax
 import numpy as np
 import optax
 
-from hsi_jax.cluster.exchange import devices_of_processes, rank, reduction
+from hsi_jax.cluster.exchange import devices_of_processes, losses, lost_processes, rank, reduction
+from hsi_jax.cluster.mpi import join_survivors
 from hsi_jax.cluster.processes import join_cluster
 from hsi_jax.errors import DriftError
 from hsi_jax.hetero import make_plan, parse_profile
@@ -28,6 +31,7 @@ from hsi_jax.train import (
     evaluate,
     fit,
     host_stepper,
+    salvage,
     stepper,
 )
 from tests.train.small_scene import BANDS, CLASSES, COLUMNS, ROWS, Watcher
@@ -133,8 +137,50 @@ def corrupt(part: str, at_step: int) -> None:
     wrap(host_stepper.HostStepper)
 
 
+def die_in(operation: int) -> None:
+    """Kills this process in the middle of what it does with the others for the n-th time."""
+    from hsi_jax.cluster.survivors import Survivors
+
+    complete, seen = Survivors._complete, []
+
+    def die(self, begin):
+        seen.append(self.must_survive)
+        if sum(seen) == operation:
+            begin(self._comm)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return complete(self, begin)
+
+    Survivors._complete = die
+
+
+def die_as_another_has() -> None:
+    """Kills this process while it makes good what another one was to compute."""
+
+    redeal = salvage.Salvage._redeal
+
+    def die(self):
+        if lost_processes():
+            os.kill(os.getpid(), signal.SIGKILL)
+        redeal(self)
+
+    salvage.Salvage._redeal = die
+
+
+def join_by_mpi(asked) -> None:
+    """Joins, and prepares the death that is meant for this process."""
+    number = asked["rank"] = int(os.environ["OMPI_COMM_WORLD_RANK"])
+    devices = asked["devices"][number]
+    join_survivors(devices_per_process=devices, reduce=asked.get("reduce", "auto"), lost_after=30)
+    if operation := asked.get("die", {}).get(str(number)):
+        die_in(operation)
+    if number == asked.get("die_as_another_has"):
+        die_as_another_has()
+
+
 def main(asked) -> dict:
-    if asked["count"] > 1:
+    if asked.get("engine") == "mpi":
+        join_by_mpi(asked)
+    elif asked["count"] > 1:
         join_cluster(
             asked["address"],
             asked["count"],
@@ -156,8 +202,10 @@ def main(asked) -> dict:
     except DriftError as error:
         told["drift"] = str(error)
     told["saved"] = saved
+    told["lost"] = [[loss.process, loss.step] for loss in losses()]
     return told
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(json.loads(sys.argv[1]))), flush=True)
+    told = main(json.loads(sys.argv[1]))
+    os.write(1, (json.dumps(told) + "\n").encode())  # so that lines of processes do not mix

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from hsi_jax.cluster.platforms import DECLARED
+from hsi_jax.launch.mpirun import ENVIRONMENT as MPI_ENVIRONMENT
+from hsi_jax.launch.mpirun import find_mpirun, mpirun_command
 from hsi_jax.launch.workers import Worker, Workers, free_port
 
 pytestmark = pytest.mark.slow
@@ -17,12 +19,15 @@ ROOT = Path(__file__).parents[2]
 # As many threads for all: XLA:CPU chooses kernels by their number.
 ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "NPROC": "4", "PYTHONPATH": str(ROOT)}
 FOUR = {"profile": "2:1:1:1", "schemes": ["balanced", "adaptive"]}
+KEPT = ("losses", "params", "classes", "loss")  # by whomever they were computed
+END_SECONDS = 240  # on a busy machine
 
 
 @pytest.fixture(scope="module")
 def alone():
     """What one process with four emulated devices finds."""
     asked = {"count": 1, "rank": 0, "devices": 4, **FOUR}
+    asked["schemes"] = [*FOUR["schemes"], "even"]
     done = subprocess.run(
         [sys.executable, "-m", "tests.train.cluster_fit", json.dumps(asked)],
         env=os.environ | ENVIRONMENT,
@@ -50,6 +55,27 @@ def train_together(tmp_path):
         return [json.loads(worker.log.read_text().splitlines()[-1]) for worker in workers]
 
     return run
+
+
+def train_by_mpi(*devices, **asked):
+    """As `train_together`, under mpirun; what each process has found that is left."""
+    program = find_mpirun()
+    if program is None:
+        pytest.skip("there is no Open MPI 5, or no mpi4py")
+    asked = {"engine": "mpi", "count": len(devices), "devices": devices, **asked}
+    command = [sys.executable, "-m", "tests.train.cluster_fit", json.dumps(asked)]
+    done = subprocess.run(
+        mpirun_command(program, command, len(devices)),
+        env=os.environ | ENVIRONMENT | MPI_ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        timeout=END_SECONDS,
+    )
+    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert found, done.stdout + done.stderr
+    return found
 
 
 def assert_like(found, expected, schemes):
@@ -102,3 +128,34 @@ def test_a_replica_that_has_drifted_ends_all_and_is_not_saved(
         assert f"process {rank}" in each["drift"]
         assert "after step 6" in each["drift"]
         assert "after step 3" in each["drift"]
+
+
+def test_processes_over_mpi_add_to_the_same_bits(alone):
+    schemes = [*FOUR["schemes"], "even"]
+    found = train_by_mpi(1, 3, **FOUR | {"schemes": schemes})
+    assert [each["reduction"] for each in found] == ["host", "host"]
+    assert found[0]["devices"] == [1, 3]
+    assert_like(found, alone, schemes)
+
+
+def test_survivors_make_good_what_is_lost_to_the_same_bits(alone):
+    # Process 3 is lost as all ask for signals, process 0 as the sums of step 2 are added, and
+    # process 1 as predictions are gathered. The last one trains once more, alone.
+    asked = FOUR | {"schemes": ["balanced", "even"], "die": {"3": 2, "0": 6, "1": 17}}
+    (left,) = train_by_mpi(1, 1, 1, 1, **asked)
+    assert left["rank"] == 2
+    assert left["lost"] == [[3, 1], [0, 2], [1, 0]]
+    for scheme in asked["schemes"]:
+        for name in KEPT:
+            assert left[scheme][name] == alone[scheme][name], (scheme, name)
+
+
+def test_a_loss_while_another_is_made_good(alone):
+    # With shares by an inexact scheme, whose lost parts keep their weights.
+    asked = FOUR | {"schemes": ["even"], "die": {"0": 3}, "die_as_another_has": 1}
+    found = train_by_mpi(1, 1, 2, **asked)
+    for left in found:
+        assert left["lost"] == [[0, 1], [1, 1]]
+        assert {name: left["even"][name] for name in KEPT} == {
+            name: alone["even"][name] for name in KEPT
+        }

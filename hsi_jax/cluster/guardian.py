@@ -1,0 +1,40 @@
+"""Ends the process that has started it, where that gives no sign of life: a program of its own.
+
+    python -I -S guardian.py SECONDS LINE
+
+Signs of life are bytes on stdin. Its end, as when the process has ended, ends this program. The
+process may be suspended, or hang in native code; so it is killed, and the line says so on stderr.
+"""
+
+import os
+import select
+import signal
+import sys
+
+GRACE_SECONDS = 1.0
+
+
+def main() -> None:
+    """Watches until the process ends, or has to be ended."""
+    seconds, line = float(sys.argv[1]), sys.argv[2]
+    watched = os.getppid()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the process
+        signal.signal(number, signal.SIG_IGN)
+    # Both may have been suspended, as with their whole job: then the sign comes soon.
+    while watch(seconds) or watch(GRACE_SECONDS):
+        pass
+    if os.getppid() == watched:  # it has not ended meanwhile
+        print(line, file=sys.stderr, flush=True)
+        os.kill(watched, signal.SIGKILL)
+
+
+def watch(seconds: float) -> bool:
+    """Waits for a sign of life; False if none comes in this time."""
+    ready, _, _ = select.select([0], [], [], seconds)
+    if ready and not os.read(0, 4096):
+        os._exit(0)
+    return bool(ready)
+
+
+if __name__ == "__main__":
+    main()
