@@ -29,6 +29,8 @@ class Step(msgspec.Struct, frozen=True, tag_field="kind", tag="step"):
         learning_rate: of its update.
         seconds: measured time of all steps so far, s, without compiling and validating.
         step_seconds: measured time of this step, s.
+        digest: of the batch's sums of loss, gradient and statistics, 16 hexadecimal digits; "" in
+            runs of older versions. Where it is equal, these are equal bit for bit.
     """
 
     step: int
@@ -36,6 +38,7 @@ class Step(msgspec.Struct, frozen=True, tag_field="kind", tag="step"):
     learning_rate: Number
     seconds: Number
     step_seconds: Number
+    digest: str = ""
 
 
 class Evaluation(msgspec.Struct, frozen=True, tag_field="kind", tag="evaluation"):

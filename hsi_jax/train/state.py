@@ -11,6 +11,7 @@ from flax import linen as nn
 from flax import struct
 
 from hsi_jax.errors import InputError
+from hsi_jax.train.digest import no_digest
 from hsi_jax.train.losses import ClassLoss
 
 Prepare = Callable[[jax.Array, jax.Array | None], jax.Array]
@@ -125,6 +126,8 @@ class TrainState(struct.PyTreeNode):
         seed: the keys of step t are functions of (seed, t), uint32 [].
         optimizer: any of Optax.
         task: what is learnt.
+        digest: of the sums of the last step (see `update_if_finite`), uint32 [2]. It does not
+            depend on who computed what; no checkpoint holds it.
     """
 
     step: jax.Array
@@ -134,6 +137,7 @@ class TrainState(struct.PyTreeNode):
     seed: jax.Array
     optimizer: optax.GradientTransformation = struct.field(pytree_node=False)
     task: Task = struct.field(pytree_node=False)
+    digest: Any = struct.field(default_factory=no_digest)
 
     def update(self, grads: Any, batch_stats: Any) -> "TrainState":
         """The state after one update of the optimiser."""
