@@ -16,6 +16,8 @@ from hsi_jax.evaluate.figures.palette import hex_colours, rgb_colours
 from hsi_jax.json_file import read_json
 from hsi_jax.run.records import Record, read_records
 from hsi_jax.run.summary import Outcome, Summary, read_outcome, read_summary
+from hsi_jax.run.verification import NAME as VERIFICATION
+from hsi_jax.run.verification import Verification, read_verification
 
 _MAX_COUNT = 2**53  # larger than any count, and a number of JavaScript
 _MAX_UNPACKED = 2**26  # bytes that the arrays of any file may take
@@ -45,6 +47,7 @@ class RunFiles:
         prediction: the arrays of prediction.npz; None if there is none.
         spectra: the arrays of spectra.npz; None if there is none.
         gallery: the bytes of gallery.png; None if there is none.
+        verification: what a replay has found; None if there was none.
         missing: sentences, each about something that is not there.
     """
 
@@ -59,6 +62,7 @@ class RunFiles:
     prediction: dict[str, np.ndarray] | None = None
     spectra: dict[str, np.ndarray] | None = None
     gallery: bytes | None = None
+    verification: Verification | None = None
     missing: list[str] = field(default_factory=list)
 
 
@@ -99,6 +103,7 @@ def read_run(path: str | Path) -> RunFiles:
         prediction=prediction,
         spectra=_read_arrays(path / "spectra.npz", missing) if is_map else None,
         gallery=gallery,
+        verification=_read_verification(path / VERIFICATION, missing),
         missing=missing,
     )
 
@@ -122,6 +127,14 @@ def _read_summary(path: Path, missing: list[str]) -> Outcome | None:
         return None
     missing.append(f"Written by another version or program, so something is left out: {problem}")
     return outcome
+
+
+def _read_verification(file: Path, missing: list[str]) -> Verification | None:
+    try:
+        return read_verification(file) if file.exists() else None
+    except InputError as error:
+        missing.append(f"What a replay has found is missing: {error}")
+        return None
 
 
 def _read_classes(

@@ -183,6 +183,16 @@ class Checkpoints:
             )
         return None
 
+    def at(self, step: int) -> Checkpoint:
+        """Reads the checkpoint of a step.
+
+        Raises:
+            InputError: saying what is wrong with it, if it is not sound.
+        """
+        if damage := self._damage(step):
+            raise InputError(f"the checkpoint of step {step} is damaged: {damage}")
+        return self._read(step)
+
     def clear(self) -> None:
         """Removes all checkpoints, damaged ones as well, and no other file."""
         if self.path.is_dir():

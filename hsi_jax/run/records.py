@@ -15,9 +15,11 @@ class Start(msgspec.Struct, frozen=True, tag_field="kind", tag="start"):
 
     Attributes:
         num_steps: steps that the training will take.
+        data: SHA-256 of each part of the data, by its name; empty in runs of older versions.
     """
 
     num_steps: int
+    data: dict[str, str] = {}
 
 
 class Step(msgspec.Struct, frozen=True, tag_field="kind", tag="step"):

@@ -45,7 +45,9 @@ class Recorder(Hook):
         self._skipped = sum(not math.isfinite(loss) for loss in start.losses)
         records = setup.folder.read_records()
         if not records:
-            setup.folder.append_record(Start(num_steps=setup.num_steps))
+            setup.folder.append_record(
+                Start(num_steps=setup.num_steps, data=setup.fingerprint.parts)
+            )
         # Of the steps alone, without compiling and validating.
         self._seconds = training_seconds(records)
 

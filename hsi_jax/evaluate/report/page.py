@@ -18,6 +18,7 @@ from hsi_jax.evaluate.report.maps import ClassMaps, data_uri, make_maps
 from hsi_jax.evaluate.run_files import RunFiles
 from hsi_jax.run.figure_file import save_figure
 from hsi_jax.run.summary import Outcome, Summary
+from hsi_jax.run.verification import Verification
 
 if TYPE_CHECKING:
     import jinja2
@@ -68,6 +69,7 @@ class RunView:
     devices: tuple[DeviceRow, ...]
     parts: list[tuple[str, float, float, float]]
     missing: list[str]
+    verification: Verification | None
 
     @property
     def id(self) -> str:
@@ -175,6 +177,7 @@ def _view(run: RunFiles, number: int, name: str, commands: Sequence[str]) -> Run
         devices=device_rows(summary) if summary else (),
         parts=_made(measured_parts, run, missing) or [],
         missing=missing,
+        verification=run.verification,
     )
 
 
