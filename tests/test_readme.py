@@ -10,7 +10,17 @@ import pytest
 from flax import linen as nn
 
 from hsi_jax.__main__ import COMMANDS
-from hsi_jax.commands import compare, datasets, launch, leakage, predict, report, run, simulate
+from hsi_jax.commands import (
+    compare,
+    datasets,
+    launch,
+    leakage,
+    predict,
+    report,
+    run,
+    simulate,
+    verify,
+)
 
 ROOT = Path(__file__).parents[1]
 README, GUIDE = ROOT / "README.md", ROOT / "docs" / "guide.md"
@@ -21,6 +31,7 @@ HELP = {
     "compare": compare.compare_help,
     "leakage": leakage.leakage_help,
     "simulate": simulate.simulate_help,
+    "verify": verify.verify_help,
     "predict": predict.predict_help,
     "datasets": datasets.datasets_help,
     "report": report.report_help,

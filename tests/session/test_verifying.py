@@ -78,7 +78,12 @@ def test_other_devices_and_parts_of_it_are_equal_as_well(folder):
     assert replay(folder, "--profile=1:0:3").equal
     change_config(scheme="adaptive", time_devices=True)(folder)  # as of a run of processes
     part = replay(folder, first=7, last=9)
-    assert (part.equal, part.first_step, part.last_step, part.compared) == (True, 5, 9, ["1 checkpoint"])
+    assert (part.equal, part.first_step, part.last_step, part.compared) == (
+        True,
+        5,
+        9,
+        ["1 checkpoint"],
+    )
     assert replay(folder, first=0, last=4).compared == ["1 checkpoint"]
     for first, last in ((3, 2), (0, STEPS), (-1, 2)):
         with pytest.raises(InputError, match=r"has written the steps 0\.\.11"):
