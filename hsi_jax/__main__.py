@@ -17,6 +17,7 @@ COMMANDS = {
     "compare": "runs several schemes, or models, over protocols and seeds",
     "leakage": "tests models while training pixels keep a growing distance from the test pixels",
     "report": "makes one HTML page about one or several runs",
+    "verify": "replays a run and compares every step, bit for bit",
     "simulate": "models clusters that are too large to try",
     "datasets": "lists scenes and sets of images",
     "models": "lists networks",

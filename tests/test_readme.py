@@ -21,6 +21,7 @@ from hsi_jax.commands import (
     run,
     simulate,
     suggest,
+    verify,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +33,7 @@ HELP = {
     "compare": compare.compare_help,
     "leakage": leakage.leakage_help,
     "simulate": simulate.simulate_help,
+    "verify": verify.verify_help,
     "predict": predict.predict_help,
     "datasets": datasets.datasets_help,
     "export": export.export_help,

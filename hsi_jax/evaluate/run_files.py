@@ -17,6 +17,8 @@ from hsi_jax.json_file import read_json
 from hsi_jax.run.pretraining_summary import PretrainingSummary, read_pretraining
 from hsi_jax.run.records import Record, read_records
 from hsi_jax.run.summary import Outcome, RunFacts, Summary, read_outcome, read_summary
+from hsi_jax.run.verification import NAME as VERIFICATION
+from hsi_jax.run.verification import Verification, read_verification
 
 _MAX_COUNT = 2**53  # larger than any count, and a number of JavaScript
 _MAX_UNPACKED = 2**26  # bytes that the arrays of any file may take
@@ -48,6 +50,7 @@ class RunFiles:
         pretraining: the summary of a run without labels, which has no other; or None.
         reconstruction: the arrays of its reconstruction.npz; None if there are none.
         gallery: the bytes of gallery.png; None if there is none.
+        verification: what a replay has found; None if there was none.
         missing: sentences, each about something that is not there.
     """
 
@@ -64,6 +67,7 @@ class RunFiles:
     pretraining: PretrainingSummary | None = None
     reconstruction: dict[str, np.ndarray] | None = None
     gallery: bytes | None = None
+    verification: Verification | None = None
     missing: list[str] = field(default_factory=list)
 
     @property
@@ -113,6 +117,7 @@ def read_run(path: str | Path) -> RunFiles:
         pretraining=pretraining,
         reconstruction=_read_arrays(path / "reconstruction.npz", missing) if pretraining else None,
         gallery=gallery,
+        verification=_read_verification(path / VERIFICATION, missing),
         missing=missing,
     )
 
@@ -142,6 +147,14 @@ def _read_pretraining(path: Path) -> PretrainingSummary | None:
     try:
         return read_pretraining(path / "summary.json")
     except InputError:  # it is of a run with labels, or none, which `_read_summary` tells
+        return None
+
+
+def _read_verification(file: Path, missing: list[str]) -> Verification | None:
+    try:
+        return read_verification(file) if file.exists() else None
+    except InputError as error:
+        missing.append(f"What a replay has found is missing: {error}")
         return None
 
 

@@ -183,6 +183,16 @@ class Checkpoints:
             )
         return None
 
+    def at(self, step: int) -> Checkpoint:
+        """Reads the checkpoint of a step.
+
+        Raises:
+            InputError: saying what is wrong with it, if it is not sound.
+        """
+        if damage := self._damage(step):
+            raise InputError(f"the checkpoint of step {step} is damaged: {damage}")
+        return self._read(step)
+
     def clear(self) -> None:
         """Removes all checkpoints, damaged ones as well, and no other file."""
         if self.path.is_dir():
@@ -271,11 +281,7 @@ class Checkpoints:
 
 
 def _check_size(folder: Path, tree: Any) -> None:
-    """Checks that arrays of such shapes can be in the files; repetition is packed a little there.
-
-    Raises:
-        InputError: if they would take far more memory.
-    """
+    """Raises an InputError if arrays of such shapes would take far more memory than the files."""
     claimed = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     if claimed > max(_SMALL, _MAX_INFLATION * size):

@@ -15,9 +15,11 @@ class Start(msgspec.Struct, frozen=True, tag_field="kind", tag="start"):
 
     Attributes:
         num_steps: steps that the training will take.
+        data: SHA-256 of each part of the data, by its name; empty in runs of older versions.
     """
 
     num_steps: int
+    data: dict[str, str] = {}
 
 
 class Step(msgspec.Struct, frozen=True, tag_field="kind", tag="step"):
@@ -29,6 +31,8 @@ class Step(msgspec.Struct, frozen=True, tag_field="kind", tag="step"):
         learning_rate: of its update.
         seconds: measured time of all steps so far, s, without compiling and validating.
         step_seconds: measured time of this step, s.
+        digest: of the batch's sums of loss, gradient and statistics, 16 hexadecimal digits; "" in
+            runs of older versions. Where it is equal, these are equal bit for bit.
     """
 
     step: int
@@ -36,6 +40,7 @@ class Step(msgspec.Struct, frozen=True, tag_field="kind", tag="step"):
     learning_rate: Number
     seconds: Number
     step_seconds: Number
+    digest: str = ""
 
 
 class Evaluation(msgspec.Struct, frozen=True, tag_field="kind", tag="evaluation"):

@@ -1,8 +1,5 @@
 """What a run prints for people: a few lines before training, a table of devices, the end."""
 
-import textwrap
-from collections.abc import Sequence
-
 from hsi_jax.cluster.exchange import num_processes
 from hsi_jax.cluster.processes import rank
 from hsi_jax.command_line import with_flags
@@ -12,7 +9,14 @@ from hsi_jax.hetero import Plan, Profile
 from hsi_jax.models import find_trait
 from hsi_jax.run import Checkpoints
 from hsi_jax.run.summary import RunFacts, Summary
-from hsi_jax.run.summary_parts import LabelSummary, Leakage, LostProcess, Straggler
+from hsi_jax.run.summary_parts import LabelSummary, Leakage
+from hsi_jax.session.console_devices import (
+    HARD_SPACE,
+    describe_losses,
+    describe_measured,
+    describe_straggler,
+    entry,
+)
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.protocols import PROTOCOLS
 from hsi_jax.session.setup import Setup
@@ -27,9 +31,7 @@ from hsi_jax.session.summarise_collection import describe_scenes, describe_share
 from hsi_jax.session.summarise_devices import model_times
 from hsi_jax.train import Dataset, Recipe, count_parameters
 
-WIDTH = 98  # of a line
 MAX_CLASSES = 24  # that are listed
-_HARD_SPACE = "\N{NO-BREAK SPACE}"  # at which no line ends
 
 
 def describe_start(setup: Setup) -> str:
@@ -44,7 +46,7 @@ def describe_start(setup: Setup) -> str:
         *describe_scene(dataset),
         *_describe_protocol(setup.options),
         f"Split    {split.kind}: {sizes}{_describe_leakage(leakage)}",
-        *(line for text in (describe_shared(leakage), *split.remarks) for line in _entry("", text)),
+        *(line for text in (describe_shared(leakage), *split.remarks) for line in entry("", text)),
         *_describe_model(setup),
     ]
     return "\n".join(lines)
@@ -54,7 +56,7 @@ def _describe_protocol(options: RunOptions) -> list[str]:
     if not options.split.protocol:
         return []
     protocol = PROTOCOLS.find(options.split.protocol)
-    return _entry("Protocol", f"{protocol.name} ({protocol.whose}): {protocol.split}")
+    return entry("Protocol", f"{protocol.name} ({protocol.whose}): {protocol.split}")
 
 
 def _describe_model(setup: Setup) -> list[str]:
@@ -69,7 +71,7 @@ def _describe_model(setup: Setup) -> list[str]:
     recipe, usual = setup.recipe, Recipe()
     loss = "" if recipe.loss == usual.loss else f", {recipe.loss} loss"
     sampling = "" if recipe.sampling == usual.sampling else f", {recipe.sampling} sampling"
-    said = [line for text in describe_begin(setup) for line in _entry("Start", text)]
+    said = [line for text in describe_begin(setup) for line in entry("Start", text)]
     return [
         *said,
         f"Model    {options.model_name} on {inputs}, {count_parameters(setup.state):,} parameters",
@@ -84,18 +86,18 @@ def describe_scene(dataset: Dataset) -> list[str]:
     lines = [] if labels is None else _describe_labels(dataset, labels)
     if cube and (cube.pixels_without_data or cube.nodata_values):
         values = f" ({', '.join(cube.nodata_values)})" if cube.nodata_values else ""
-        lines += _entry(
+        lines += entry(
             "No data",
             f"{cube.pixels_without_data} of {cube.shape[0] * cube.shape[1]} pixels{values}"
             + (f", {labels.pixels_without_data} of them with the id of a class" if labels else ""),
         )
     if cube and cube.dropped_bands:
         dropped = bands_to_text(list(cube.dropped_bands))
-        lines += _entry(
+        lines += entry(
             "Bands",
             f"{cube.shape[2]} of {cube.file_bands}, without {dropped} (counted from 0)",
         )
-    return [*lines, *(line for text in describe_remarks(dataset) for line in _entry("", text))]
+    return [*lines, *(line for text in describe_remarks(dataset) for line in entry("", text))]
 
 
 def _describe_labels(dataset: Dataset, labels: LabelSummary) -> list[str]:
@@ -106,24 +108,11 @@ def _describe_labels(dataset: Dataset, labels: LabelSummary) -> list[str]:
     ]
     if len(named) > MAX_CLASSES:
         named[MAX_CLASSES:] = [f"{len(named) - MAX_CLASSES} more, see summary.json"]
-    lines = _entry("Labels", "; ".join(name.replace(" ", _HARD_SPACE) for name in named))
+    lines = entry("Labels", "; ".join(name.replace(" ", HARD_SPACE) for name in named))
     if dataset.pixels is not None:  # pixels without a class are not counted in each scene
         return lines
     without = ", ".join(f"id {i}: {count}" for i, count in labels.unlabelled.items())
-    return lines + _entry("", f"unlabelled {without or 'none'}")
-
-
-def _entry(name: str, text: str) -> list[str]:
-    """A text in lines that begin under its name."""
-    lines = textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=f"{name:<9}",
-        subsequent_indent=" " * 9,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return [line.replace(_HARD_SPACE, " ") for line in lines]
+    return lines + entry("", f"unlabelled {without or 'none'}")
 
 
 def describe_sizes(rates: dict[int, float], chosen: int) -> str:
@@ -234,55 +223,6 @@ def _describe_as_published(summary: Summary) -> list[str]:
             f"{state.kappa:.4f} (state after step {state.step})"
         )
     return lines
-
-
-def describe_measured(summary: RunFacts) -> list[str]:
-    """Lines on where the time of a step of real devices went, and what even shares took."""
-    lines = []
-    if step := summary.measured_step:
-        own, waiting = (
-            ", ".join(f"{name} {time:.1f}" for name, time in zip(step.names, times, strict=True))
-            for times in (step.own_work_ms, step.waiting_ms)
-        )
-        lines += [
-            f"Of a timed step of {step.step_ms:.1f} ms (medians of {step.timed_steps}), in ms:",
-            *_entry("", f"own work {own}; waiting {waiting}"),
-            *_entry("", f"sum and update {step.sum_and_update_ms:.1f}"),
-        ]
-    elif summary.on_real_devices and summary.timed_steps:
-        lines.append(with_flags("`time_devices` times own work, waiting, sum and update as well"))
-    if even := summary.measured_even:
-        gain = f"{even.speedup:.2f} times as fast" if even.speedup else "the shares were the same"
-        lines.append(
-            f"Measured before training, {even.repeats} steps each: {even.even_ms:.1f} ms by even "
-            f"shares, {even.own_ms:.1f} ms by {summary.scheme} ones; {gain}"
-        )
-    return lines
-
-
-def describe_straggler(straggler: Straggler | None) -> list[str]:
-    """A line on the device for which the others waited, if any."""
-    if straggler is None:
-        return []
-    since, until = straggler.since_step, straggler.until_step
-    when = f"from step {since} to {until}" if since < until else f"at step {since}"
-    return [
-        f"The others waited for {straggler.name}: {straggler.waited_seconds:.2f} s in "
-        f"{straggler.slow_steps} of {straggler.timed_steps} timed steps, longest {when}"
-    ]
-
-
-def describe_losses(losses: Sequence[LostProcess]) -> list[str]:
-    """A line for each process that was lost."""
-    return [
-        f"Lost process {loss.process} "
-        + (
-            "after the last step"
-            if loss.seconds is None
-            else f"in step {loss.step}, which ended {loss.seconds:.2f} s after that was noticed"
-        )
-        for loss in losses
-    ]
 
 
 def describe_checkpoints(checkpoints: Checkpoints, event: str, flags: str = "") -> str:

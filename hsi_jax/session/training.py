@@ -29,6 +29,7 @@ from hsi_jax.train import (
     fit,
 )
 from hsi_jax.train.baseline import fit_baseline
+from hsi_jax.train.digest import digest_text
 from hsi_jax.train.loop import unstepped
 
 COMPILING, TRAINING = "compiling", "training"
@@ -40,12 +41,19 @@ class Recorder(Hook):
     def __init__(self, setup: Setup, start: Progress, bar: tqdm):
         """For the steps that follow `start`."""
         self._setup, self._bar, self._compiling = setup, bar, True
+        self._digest = ""
         self._skipped = sum(not math.isfinite(loss) for loss in start.losses)
         records = setup.folder.read_records()
         if not records:
-            setup.folder.append_record(Start(num_steps=setup.num_steps))
+            setup.folder.append_record(
+                Start(num_steps=setup.num_steps, data=setup.fingerprint.parts)
+            )
         # Of the steps alone, without compiling and validating.
         self._seconds = training_seconds(records)
+
+    def on_sums(self, step: int, digest: np.ndarray) -> None:
+        """See `Hook`."""
+        self._digest = digest_text(digest)
 
     def on_step(self, step: int, loss: float, seconds: float) -> None:
         """See `Hook`."""
@@ -61,6 +69,7 @@ class Recorder(Hook):
                 learning_rate=rate,
                 seconds=self._seconds,
                 step_seconds=seconds,
+                digest=self._digest,
             )
         )
         if self._compiling:

@@ -65,7 +65,8 @@ def _write_test(setup: Setup, test: Assessment) -> None:
     end(setup)
 
 
-def _end(setup: Setup) -> None:
+def end(setup: Setup) -> None:
+    """Draws the figures of the run, where it wants any, and says where its results are."""
     if _draws(setup):
         from hsi_jax.session.pictures import draw_figures  # here: only pictures need Matplotlib
 

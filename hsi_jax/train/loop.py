@@ -102,8 +102,11 @@ class Hook:
     def on_compiled(self, stepper: AnyStepper) -> None:
         """Called once, before the first step, with the compiled step."""
 
+    def on_sums(self, step: int, digest: np.ndarray) -> None:
+        """Called after each step with its number, from 0, and the digest of its sums."""
+
     def on_step(self, step: int, loss: float, seconds: float) -> None:
-        """Called after each step with its number, from 0, its loss and its wall time, s."""
+        """Called after `on_sums` with the step's number, its loss and its wall time, s."""
 
     def on_save(self, progress: Progress) -> None:
         """Called with all that the rest depends on: regularly, at the end and at a signal."""
@@ -233,7 +236,9 @@ class _Training:
         end_step(step)
         self._losses.append(loss)
         self._seconds.append(time.perf_counter() - began)
+        digest = fetch(self._live.digest)
         for hook in self._hooks:
+            hook.on_sums(step, digest)
             hook.on_step(step, loss, self._seconds[-1])
         if not math.isfinite(loss):
             self._judge(step)

@@ -99,7 +99,9 @@ def _arrays(state: TrainState) -> dict:
     def to_array(leaf):  # a new state counts its steps by a Python int
         return np.asarray(leaf, np.int32 if isinstance(leaf, int) else None)
 
-    return jax.tree.map(to_array, serialization.to_state_dict(state))
+    tree: Any = serialization.to_state_dict(state)
+    del tree["digest"]  # the next step makes its own
+    return jax.tree.map(to_array, tree)
 
 
 def _restore(state: TrainState, tree: dict) -> TrainState:
@@ -114,7 +116,7 @@ def _restore(state: TrainState, tree: dict) -> TrainState:
                 f"the checkpoint is of another model: its {name} is {theirs.dtype} "
                 f"{list(theirs.shape)}, not {ours.dtype} {list(ours.shape)}"
             )
-    restored: Any = serialization.from_state_dict(state, tree)
+    restored: Any = serialization.from_state_dict(state, tree | {"digest": state.digest})
     return restored
 
 

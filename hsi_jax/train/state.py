@@ -11,6 +11,7 @@ from flax import linen as nn
 from flax import struct, traverse_util
 
 from hsi_jax.errors import InputError
+from hsi_jax.train.digest import no_digest
 from hsi_jax.train.losses import ClassLoss
 
 Prepare = Callable[[jax.Array, jax.Array | None], jax.Array]
@@ -131,6 +132,8 @@ class TrainState(struct.PyTreeNode):
         task: what is learnt.
         frozen: names of the parameters that stay as they are, of which the optimiser has no state;
             "/" separates the levels of the tree.
+        digest: of the sums of the last step (see `update_if_finite`), uint32 [2]. It does not
+            depend on who computed what; no checkpoint holds it.
     """
 
     step: jax.Array
@@ -141,6 +144,7 @@ class TrainState(struct.PyTreeNode):
     optimizer: optax.GradientTransformation = struct.field(pytree_node=False)
     task: Task = struct.field(pytree_node=False)
     frozen: frozenset[str] = struct.field(pytree_node=False, default=frozenset())
+    digest: Any = struct.field(default_factory=no_digest)
 
     @property
     def trained(self) -> Any:

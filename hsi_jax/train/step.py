@@ -11,6 +11,7 @@ from jax import lax
 
 from hsi_jax.hetero import Work
 from hsi_jax.hetero.exact import accumulate, exact_sum, sum_over_devices, to_wire
+from hsi_jax.train.digest import digest
 from hsi_jax.train.samples import SampleSource
 from hsi_jax.train.state import TrainState
 
@@ -44,8 +45,10 @@ def train_step(
 def update_if_finite(state: TrainState, loss: jax.Array, grads: Any, stats: Any) -> TrainState:
     """The next state; where the batch's sums are not finite, the same state, one step on.
 
-    So what a batch spoils can be looked into afterwards, or skipped.
+    So what a batch spoils can be looked into afterwards, or skipped. Both have the digest of the
+    batch's sums.
     """
+    state = state.replace(digest=digest((loss, grads, stats)))
     new = state.update(grads, stats)
     old = state.replace(step=new.step)
     # `exact_sum` gives NaN throughout if any of its terms was not sound, so the loss tells of all.

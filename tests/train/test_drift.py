@@ -50,6 +50,7 @@ def test_values_that_change_places_are_noticed(digest):
 
 def test_every_leaf_of_the_state_counts(state):
     usual = np.asarray(CALL(state))
+    state = state.replace(digest=None)  # which is of the sums of the last step
     leaves, tree = jax.tree.flatten(state)
     of_optimizer = len(jax.tree.leaves(state.opt_state))
     changed = {"optimizer": 0, "rest": 0}

@@ -19,6 +19,7 @@ from hsi_jax.evaluate.run_files import RunFiles
 from hsi_jax.run.figure_file import save_figure
 from hsi_jax.run.pretraining_summary import PretrainingSummary
 from hsi_jax.run.summary import Outcome, RunFacts, Summary
+from hsi_jax.run.verification import Verification
 
 if TYPE_CHECKING:
     import jinja2
@@ -72,6 +73,7 @@ class RunView:
     devices: tuple[DeviceRow, ...]
     parts: list[tuple[str, float, float, float]]
     missing: list[str]
+    verification: Verification | None
 
     @property
     def id(self) -> str:
@@ -182,6 +184,7 @@ def _view(run: RunFiles, number: int, name: str, commands: Sequence[str]) -> Run
         devices=device_rows(facts) if facts else (),
         parts=_made(measured_parts, run, missing) or [],
         missing=missing,
+        verification=run.verification,
     )
 
 
