@@ -3,8 +3,8 @@
 A process that is suspended, or hangs in native code, cannot end itself. So another program watches
 it (`hsi_jax.cluster.guardian`), which needs no network; that the process is gone is noticed by MPI.
 A thread gives the signs, so that one that compiles, or computes for long, gives them too. Open
-MPI's own detector (5.0.11) would do without another program; but a process that has not started
-yet crashes when it gets a sign of life (docs/tried.md).
+MPI's own detector (5.0.11) would do without another program, but starts ended in crashes with it
+(docs/tried.md).
 """
 
 import contextlib

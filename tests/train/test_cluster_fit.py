@@ -130,6 +130,7 @@ def test_a_replica_that_has_drifted_ends_all_and_is_not_saved(
         assert "after step 3" in each["drift"]
 
 
+@pytest.mark.long
 def test_processes_over_mpi_add_to_the_same_bits(alone):
     schemes = [*FOUR["schemes"], "even"]
     found = train_by_mpi(1, 3, **FOUR | {"schemes": schemes})
@@ -138,6 +139,7 @@ def test_processes_over_mpi_add_to_the_same_bits(alone):
     assert_like(found, alone, schemes)
 
 
+@pytest.mark.long
 def test_survivors_make_good_what_is_lost_to_the_same_bits(alone):
     # Process 3 is lost as all ask for signals, process 0 as the sums of step 2 are added, and
     # process 1 as predictions are gathered. The last one trains once more, alone.
@@ -150,6 +152,7 @@ def test_survivors_make_good_what_is_lost_to_the_same_bits(alone):
             assert left[scheme][name] == alone[scheme][name], (scheme, name)
 
 
+@pytest.mark.long
 def test_a_loss_while_another_is_made_good(alone):
     # With shares by an inexact scheme, whose lost parts keep their weights.
     asked = FOUR | {"schemes": ["even"], "die": {"0": 3}, "die_as_another_has": 1}

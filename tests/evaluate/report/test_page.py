@@ -17,7 +17,8 @@ from hsi_jax.evaluate.figures import run_figures
 from hsi_jax.evaluate.report import page
 from hsi_jax.evaluate.run_files import read_run
 from hsi_jax.run import RunFolder
-from hsi_jax.run.summary_parts import MeasuredEven
+from hsi_jax.run.summary_parts import LostProcess, MeasuredEven
+from hsi_jax.run.verification import Verification
 
 
 class Parsed(HTMLParser):
@@ -82,6 +83,24 @@ def test_of_real_devices_only_what_was_measured_is_called_a_gain(parse, make_run
     even = MeasuredEven(even_ms=30.0, own_ms=25.0, even_shares=(4, 4), own_shares=(6, 2), repeats=5)
     page = parse(make_run(name="even", modelled_speedup_over_even=2.54, measured_even=even))
     assert "1.20 times as fast" in page.words
+
+
+def test_processes_that_were_lost_and_replays_are_told(parse, make_run):
+    losses = [
+        LostProcess(process=2, step=5, seconds=0.25),
+        LostProcess(process=0, step=None, seconds=None),
+    ]
+    path = make_run(losses=losses)
+    found = Verification(equal=True, first_step=0, last_step=7, hardware="1 device", when="today")
+    found.write(path)
+    words = parse(path).words
+    assert (
+        "Process 2 was lost in step 5; the others had ended it 0.25 s after they noticed" in words
+    )
+    assert "Process 0 was lost after the last step" in words
+    assert "steps 0 to 7 are equal to the replay, bit for bit" in words
+    (path / "verification.json").write_text("{}")
+    assert "What a replay has found is missing" in parse(path).words
 
 
 def test_the_split_stands_beside_every_accuracy(parse, make_run):
