@@ -37,7 +37,7 @@ class ViT(nn.Module):
         normal = nn.initializers.normal(0.02)
         x = nn.Dense(self.width, name="embed")(rearrange(patches, "n h w bands -> n (h w) bands"))
         first = self.param("class_token", nn.initializers.zeros, (1, 1, self.width))
-        first = jnp.broadcast_to(first, (len(x), 1, self.width))
+        first = jnp.broadcast_to(first, (x.shape[0], 1, self.width))
         place = self.param("places", normal, (1, x.shape[1] + 1, self.width))
         x = jnp.concatenate([first, x], axis=1) + place  # [b, 1 + pixels, width]
         x = nn.Dropout(self.dropout, deterministic=not train)(x)

@@ -5,6 +5,7 @@ the scaling, which must be done in float64, is written in ONNX here.
 """
 
 import json
+import logging
 import warnings
 from typing import Any
 
@@ -50,6 +51,9 @@ def to_onnx(pipeline: Pipeline, metadata: dict[str, Any]) -> bytes:
 
 
 def _import() -> tuple[Any, Any]:
+    # They tell of operations of other libraries, and of types that the checker finds again.
+    for name in ("jax2onnx", "onnx_ir"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         import jax2onnx
         import onnx
