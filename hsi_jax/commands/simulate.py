@@ -1,6 +1,5 @@
 """Predicts what large clusters would gain: `python -m experiments.simulate --help`."""
 
-import dataclasses
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -12,10 +11,11 @@ from hsi_jax.command_line import fail, help_text, parse_options
 from hsi_jax.errors import HsiJaxError, InputError, LostWorkerError
 from hsi_jax.hetero.profile import RELATIVE_TIME, Profile, parse_profile
 from hsi_jax.hetero.simulation import ALL_REDUCES, Network, in_seconds
-from hsi_jax.options import check_options, option
+from hsi_jax.options import check_options, defaults, group, option, values
 from hsi_jax.run.figure_file import FIGURE_CHOICES, parse_figure_formats
 from hsi_jax.run.lock import locked, new_folder
 from hsi_jax.simulation import check as simulation_check
+from hsi_jax.simulation.losses import Losses
 from hsi_jax.simulation.report import format_table, write
 from hsi_jax.simulation.sweep import Sweep, simulate
 
@@ -34,6 +34,8 @@ utilisation, from measured speeds and a model of the all-reduce. Nothing is trai
 A cluster is modelled twice: with copies of the profile's devices, in turn; and with two kinds, the
 profile's fastest device and one that is slower by each of --ratios, of which there is each of
 --slow_fractions. Every figure that is not an input is called modelled_.
+With --losses_per_device_day it also compares what lost devices cost where survivors finish the step
+and where all start again from a checkpoint.
 
   python -m experiments.simulate --check
 
@@ -134,6 +136,7 @@ class SimulateOptions:
         at_most=MAX_NUMBER,
         heading="Training",
     )
+    losses: Losses = group(Losses, "Losses")
     workdir: str = option(
         "",
         "folder of modelled.csv and the picture; default runs/ and the time",
@@ -161,9 +164,10 @@ class SimulateOptions:
             raise InputError(f"--{unused} does not go with --scaling={self.scaling}; leave it out")
 
     def _check_alone(self) -> None:
-        for field in dataclasses.fields(self):
-            if field.name != "check" and getattr(self, field.name) != field.default:
-                raise InputError(f"--{field.name} does not go with --check; leave it out")
+        unset = defaults(SimulateOptions)
+        for name, value in values(self).items():
+            if name != "check" and value != unset[name]:
+                raise InputError(f"--{name} does not go with --check; leave it out")
 
 
 def sweep_of(options: SimulateOptions) -> Sweep:
@@ -188,6 +192,7 @@ def sweep_of(options: SimulateOptions) -> Sweep:
             all_reduce=options.all_reduce,
             devices_per_process=options.devices_per_process,
         ),
+        losses=options.losses,
     )
 
 
@@ -212,7 +217,9 @@ def choose_workdir(text: str, formats: Sequence[str] = ("png",)) -> Path:
         InputError: if it holds results already or cannot be written.
     """
     folder = Path(text or new_folder(f"runs/modelled-{datetime.now():%Y%m%d-%H%M%S}"))
-    for name in ("modelled.csv", *(f"modelled.{suffix}" for suffix in formats)):
+    pictures = ("modelled", "modelled_goodput")
+    names = [f"{name}.{suffix}" for name in pictures for suffix in formats]
+    for name in ("modelled.csv", *names):
         if (folder / name).exists():
             raise InputError(f"--workdir={folder} already holds {name}; choose another folder")
     nearest = next(p for p in (folder, *folder.absolute().parents) if p.exists())

@@ -12,7 +12,9 @@ from hsi_jax.hetero.simulation import (
     repeat_devices,
     two_kinds,
 )
+from hsi_jax.simulation.losses import Losses
 
+GOODPUT = ("modelled_goodput_finishing", "modelled_goodput_restarting")
 ORIGIN = ("machine", "scaling", "slow_fraction", "speed_ratio", "batch_size")
 
 
@@ -30,6 +32,7 @@ class Sweep:
         microbatch_size: samples.
         parameters: float32 values that are summed.
         network: between the devices.
+        losses: of devices.
     """
 
     profile: Profile
@@ -41,6 +44,7 @@ class Sweep:
     microbatch_size: int
     parameters: int
     network: Network
+    losses: Losses = Losses()  # noqa: RUF009, it is frozen
 
 
 def simulate(sweep: Sweep) -> tuple[list[dict], list[dict]]:
@@ -48,7 +52,8 @@ def simulate(sweep: Sweep) -> tuple[list[dict], list[dict]]:
 
     Returns:
         Rows of the clusters that are like the profile, and of those of two kinds. A row has the
-        columns `ORIGIN`, and the fields of `hsi_jax.hetero.simulation.ModelledStep`.
+        columns `ORIGIN`, and the fields of `hsi_jax.hetero.simulation.ModelledStep`; those of
+        clusters like the profile also `GOODPUT`, where devices are lost.
 
     Raises:
         InputError: if the memory caps of a cluster leave no room for its batch.
@@ -56,6 +61,7 @@ def simulate(sweep: Sweep) -> tuple[list[dict], list[dict]]:
     fastest = max(sweep.profile.devices, key=lambda device: device.speed)
     clusters = [
         _row(sweep, repeat_devices(sweep.profile, devices), "as in profile")
+        | _goodput(sweep.losses, devices)
         for devices in sweep.device_counts
     ]
     mixtures = [
@@ -71,6 +77,13 @@ def simulate(sweep: Sweep) -> tuple[list[dict], list[dict]]:
         )
     ]
     return clusters, mixtures
+
+
+def _goodput(losses: Losses, devices: int) -> dict[str, float]:
+    if not losses.losses_per_device_day:
+        return {}
+    found = losses.goodput_finishing(devices), losses.goodput_restarting(devices)
+    return dict(zip(GOODPUT, found, strict=True))
 
 
 def _row(

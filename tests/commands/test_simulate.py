@@ -1,7 +1,6 @@
 """The command line of the simulation; its maths is tested in tests/hetero/test_simulation.py."""
 
 import csv
-import dataclasses
 import json
 
 import pytest
@@ -10,7 +9,9 @@ from hsi_jax.commands import simulate
 from hsi_jax.hetero.profile import parse_profile
 from hsi_jax.hetero.simulation import Network, in_seconds, model_step, repeat_devices
 from hsi_jax.launch.workers import WorkerError
+from hsi_jax.options import defaults
 from hsi_jax.run.lock import locked
+from hsi_jax.simulation.losses import Losses
 
 BASE = ("--profile=4:1", "--unit_seconds=0.01", "--parameters=999")
 
@@ -50,6 +51,21 @@ def test_strong_scaling_keeps_the_batch_and_writes_all_clusters(tmp_path, capsys
     assert "All figures are modelled, none is measured." in text
     assert f"{expected.modelled_gain:.3f}" in text
     assert (tmp_path / "out" / "modelled.png").stat().st_size > 10_000
+
+
+def test_lost_devices_are_modelled_where_asked_for(tmp_path, capsys):
+    flags = ("--devices=16,4096", "--losses_per_device_day=0.05", "--restart_seconds=60")
+    rows = run(tmp_path, *BASE, "--ratios=2", "--slow_fractions=0.5", *flags)
+    losses = Losses(losses_per_device_day=0.05, restart_seconds=60)
+    for row in rows[:2]:
+        devices = int(row["devices"])
+        finishing, restarting = (
+            float(row[f"modelled_goodput_{way}"]) for way in ("finishing", "restarting")
+        )
+        assert finishing == losses.goodput_finishing(devices)
+        assert restarting == losses.goodput_restarting(devices)
+    assert f"{restarting:.2%}" in capsys.readouterr().out
+    assert (tmp_path / "out" / "modelled_goodput.png").stat().st_size > 10_000
 
 
 def test_pictures_are_written_in_the_formats_asked_for(tmp_path, capsys):
@@ -143,8 +159,8 @@ def test_help_teaches_every_flag(capsys):
         simulate.main(["simulate", "--help"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
-    for field in dataclasses.fields(simulate.SimulateOptions):
-        assert f"--{field.name} " in text
+    for name in defaults(simulate.SimulateOptions):
+        assert f"--{name} " in text
     assert "Nothing is trained." in text
 
 
