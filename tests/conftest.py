@@ -66,7 +66,7 @@ def native_kernels():
             pytest.skip(str(error))
         patch.setenv("XDG_CACHE_HOME", COMPILED)  # built once in a session
         use_kernels("native")
-    yield
+        yield
     use_kernels("xla")
 
 

@@ -106,12 +106,12 @@ class RunOptions:
 
     data: DataOptions = group(DataOptions, "Data")
     split: SplitOptions = group(SplitOptions, "Split")
-    collection: CollectionOptions = group(CollectionOptions, "Collections of scenes")
+    collection: CollectionOptions = group(CollectionOptions, "Scenes")
     model: ModelOptions = group(ModelOptions, "Model")
     devices: DeviceOptions = group(DeviceOptions, "Devices")
     recipe: Recipe = group(Recipe, "Training")
-    learning: LearningOptions = group(LearningOptions, "Without labels, and from a trained model")
-    masking: Masking = group(Masking, "Without labels, and from a trained model")
+    learning: LearningOptions = group(LearningOptions, "Learning")
+    masking: Masking = group(Masking, "Learning")
     checkpoints: CheckpointOptions = group(CheckpointOptions, "Checkpoints")
     output: OutputOptions = group(OutputOptions, "Output")
 

@@ -1,3 +1,4 @@
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -6,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 
+from hsi_jax.data import batch_ids
 from hsi_jax.errors import InputError
 from hsi_jax.hetero import make_plan, parse_profile
 from hsi_jax.session.even_steps import REPEATS, EvenSteps
@@ -32,7 +34,7 @@ def test_even_steps_are_timed_and_leave_the_bits_of_the_training():
     replicas = Replicas(2, Patches.of_scene(cube, labels, 1))
     state = create_state(Linear(), optax.adam(0.01), (1, 1, 3), seed=0)
     setup: Any = SimpleNamespace(
-        dataset=SimpleNamespace(split=SimpleNamespace(train=IDS)),
+        dataset=SimpleNamespace(batches=lambda recipe: partial(batch_ids, IDS, 20, recipe.seed)),
         recipe=SimpleNamespace(seed=0),
         profile=profile,
         replicas=replicas,

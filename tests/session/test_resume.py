@@ -213,7 +213,7 @@ FREE = {
     *("reduce", "devices_per_process", "coordinator", "num_processes", "process_id"),
     *("checkpoint_every", "keep_checkpoints", "resume", "on_nonfinite"),
     *("figures", "tensorboard", "workdir", "overwrite", "rgb", "classes"),
-    *("measure_even", "kernels"),
+    *("measure_even", "kernels", "engine", "lost_after"),
 }
 
 
