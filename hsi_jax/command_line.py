@@ -186,6 +186,22 @@ def parse_options(
     return options_from_flags(options, values)
 
 
+def parse_with_arguments(
+    argv: Sequence[str], options: type[Options], help_text: Callable[[], str]
+) -> tuple[Options, list[str]]:
+    """The options of a command that takes other arguments, such as folders, before or after them.
+
+    Raises:
+        InputError: on a value that cannot be used.
+        SystemExit: after --help; or, with one line on stderr, on a flag that is unknown.
+    """
+    values = flags.FlagValues()
+    values.set_gnu_getopt(True)  # flags may follow the arguments
+    define_flags(options, values)
+    arguments = parse_flags(argv, help_text, values, takes_arguments=True)
+    return options_from_flags(options, values), arguments
+
+
 def parse_command(
     argv: Sequence[str], options: type[Options], help_text: Callable[[], str]
 ) -> tuple[Options, list[str]]:

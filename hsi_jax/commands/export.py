@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hsi_jax.command_line import fail, help_text, parse_options
+from hsi_jax.commands.model_source import ModelSource
 from hsi_jax.errors import HsiJaxError, InputError
-from hsi_jax.options import check_options, option
+from hsi_jax.options import option
 
 FORMATS = ("onnx", "stablehlo")
 
@@ -23,23 +24,13 @@ of QGIS reads them.
 
 
 @dataclass(frozen=True)
-class ExportOptions:
+class ExportOptions(ModelSource):
     """Which model is written, and how.
 
     Raises:
         InputError: on a value that cannot be used, or any two that contradict each other.
     """
 
-    run: str = option("", "folder of a run, finished or not", path=True, heading="Model")
-    model_dir: str = option(
-        "", "folder of a saved model, instead of --run", path=True, heading="Model"
-    )
-    factory: str = option(
-        "",
-        "package.module:factory that makes the network, where it is not one of hsi_jax; it is "
-        "imported and called, so name only what you trust",
-        heading="Model",
-    )
     output: str = option("", "the file to write", path=True, heading="Output")
     format: str = option(
         "onnx",
@@ -57,9 +48,7 @@ class ExportOptions:
     overwrite: bool = option(False, "replace files", heading="Output")
 
     def __post_init__(self):
-        check_options(self)
-        if bool(self.run) == bool(self.model_dir):
-            raise InputError("give either --run=FOLDER or --model_dir=FOLDER")
+        super().__post_init__()
         if not self.output:
             raise InputError("give --output=FILE, the file to write, such as model.onnx")
 
@@ -72,9 +61,8 @@ def export(options: ExportOptions) -> None:
         StorageError: if the file cannot be written.
     """
     # Here, because --help does without JAX.
-    from hsi_jax.session.map_inputs import load_model
 
-    model = load_model(options.run, options.model_dir, options.factory)
+    model = options.load()
     model.export(
         options.output,
         file_format=options.format,

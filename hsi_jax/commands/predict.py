@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hsi_jax.command_line import fail, help_text, parse_options, with_flags
+from hsi_jax.commands.model_source import ModelSource
 from hsi_jax.errors import HsiJaxError, InputError
 from hsi_jax.hetero import Profile, parse_profile
 from hsi_jax.kernels.choice import KERNELS
-from hsi_jax.options import check_options, option
+from hsi_jax.options import option
 from hsi_jax.train.tables import METHODS
 
 if TYPE_CHECKING:
@@ -38,23 +39,13 @@ nothing: the same command goes on.
 
 
 @dataclass(frozen=True)
-class PredictOptions:
+class PredictOptions(ModelSource):
     """What is to be predicted, and what is written.
 
     Raises:
         InputError: on a value that cannot be used, or any two that contradict each other.
     """
 
-    run: str = option("", "folder of a run, finished or not", path=True, heading="Model")
-    model_dir: str = option(
-        "", "folder of a saved model, instead of --run", path=True, heading="Model"
-    )
-    factory: str = option(
-        "",
-        "package.module:factory that makes the network, where it is not one of hsi_jax; it is "
-        "imported and called, so name only what you trust",
-        heading="Model",
-    )
     cube: str = option(
         "",
         "the scene, as --cube of experiments.run takes it; default the run's own scene",
@@ -132,9 +123,7 @@ class PredictOptions:
     )
 
     def __post_init__(self):
-        check_options(self)
-        if bool(self.run) == bool(self.model_dir):
-            raise InputError("give either --run=FOLDER or --model_dir=FOLDER")
+        super().__post_init__()
         if self.cube and self.scenes:
             raise InputError("give either --cube=FILE or --scenes=FILE")
         if self.model_dir and not (self.cube or self.scenes):
@@ -159,9 +148,8 @@ def predict(options: PredictOptions) -> None:
     from hsi_jax.cluster import emulate_devices
     from hsi_jax.kernels import use_compilation_cache, use_kernels
     from hsi_jax.session.map_collection import scenes_to_map
-    from hsi_jax.session.map_inputs import load_model
 
-    model = load_model(options.run, options.model_dir, options.factory)
+    model = options.load()
     rows = scenes_to_map(options.run, options.scenes, options.cube)
     profile = parse_profile(options.profile) if options.profile else None
     emulate_devices(len(profile) if profile else 1)

@@ -9,15 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from absl import flags
-
 from hsi_jax.command_line import (
-    define_flags,
     expand_home,
     fail,
     help_text,
-    options_from_flags,
-    parse_flags,
+    parse_with_arguments,
 )
 from hsi_jax.errors import HsiJaxError, InputError, StorageError
 from hsi_jax.options import check_options, declared, option
@@ -65,14 +61,11 @@ def parse(argv: Sequence[str]) -> tuple[ReportOptions, list[str]]:
         InputError: on a value that cannot be used.
         SystemExit: after --help; or, with one line on stderr, on a flag that is unknown.
     """
-    values = flags.FlagValues()
-    values.set_gnu_getopt(True)  # flags may follow the folders
-    define_flags(ReportOptions, values)
-    folders = parse_flags(argv, report_help, values, takes_arguments=True)
+    options, folders = parse_with_arguments(argv, ReportOptions, report_help)
     if not folders:
         raise InputError("give the folder of a run, or several; see --help")
     folders = [expand_home(folder, folder) for folder in folders]  # a shell may not have done so
-    return options_from_flags(ReportOptions, values), folders
+    return options, folders
 
 
 def report(options: ReportOptions, folders: Sequence[str]) -> "list[RunFiles]":

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hsi_jax.command_line import fail, help_text, parse_options
+from hsi_jax.commands.model_source import ModelSource
 from hsi_jax.errors import HsiJaxError, InputError
-from hsi_jax.options import check_options, option
+from hsi_jax.options import option
 
 USAGE = """\
 Names the pixels of a scene that are worth a label next, by the model of a run.
@@ -20,23 +21,13 @@ as --labels of the next run.
 
 
 @dataclass(frozen=True)
-class SuggestOptions:
+class SuggestOptions(ModelSource):
     """Where pixels are wanted, and how many.
 
     Raises:
         InputError: on a value that cannot be used, or any two that contradict each other.
     """
 
-    run: str = option("", "folder of a run, finished or not", path=True, heading="Model")
-    model_dir: str = option(
-        "", "folder of a saved model, instead of --run", path=True, heading="Model"
-    )
-    factory: str = option(
-        "",
-        "package.module:factory that makes the network, where it is not one of hsi_jax; it is "
-        "imported and called, so name only what you trust",
-        heading="Model",
-    )
     cube: str = option(
         "",
         "the scene, as --cube of experiments.run takes it; default the run's own scene, of which "
@@ -63,9 +54,7 @@ class SuggestOptions:
     overwrite: bool = option(False, "replace the file", heading="Output")
 
     def __post_init__(self):
-        check_options(self)
-        if bool(self.run) == bool(self.model_dir):
-            raise InputError("give either --run=FOLDER or --model_dir=FOLDER")
+        super().__post_init__()
         if self.model_dir and not self.cube:
             raise InputError("--model_dir needs --cube=FILE, the scene")
         if not self.output:
@@ -82,13 +71,13 @@ def suggest(options: SuggestOptions) -> None:
     # Here, because --help does without JAX.
     from hsi_jax.evaluate.maps.point_file import check_points, write_points
     from hsi_jax.kernels import use_compilation_cache
-    from hsi_jax.session.map_inputs import load_model, open_source
+    from hsi_jax.session.map_inputs import open_source
     from hsi_jax.session.suggesting import suggest_pixels
 
     output = Path(options.output)
     if output.exists() and not options.overwrite:
         raise InputError(f"{output} exists already; choose another name, or give `overwrite`")
-    model = load_model(options.run, options.model_dir, options.factory)
+    model = options.load()
     source, grid, name, _ = open_source(
         model, options.run, options.cube, options.cube_variable, nodata=options.nodata
     )

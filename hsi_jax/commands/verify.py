@@ -5,15 +5,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from absl import flags
-
 from hsi_jax.command_line import (
-    define_flags,
     expand_home,
     fail,
     help_text,
-    options_from_flags,
-    parse_flags,
+    parse_with_arguments,
 )
 from hsi_jax.errors import HsiJaxError, InputError, printable
 from hsi_jax.options import check_options, option
@@ -97,15 +93,13 @@ def parse(argv: Sequence[str]) -> tuple[VerifyOptions, str, list[str]]:
         InputError: on a value that cannot be used.
         SystemExit: after --help; or, with one line on stderr, on a flag that is unknown.
     """
-    values = flags.FlagValues()
-    values.set_gnu_getopt(True)  # flags may follow the folder
-    define_flags(VerifyOptions, values)
-    folder, *run_flags = parse_flags(argv, verify_help, values, takes_arguments=True) or [""]
+    options, arguments = parse_with_arguments(argv, VerifyOptions, verify_help)
+    folder, *run_flags = arguments or [""]
     if not folder or folder.startswith("-"):
         raise InputError("give the folder of a run; see --help")
     if not all(flag.startswith("-") for flag in run_flags):
         raise InputError("give the folder of one run, and flags of experiments.run after --")
-    return options_from_flags(VerifyOptions, values), expand_home(folder, folder), run_flags
+    return options, expand_home(folder, folder), run_flags
 
 
 def main(argv: list[str]) -> None:

@@ -75,9 +75,9 @@ class _Replay:
     def run(self, first: int, last: int) -> Verification:
         """Replays from a checkpoint or the beginning."""
         self._compare_data()
-        progress = self._start(first)
-        start = progress.step
         checkpoints = self._sound_checkpoints()
+        progress = self._start(first, checkpoints)
+        start = self._step = progress.step
         try:
             for end in self._stops(start, last, checkpoints):
                 progress = self._advance(progress, end)
@@ -174,17 +174,12 @@ class _Replay:
                 )
         return sound
 
-    def _start(self, first: int) -> Progress:
+    def _start(self, first: int, checkpoints: dict[int, Checkpoint]) -> Progress:
         """The progress to start from: of the newest checkpoint up to a step, or none."""
-        self._step = 0
-        for step in reversed([s for s in self._checkpoints.steps() if s <= first]):
-            try:
-                checkpoint = self._checkpoints.at(step)
-            except InputError:  # named with the others
-                continue
-            self._step = step
-            return Progress.of_checkpoint(checkpoint, self._setup.state)
-        return Progress.start(self._setup.state)
+        before = [step for step in checkpoints if step <= first]
+        if not before:
+            return Progress.start(self._setup.state)
+        return Progress.of_checkpoint(checkpoints[max(before)], self._setup.state)
 
     def _stops(self, start: int, last: int, checkpoints: dict[int, Checkpoint]) -> Sequence[int]:
         """Numbers of steps taken, at which the state is compared, and the end."""

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from hsi_jax.data.scene.scene import UNLABELLED, Scene
 from hsi_jax.data.splits.split import NO_IDS, Split
@@ -40,6 +40,15 @@ class PixelClassifier(ClassifierMixin, BaseEstimator):
     @property
     def _patch_size(self) -> int | None:
         raise NotImplementedError
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """The probability of each class of `classes_`, float32 [n, C]."""
+        raise NotImplementedError
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The label of each sample, [n]."""
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
     def _train(self, cube: np.ndarray, ids: np.ndarray, labels: Any) -> None:
         """Trains on the pixels `ids`, int [n], of a cube [rows, columns, bands].
@@ -83,7 +92,6 @@ class PixelClassifier(ClassifierMixin, BaseEstimator):
 
     def _probabilities(self, cube: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """The probability of each class for pixels of a cube, float32 [n, C]."""
-        check_is_fitted(self, "model_")
         model = self.model_
         size, scaling = model.description.input_shape[0], model.preprocessing
         patches = Patches.of_scene(cube, None, size, preprocessing=scaling)

@@ -83,11 +83,6 @@ class PatchClassifier(PixelClassifier):
         cube = self._cube()
         return self._probabilities(cube, _ids(positions, cube.shape))
 
-    def predict(self, X: Any) -> np.ndarray:
-        """The label of each position, [n]."""
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
-
     def _cube(self) -> np.ndarray:
         return np.asarray(self.scene.cube if isinstance(self.scene, Scene) else self.scene)
 

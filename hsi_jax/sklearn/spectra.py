@@ -70,8 +70,3 @@ class SpectralClassifier(PixelClassifier):
         check_is_fitted(self, "model_")
         spectra = self._checked(X, dtype=[np.float64, np.float32], reset=False)
         return self._probabilities(spectra[:, None, :], np.arange(len(spectra)))
-
-    def predict(self, X: Any) -> np.ndarray:
-        """The label of each spectrum, [n]."""
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,9 +58,8 @@ def read_class_file(path: str | Path) -> ClassFile:
         ) from error
     if not rows:
         raise InputError(f"{path} names no class; see `classes` for what it may hold")
-    ids = [class_id for class_id, _, _ in rows]
-    for class_id in ids:
-        if ids.count(class_id) > 1:
+    for class_id, count in Counter(class_id for class_id, _, _ in rows).items():
+        if count > 1:
             raise InputError(f"{path} has the id {class_id} twice; give each class one line")
     for class_id, _, colour in rows:
         if colour and not re.fullmatch("#[0-9a-fA-F]{6}", colour):
