@@ -90,11 +90,11 @@ def options_from_flags(options: type[Options], values: flags.FlagValues, **other
     """
     given = {}
     for field, _, _ in declared(options):
-        value = values[field.name].value
+        value = others.get(field.name, values[field.name].value)
         if field.metadata["path"] and value:
             value = expand_home(value, f"--{field.name}={value}")
         given[field.name] = tuple(value) if isinstance(value, list) else value
-    return from_values(options, given | others)
+    return from_values(options, others | given)
 
 
 def expand_home(path: str, given: str) -> str:

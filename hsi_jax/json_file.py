@@ -49,7 +49,7 @@ def read_text(path: str | Path) -> str:
     try:
         return decode(content)
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not a JSON file: it is not text in UTF-8 ({error})") from None
+        raise InputError(f"{path} is not text in UTF-8 ({error})") from None
 
 
 def decode(content: bytes) -> str:

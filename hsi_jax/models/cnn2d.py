@@ -7,7 +7,7 @@ import jax
 from einops import rearrange
 from flax import linen as nn
 
-from hsi_jax.models.normalization import BatchNorm
+from hsi_jax.models.normalization import BatchNorm, DType
 from hsi_jax.models.patch_layers import PATCH_LAYERS, Layers
 
 
@@ -23,6 +23,7 @@ class CNN2D(nn.Module):
     num_classes: int
     features: Sequence[int] = (64, 64, 128)
     hidden: int = 128
+    dtype: DType = "float32"
 
     kinds: ClassVar[tuple[str, ...]] = ("patch", "image")
     default_patch_size: ClassVar[int] = 11
@@ -43,11 +44,17 @@ class CNN2D(nn.Module):
         x = patches
         pixel_mask = None if mask is None else rearrange(mask, "n -> n 1 1 1")
         for layer, width in enumerate(self.features):
-            x = nn.Conv(width, (3, 3), use_bias=False, conv_general_dilated=layers.convolve)(x)
-            x = BatchNorm(use_running_average=not train)(x, mask=pixel_mask)
+            x = nn.Conv(
+                width,
+                (3, 3),
+                use_bias=False,
+                dtype=self.dtype,
+                conv_general_dilated=layers.convolve,
+            )(x)
+            x = BatchNorm(use_running_average=not train, dtype=self.dtype)(x, mask=pixel_mask)
             x = nn.relu(x)
             if layer == 1:
                 x = layers.max_pool(x, (2, 2))
         x = layers.flatten(x)  # [b, (p // 2) ** 2 * c]
-        x = nn.relu(nn.Dense(self.hidden)(x))
+        x = nn.relu(nn.Dense(self.hidden, dtype=self.dtype)(x))
         return nn.Dense(self.num_classes)(x)

@@ -6,6 +6,7 @@ import jax
 from einops import rearrange
 from flax import linen as nn
 
+from hsi_jax.models.normalization import DType
 from hsi_jax.models.patch_layers import PATCH_LAYERS, Layers
 
 
@@ -20,6 +21,7 @@ class CNN3D(nn.Module):
     num_classes: int
     features: int = 20
     deep_features: int = 35
+    dtype: DType = "float32"
 
     kinds: ClassVar[tuple[str, ...]] = ("patch",)
     default_patch_size: ClassVar[int] = 5
@@ -43,7 +45,12 @@ class CNN3D(nn.Module):
             padding = ((pad, pad), (0, 0), (0, 0))
             strides = (stride, 1, 1)
             return nn.Conv(
-                features, window, strides, padding, conv_general_dilated=layers.convolve
+                features,
+                window,
+                strides,
+                padding,
+                dtype=self.dtype,
+                conv_general_dilated=layers.convolve,
             )(x)
 
         x = rearrange(patches, "n h w bands -> n bands h w 1")

@@ -7,6 +7,7 @@ import jax
 from einops import rearrange
 from flax import linen as nn
 
+from hsi_jax.models.normalization import DType
 from hsi_jax.models.patch_layers import PATCH_LAYERS, Layers
 
 
@@ -24,6 +25,7 @@ class HybridSN(nn.Module):
     flat_features: int = 64
     hidden: Sequence[int] = (256, 128)
     dropout: float = 0.4
+    dtype: DType = "float32"
 
     kinds: ClassVar[tuple[str, ...]] = ("patch",)
     default_patch_size: ClassVar[int] = 25
@@ -44,9 +46,13 @@ class HybridSN(nn.Module):
         """Maps patches [batch, p, p, bands] to logits [batch, classes]."""
 
         def conv(x, features, window):
-            return nn.Conv(features, window, padding="VALID", conv_general_dilated=layers.convolve)(
-                x
-            )
+            return nn.Conv(
+                features,
+                window,
+                padding="VALID",
+                dtype=self.dtype,
+                conv_general_dilated=layers.convolve,
+            )(x)
 
         x = rearrange(patches, "n h w bands -> n bands h w 1")
         for features, depth in zip(self.features, (7, 5, 3), strict=True):
@@ -55,6 +61,6 @@ class HybridSN(nn.Module):
         x = nn.relu(conv(x, self.flat_features, (3, 3)))
         x = layers.flatten(x)  # [b, (p - 8) ** 2 * c]
         for width in self.hidden:
-            x = nn.relu(nn.Dense(width)(x))
+            x = nn.relu(nn.Dense(width, dtype=self.dtype)(x))
             x = nn.Dropout(self.dropout, deterministic=not train)(x)
         return nn.Dense(self.num_classes)(x)

@@ -7,10 +7,8 @@ from flax import linen as nn
 
 from hsi_jax.kernels.convolution import convolve
 from hsi_jax.kernels.pooling import max_pool
-from hsi_jax.models.normalization import BatchNorm
+from hsi_jax.models.normalization import BatchNorm, DType
 
-# The type of activations; parameters, statistics and logits are float32 in any case.
-DType = Literal["float32", "bfloat16"]
 StemSize = Literal["auto", "small", "medium", "large"]
 
 # He et al. (2015), https://doi.org/10.1109/ICCV.2015.123, by the number of outputs as torchvision.

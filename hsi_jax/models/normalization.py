@@ -1,11 +1,14 @@
 """Batch normalisation with few passes over memory."""
 
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+
+# The type of activations; parameters, statistics and logits are float32 in any case.
+DType = Literal["float32", "bfloat16"]
 
 
 class BatchNorm(nn.Module):
@@ -24,7 +27,7 @@ class BatchNorm(nn.Module):
 
     use_running_average: bool
     momentum: float = 0.9
-    dtype: Any = jnp.float32
+    dtype: DType = "float32"
     scale_init: nn.initializers.Initializer = nn.initializers.ones
     epsilon: float = 1e-5
 
@@ -50,7 +53,12 @@ class BatchNorm(nn.Module):
 
 
 def batch_norm(
-    x: jax.Array, *, train: bool, mask: jax.Array | None, epsilon: float = 1e-5
+    x: jax.Array,
+    *,
+    train: bool,
+    mask: jax.Array | None,
+    epsilon: float = 1e-5,
+    dtype: DType = "float32",
 ) -> jax.Array:
     """`BatchNorm` inside a compact `__call__`, whose parameters it adds.
 
@@ -59,9 +67,10 @@ def batch_norm(
         train: whether by the statistics of these samples, or by the running ones.
         mask: 1 for a sample, 0 for padding, [batch], or None.
         epsilon: added to the variance.
+        dtype: of the result; it is computed in float32.
     """
     samples = None if mask is None else mask.reshape(-1, *(1,) * (x.ndim - 1))
-    return BatchNorm(use_running_average=not train, epsilon=epsilon)(x, mask=samples)
+    return BatchNorm(not train, epsilon=epsilon, dtype=dtype)(x, mask=samples)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3,))

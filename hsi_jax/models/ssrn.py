@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import jax
+import jax.numpy as jnp
 from einops import rearrange
 from flax import linen as nn
 
 from hsi_jax.kernels.convolution import convolve
-from hsi_jax.models.normalization import batch_norm
+from hsi_jax.models.normalization import DType, batch_norm
 
 _he = nn.initializers.he_normal()
 
@@ -27,6 +28,7 @@ class SSRN(nn.Module):
     features: int = 24
     spectral_features: int = 128
     dropout: float = 0.5
+    dtype: DType = "float32"
 
     kinds: ClassVar[tuple[str, ...]] = ("patch",)
     default_patch_size: ClassVar[int] = 7
@@ -46,12 +48,14 @@ class SSRN(nn.Module):
                 window,
                 strides,
                 padding,
+                dtype=self.dtype,
                 kernel_init=_he,
                 conv_general_dilated=convolve,
             )(x)
 
         def norm_relu(x):
-            return nn.relu(batch_norm(x, train=train, mask=mask, epsilon=1e-3))
+            x = batch_norm(x, train=train, mask=mask, epsilon=1e-3, dtype=self.dtype)
+            return nn.relu(x)
 
         def blocks(x, window):
             for _ in range(2):
@@ -65,7 +69,7 @@ class SSRN(nn.Module):
         x = rearrange(norm_relu(x), "n 1 h w c -> n h w c")
         x = conv(x, (3, 3), padding="VALID")
         x = blocks(x, (3, 3))  # [b, p - 2, p - 2, c]
-        x = nn.Dropout(self.dropout, deterministic=not train)(x.mean(axis=(1, 2)))
+        x = nn.Dropout(self.dropout, deterministic=not train)(x.mean((1, 2), dtype=jnp.float32))
         return nn.Dense(self.num_classes, kernel_init=_he)(x)
 
 

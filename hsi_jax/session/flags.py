@@ -5,17 +5,18 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from absl import flags
 
 from hsi_jax.command_line import define_flags, options_from_flags, parse_flags
 from hsi_jax.errors import InputError
-from hsi_jax.json_file import read_json
+from hsi_jax.json_file import read_json, read_text
 from hsi_jax.options import defaults
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.protocols import PROTOCOLS, check_protocol
 
 CONFIG = "config"
-CONFIG_HELP = "file of options: the config.json of a run, or .toml; flags come first"
+CONFIG_HELP = "file of options: the config.json of a run, .toml or .yaml; flags come first"
 # Options that say where a run is and how it is started, not what it computes.
 PLACES = ("workdir", "overwrite", "resume", "coordinator", "num_processes", "process_id")
 OWN_TO_A_RUN = (*PLACES, "devices_per_process")
@@ -71,35 +72,65 @@ def _parse(run_flags: Sequence[str], help_text: Callable[[], str]) -> flags.Flag
 
 
 def read_settings(path: str) -> dict[str, Any]:
-    """The options that a file holds: JSON, such as a run's config.json, or TOML, also by groups.
+    """The options that a file holds, also by groups: JSON, as a run's config.json, TOML or YAML.
 
     Where a run was and how it was started is left out.
 
     Raises:
         InputError: if the file cannot be read, holds what is no option, or names code to be run.
     """
-    try:
-        if Path(path).suffix == ".toml":
-            content: Any = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        else:
-            content = read_json(Path(path))
-    except (OSError, ValueError) as error:
-        raise InputError(f"`{CONFIG}`={path} cannot be read: {error}") from None
+    content, as_flags = _read_file(path)
     if not isinstance(content, dict):
         raise InputError(f"`{CONFIG}`={path} does not hold options by name")
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in content.items():
         flat |= value if isinstance(value, dict) else {key: value}
-    unknown = sorted(flat.keys() - defaults(RunOptions).keys())
-    if unknown:
-        raise InputError(f"`{CONFIG}`={path}: {unknown[0]} is not an option of a run")
+    known = _parse([], lambda: "")
     for key, value in flat.items():
+        if key not in defaults(RunOptions):
+            raise InputError(f"`{CONFIG}`={path}: {str(key)[:100]} is not an option of a run")
+        if not _is_plain(value):
+            raise InputError(f"`{CONFIG}`={path}: `{key}` is neither a value nor a list of values")
         if key in MAY_NAME_CODE and isinstance(value, str) and ":" in value:
             raise InputError(
                 f"`{CONFIG}`={path} names code to be run, `{key}`={value}; if you trust it, give "
                 f"it as a flag of its own"
             )
+        if as_flags:
+            flat[key] = _read_flag(known[key], value, path)
     return {key: value for key, value in flat.items() if key not in OWN_TO_A_RUN}
+
+
+def _read_file(path: str) -> tuple[Any, bool]:
+    """What a file of options holds, and whether its values are text, to be read as flags."""
+    try:
+        match Path(path).suffix.lower():
+            case ".toml":
+                return tomllib.loads(read_text(path)), False
+            case ".yaml" | ".yml":
+                # All as text: YAML takes 2:1:1 for a number of base 60, and 1e-3 for no number.
+                return yaml.load(read_text(path), yaml.BaseLoader), True
+            case _:
+                return read_json(path), False
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise InputError(f"`{CONFIG}`={path} cannot be read: {error}") from None
+
+
+def _is_plain(value: Any) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return all(each is None or isinstance(each, str | int | float) for each in values)
+
+
+def _read_flag(flag: flags.Flag, text: Any, path: str) -> Any:
+    """The value that the text, or the list of texts, would have as a flag."""
+    text = ",".join(text) if isinstance(text, list) else text
+    if text == "null":
+        return flag.default
+    try:
+        value = flag.parser.parse(text)
+    except ValueError as error:
+        raise InputError(f"`{CONFIG}`={path}: `{flag.name}`={text}: {error}") from None
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _refuse(given: flags.FlagValues, names: Collection[str]) -> None:

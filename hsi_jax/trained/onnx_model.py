@@ -4,6 +4,8 @@ jax2onnx converts the network. It does not convert programs that mix float32 and
 the scaling, which must be done in float64, is written in ONNX here.
 """
 
+import contextlib
+import io
 import json
 import logging
 import warnings
@@ -29,10 +31,12 @@ def to_onnx(pipeline: Pipeline, metadata: dict[str, Any]) -> bytes:
         metadata: entries by key, each written as JSON.
 
     Raises:
-        InputError: if jax2onnx is not installed, or cannot convert the network.
+        InputError: if jax2onnx is not installed, or cannot convert the network, or it computes in
+            bfloat16.
     """
     onnx, jax2onnx = _import()
     network = _convert(pipeline, jax2onnx)
+    _refuse_bfloat16(network, onnx)
     network = onnx.compose.add_prefix(network, "network/")
     (given,), (made,) = network.graph.input, network.graph.output
     model = onnx.compose.merge_models(
@@ -79,8 +83,9 @@ def _convert(pipeline: Pipeline, jax2onnx: Any) -> Any:
             return traced(scaled)[0]
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its own, such as of float64 that is cut
+        # Its warnings, such as of float64 that is cut, and what it prints for its authors.
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
             return jax2onnx.to_onnx(
                 classify,
                 [pipeline.scaled_shape],
@@ -92,6 +97,17 @@ def _convert(pipeline: Pipeline, jax2onnx: Any) -> Any:
             f"`format`=onnx: jax2onnx cannot convert {pipeline.description.architecture} "
             f"({str(error)[:200]}); give `format`=stablehlo"
         ) from error
+
+
+def _refuse_bfloat16(network: Any, onnx: Any) -> None:
+    nodes = [*network.graph.node, *(node for each in network.functions for node in each.node)]
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.name == "to" and attribute.i == onnx.TensorProto.BFLOAT16:
+                raise InputError(
+                    "`format`=onnx: the network computes in bfloat16, in which onnxruntime has no "
+                    "convolutions; give `format`=stablehlo, or train without dtype=bfloat16"
+                )
 
 
 def _header() -> str:

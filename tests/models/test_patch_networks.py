@@ -224,3 +224,38 @@ def test_sizes_that_do_not_fit_are_refused(model, options):
     patches = jnp.zeros((1, 5, 5, 9))
     with pytest.raises(InputError, match="`model_options`"):
         jax.eval_shape(module.init, jax.random.key(0), patches)
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("cnn2d", {"features": (4, 4, 8), "hidden": 8}),
+        ("cnn3d", {"features": 2, "deep_features": 3}),
+        ("hybridsn", {"features": (2, 2, 2), "flat_features": 4, "hidden": (8, 8)}),
+        ("ssrn", NARROW["ssrn"]),
+    ],
+)
+def test_bfloat16_is_for_activations_only(model, options):
+    patches = random_patches(9, 16)
+    exact, rounded = (
+        build_model(model, 5, options | {"dtype": d}) for d in ("float32", "bfloat16")
+    )
+    variables = random_variables(exact, patches)
+    expected, logits = (quick_jit(each.apply)(variables, patches) for each in (exact, rounded))
+    assert logits.dtype == jnp.float32
+    difference = np.abs(logits - expected).max()
+    assert 0 < difference < 0.1 * np.abs(expected).max()
+
+    def grads(params):
+        others = {key: value for key, value in variables.items() if key != "params"}
+
+        def loss(params):
+            keys = {"dropout": jax.random.key(0)}
+            made = others | {"params": params}
+            logits, new = rounded.apply(made, patches, train=True, rngs=keys, mutable="batch_stats")
+            return jnp.sum(logits**2), new
+
+        return jax.grad(loss, has_aux=True)(params)
+
+    trained = jax.eval_shape(grads, variables["params"])
+    assert {leaf.dtype for leaf in jax.tree.leaves(trained)} == {np.dtype("float32")}

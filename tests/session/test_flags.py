@@ -26,10 +26,49 @@ def test_a_toml_file_may_have_groups(tmp_path):
     assert (options.recipe.steps, options.recipe.learning_rate) == (5, 0.1)
 
 
+def test_a_yaml_file_is_read_as_flags(tmp_path):
+    """YAML alone would take 2:1:1 for 7261, 1e-3 for text and on for True."""
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "dataset: indian_pines\nmodel: mlp  # small\ndevices:\n  profile: 2:1:1\n"
+        "learning_rate: 1e-3\n"
+        "drop_bands: [104-108, 220]\npatience: null\nmeasure_even: true\n"
+    )
+    flags = ["--dataset=indian_pines", "--model=mlp", "--profile=2:1:1", "--learning_rate=1e-3"]
+    flags += ["--drop_bands=104-108,220", "--measure_even"]
+    assert parse_run([f"--config={path}"]) == parse_run(flags)
+
+
+def test_a_path_of_a_file_may_be_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "run.yml"
+    path.write_text("dataset: salinas_a\ndata_dir: ~/scenes\n")
+    assert parse_run([f"--config={path}"]).data.data_dir == str(tmp_path / "scenes")
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("steps: many", "steps"),
+        ("steps: [", "cannot be read"),
+        ("steps: {a: 1}", "a is not an option"),
+        ("model: os:system", "code"),
+        ("model: [[mlp]]", "neither"),
+        ("steps: !!python/object/apply:os.system [ls]", "steps"),
+    ],
+)
+def test_a_yaml_file_that_cannot_be_followed(tmp_path, text, word):
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=word):
+        parse_run([f"--config={path}"])
+
+
 @pytest.mark.parametrize(
     ("text", "word"),
     [
         ('{"model": "os:system"}', "code"),
+        ('{"model": [["mlp"]]}', "neither"),
         ('{"loss": "mine:loss"}', "code"),
         ('{"learning": 1}', "learning"),
         ("[1, 2]", "by name"),

@@ -31,11 +31,11 @@ ONE_PASS = ("cnn2d", "cnn3d", "hybridsn")
 OPTIONS = NARROW | {"cnn2d": {"features": (4, 4, 8), "hidden": 8}, "mlp": {"hidden": (8, 8)}}
 
 
-def make(name):
+def make(name, **others):
     """A model of random numbers, whose spectra are far from 0 and hardly differ, as real ones."""
     size, channels = SMALL[name]
     bands, rng = channels + 2, np.random.default_rng(0)
-    options = OPTIONS.get(name, {})
+    options = OPTIONS.get(name, {}) | others
     module = find_model(name)(num_classes=CLASSES, **options)
     variables = random_variables(module, jnp.zeros((1, size, size, channels)))
     components = np.linalg.qr(rng.normal(size=(bands, channels)))[0].T
@@ -216,6 +216,8 @@ def test_what_cannot_be_exported_is_said(tmp_path):
         model.export(tmp_path / "m.onnx", tile=64)
     with pytest.raises(InputError, match="at least 5, the patch size"):
         make("cnn2d").export(tmp_path / "m.onnx", tile=4)
+    with pytest.raises(InputError, match="computes in bfloat16"):
+        make("cnn2d", dtype="bfloat16").export(tmp_path / "m.onnx")
     with pytest.raises(InputError, match="there is no folder"):
         model.export(tmp_path / "none" / "m.onnx")
     (tmp_path / "there.onnx").write_text("mine")
