@@ -18,10 +18,12 @@ from hsi_jax.data.collection.scene_collection import SceneCollection
 from hsi_jax.data.collection.survey import Survey, survey
 from hsi_jax.data.collection.team import Team
 from hsi_jax.data.collection.tile_order import TileOrder
+from hsi_jax.data.collection.unlabelled_pixels import split_unlabelled, without_labels
 from hsi_jax.data.splits.split import Split
 from hsi_jax.data.splits.table import SplitRequest
 from hsi_jax.errors import printable
 from hsi_jax.kernels.compilation_cache import default_folder, is_own
+from hsi_jax.session.learning_options import WITHOUT_TEST
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.resolve import Resolved
 from hsi_jax.train import Dataset, Feeding, choose_patches, collection_dataset
@@ -48,25 +50,22 @@ def open_collection(options: RunOptions) -> SceneCollection:
 
 
 def load_collection(resolved: Resolved, devices: Sequence[JaxDevice]) -> Dataset:
-    """The labelled pixels of the collection that the options name, ready for these devices.
+    """The pixels of the collection that the options name, ready for these devices.
 
-    Every process must call it.
+    They are the labelled ones, or all of them where no labels are learnt. Every process must call
+    it.
 
     Raises:
         InputError: on data that are not there or cannot be used.
     """
-    options, team = resolved.options, _team()
+    options, start, team = resolved.options, resolved.start, _team()
     folder = default_folder(os.environ, "scenes")
     kept = KeptArrays(folder if folder and (not folder.exists() or is_own(folder)) else None)
-    pixels, found = _look(options, team, kept)
-    split = _divide(options, pixels)
-    size, components = choose_patches(
-        options.model_name,
-        pixels.collection.num_bands,
-        len(split.train),
-        patch_size=options.model.patch_size,
-        components=options.data.components,
-    )
+    collection = open_collection(options)
+    if start:
+        start.match(collection)  # here, before any scene is looked through
+    pixels, split, found = _look(options, collection, team=team, kept=kept)
+    size, components = _choose_patches(resolved, pixels, split)
     scaling = fit_scaling(
         pixels, split.train, components, origin=found.origin, team=team, kept=kept
     )
@@ -80,7 +79,7 @@ def load_collection(resolved: Resolved, devices: Sequence[JaxDevice]) -> Dataset
     return collection_dataset(
         pixels,
         split,
-        scaling,
+        start.adapt(collection, scaling) if start else scaling,
         patch_size=size,
         order=order,
         devices=devices,
@@ -95,22 +94,48 @@ def load_collection(resolved: Resolved, devices: Sequence[JaxDevice]) -> Dataset
     )
 
 
-def _look(options: RunOptions, team: Team, kept: KeptArrays) -> tuple[LabelledPixels, Survey]:
-    """The labelled pixels that have data, and what else a look through the scenes has found."""
-    collection = open_collection(options)
+def _look(
+    options: RunOptions, collection: SceneCollection, *, team: Team, kept: KeptArrays
+) -> tuple[LabelledPixels, Split, Survey]:
+    """The pixels that have data, their split, and what a look through the scenes has found."""
+    division, unseen = _division(options), []
+    if options.learning.pretrains:
+        if options.learning.pretrain_on == WITHOUT_TEST:
+            unseen = division.testing_scenes(collection)
+        collection = without_labels(collection, unseen)
     pixels = LabelledPixels.of(collection, options.collection.tile_side)
     found = survey(pixels, options.data.reading, team=team, kept=kept)
     lost = int(np.count_nonzero(found.lost))
-    words = (f"{lost} labelled pixels have no data and are left out.",) if lost else ()
+    which = "pixels" if options.learning.pretrains else "labelled pixels"
+    words = (f"{lost} {which} have no data and are left out.",) if lost else ()
     remarks = (*collection.remarks, *words, *found.remarks)
     if (more := len(remarks) - MAX_REMARKS) > 0:
         remarks = (*remarks[:MAX_REMARKS], f"{more} more remarks of this kind are left out.")
     told = dataclasses.replace(collection, remarks=remarks)
-    return dataclasses.replace(pixels.without(found.lost), collection=told), found
+    pixels = dataclasses.replace(pixels.without(found.lost), collection=told)
+    if options.learning.pretrains:
+        fraction = division.validation_fraction
+        return pixels, split_unlabelled(pixels, division.seed, fraction, unseen), found
+    return pixels, division.divide(pixels), found
 
 
-def _divide(options: RunOptions, pixels: LabelledPixels) -> Split:
-    """The split that the options name, with pixels held out for validation."""
+def _choose_patches(resolved: Resolved, pixels: LabelledPixels, split: Split) -> tuple[int, int]:
+    """The side of a patch and the number of components."""
+    options = resolved.options
+    if resolved.start:
+        assert options.model.patch_size  # that of the model
+        return options.model.patch_size, 0
+    return choose_patches(
+        options.model_name,
+        pixels.collection.num_bands,
+        len(split.train),
+        patch_size=options.model.patch_size,
+        components=options.data.components,
+    )
+
+
+def _division(options: RunOptions) -> CollectionSplit:
+    """How labelled pixels are divided, and which are held out for validation."""
     asked, scenes = options.split, options.collection
     fraction, held_out = asked.train_fraction, asked.validation_fraction
     if fraction is None and asked.train_per_class is None:
@@ -132,7 +157,7 @@ def _divide(options: RunOptions, pixels: LabelledPixels) -> Split:
         folds=scenes.folds,
         fold=scenes.fold,
         request=request,
-    ).divide(pixels)
+    )
 
 
 def _team() -> Team:

@@ -126,15 +126,20 @@ def describe_sizes(rates: dict[int, float], chosen: int) -> str:
 def _describe_data(dataset: Dataset) -> str:
     if dataset.pixels is not None:
         collection = dataset.pixels.collection
+        which = "labelled pixels" if dataset.num_classes else "pixels that are learnt from"
         return (
-            f"Scenes   {dataset.name}: {len(collection)} with {len(dataset.labels)} labelled "
-            f"pixels, {collection.num_bands} bands, {dataset.num_classes} classes"
+            f"Scenes   {dataset.name}: {len(collection)} with {len(dataset.labels)} {which}, "
+            f"{collection.num_bands} bands{_count_classes(dataset)}"
         )
     if dataset.scene is None:
         return f"Images   {dataset.name}: {len(dataset.labels)}, {dataset.num_classes} classes"
     rows, columns, bands = dataset.scene.cube.shape
-    classes = f", {dataset.num_classes} classes" if dataset.num_classes else ""
-    return f"Scene    {dataset.name}: {rows} x {columns} pixels, {bands} bands{classes}"
+    shape = f"{rows} x {columns} pixels, {bands} bands"
+    return f"Scene    {dataset.name}: {shape}{_count_classes(dataset)}"
+
+
+def _count_classes(dataset: Dataset) -> str:
+    return f", {dataset.num_classes} classes" if dataset.num_classes else ""
 
 
 def _describe_leakage(leakage: Leakage | None) -> str:

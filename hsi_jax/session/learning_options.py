@@ -6,7 +6,6 @@ from typing import Any
 
 from hsi_jax.errors import InputError
 from hsi_jax.options import check_options, option
-from hsi_jax.session.collection_options import COLLECTION
 
 CLASSIFY, PRETRAIN = "classify", "pretrain"
 ALL, WITHOUT_TEST = "all", "without_test"
@@ -71,12 +70,6 @@ def check_learning(given: Mapping[str, Any], unset: Mapping[str, Any], *, images
     pretrains, on_all = given["task"] == PRETRAIN, given["pretrain_on"] == ALL
     if given["dataset"] == "file" and not given["labels"] and not (pretrains and on_all):
         raise InputError("`dataset`=file needs both `cube`=FILE and `labels`=FILE")
-    if given["dataset"] == COLLECTION and (pretrains or given["init"]):
-        name = "task" if pretrains else "init"
-        raise InputError(
-            f"`{name}`={given[name]} goes with one scene, not with a collection; pretrain on one, "
-            f"or leave it out"
-        )
     if pretrains and images:
         raise InputError("`task`=pretrain goes with scenes, not with sets of images")
     for name in _OF_CLASSES if pretrains else _OF_PRETRAINING:

@@ -91,9 +91,9 @@ def _examples(setup: Setup, state: TrainState, ids: np.ndarray) -> dict[str, np.
     shown = ids[np.linspace(0, len(ids) - 1, min(EXAMPLES, len(ids))).astype(int)]
     given = {"profile": setup.profile, "plan": setup.plan}
     patches, hidden, made = reconstruct(setup.replicas, state, shown, **given)
-    scene = setup.dataset.scene
-    assert scene is not None  # there is pretraining of scenes alone
+    source = setup.dataset.source
+    assert source is not None  # there is pretraining of scenes alone
     known = {"ids": shown, "patches": patches, "hidden": hidden, "made": made}
-    if scene.wavelengths is not None and patches.shape[-1] == scene.shape[2]:
-        known["wavelengths"] = scene.wavelengths
+    if source.wavelengths is not None and patches.shape[-1] == source.num_bands:
+        known["wavelengths"] = source.wavelengths
     return known

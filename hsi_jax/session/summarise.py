@@ -175,7 +175,7 @@ def _calibrate(setup: Setup, test: Assessment) -> Calibration | None:
 
 def summarise_labels(dataset: Dataset) -> LabelSummary | None:
     """The ids of the pixels of scenes; None for images, and without labels."""
-    if dataset.pixels is not None:
+    if dataset.pixels is not None and dataset.num_classes:
         counts = np.bincount(dataset.labels, minlength=dataset.num_classes)
         return LabelSummary(class_counts=counts.tolist(), unlabelled={})
     if dataset.scene is None or dataset.scene.labels is None:
@@ -208,7 +208,7 @@ def summarise_cube(dataset: Dataset, digest: str = "") -> CubeSummary | None:
 
 def describe_remarks(dataset: Dataset) -> list[str]:
     """What is to be said of the scenes before training, with the names of flags."""
-    source = dataset.pixels.collection if dataset.pixels else dataset.scene
+    source = dataset.source
     remarks = (*source.remarks, *dataset.events) if source else ()
     return [with_flags(remark) for remark in remarks]
 
@@ -277,9 +277,11 @@ def summarise_split(dataset: Dataset) -> SplitSummary:
 
 
 def _measure_leakage(dataset: Dataset) -> Leakage | None:
+    if not dataset.num_classes:
+        return None
     if dataset.pixels is not None:
         return measure_shared(dataset.pixels, dataset.split, dataset.input_shape[0])
-    if dataset.scene is None or not dataset.num_classes:
+    if dataset.scene is None:
         return None
     split, patch_size = dataset.split, dataset.input_shape[0]
     shape = dataset.scene.cube.shape[:2]

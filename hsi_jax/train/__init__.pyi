@@ -4,12 +4,12 @@ from .collection_dataset import choose_patches as choose_patches
 from .collection_dataset import collection_dataset as collection_dataset
 from .dataset import Dataset as Dataset
 from .dataset import first_state as first_state
-from .dataset import image_dataset as image_dataset
 from .dataset import scene_dataset as scene_dataset
 from .evaluation import Assessment as Assessment
 from .evaluation import evaluate as evaluate
 from .evaluation import predict as predict
 from .evaluation import predict_probabilities as predict_probabilities
+from .image_dataset import image_dataset as image_dataset
 from .loop import Course as Course
 from .loop import Fit as Fit
 from .loop import Hook as Hook

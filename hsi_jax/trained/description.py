@@ -37,6 +37,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
         steps: updates of the parameters.
         test: OA, AA and kappa on the test samples, fractions of 1.
         test_digest: of the samples that it was not to see; empty where it is not known.
+        unseen_scenes: names of the scenes of a collection of which it has seen no pixel.
         versions: of the libraries it was trained with.
     """
 
@@ -48,6 +49,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     steps: Count = 0
     test: dict[Name, float] = {}
     test_digest: Name = ""
+    unseen_scenes: tuple[Name, ...] = ()
     versions: dict[Name, Name] = {}
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+
 import hsi_jax
 from hsi_jax.data.collection.scene_collection import SceneCollection
 from hsi_jax.data.scene.scene import Scene
@@ -143,8 +145,18 @@ def provenance_of(
         steps=steps,
         test=test or {},
         test_digest=digest_of_samples(split.test) if unseen else "",
+        unseen_scenes=_unseen_scenes(dataset) if unseen else (),
         versions=library_versions(),
     )
+
+
+def _unseen_scenes(dataset: Dataset) -> tuple[str, ...]:
+    """The scenes of a collection that neither train nor validate."""
+    if dataset.pixels is None:
+        return ()
+    used = dataset.pixels.scene_of(np.concatenate([dataset.split.train, dataset.split.validation]))
+    scenes = enumerate(dataset.pixels.collection)
+    return tuple(scene.name for number, scene in scenes if number not in used)
 
 
 def library_versions() -> dict[str, str]:

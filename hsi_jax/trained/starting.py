@@ -9,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from hsi_jax.data.collection.scene_collection import SceneCollection
 from hsi_jax.data.preprocess import Preprocessing
 from hsi_jax.data.scene.band_match import TOLERANCE
 from hsi_jax.data.scene.scene import Scene
@@ -71,7 +72,7 @@ class Start:
         parameters, statistics = map(flatten, trees)
         return parameters, statistics
 
-    def match(self, scene: Scene) -> np.ndarray:
+    def match(self, scene: Scene | SceneCollection) -> np.ndarray:
         """The band of a scene for each band of the model, int [bands of the model], or `NO_BAND`.
 
         By wavelength, where both are known: the nearest within `TOLERANCE`. A band of the scene may
@@ -80,7 +81,7 @@ class Start:
         Raises:
             InputError: if no band fits, or the numbers differ.
         """
-        known, bands = self.model.description, scene.shape[2]
+        known, bands = self.model.description, scene.num_bands
         if known.wavelengths is None or scene.wavelengths is None:
             if bands != known.num_bands:
                 raise InputError(
@@ -100,7 +101,7 @@ class Start:
             )
         return matched
 
-    def adapt(self, scene: Scene, fitted: Preprocessing) -> Preprocessing:
+    def adapt(self, scene: Scene | SceneCollection, fitted: Preprocessing) -> Preprocessing:
         """The preprocessing by which a scene's spectra become channels of the model.
 
         Bands that the scene lacks are 0, the mean, as hidden ones were in pretraining. Principal
@@ -116,9 +117,9 @@ class Start:
         """
         bands, own = self.match(scene), self.model.preprocessing
         assert own is not None  # the model takes the pixels of scenes; see `begin`
-        if own.components is None and np.array_equal(bands, np.arange(scene.shape[2])):
+        if own.components is None and np.array_equal(bands, np.arange(scene.num_bands)):
             return fitted
-        taken = (bands[:, np.newaxis] == np.arange(scene.shape[2])).astype(np.float64)
+        taken = (bands[:, np.newaxis] == np.arange(scene.num_bands)).astype(np.float64)
         if own.components is None:
             scale = np.where(bands == NO_BAND, 1.0, fitted.scale[bands])
             return Preprocessing(fitted.mean, scale, taken)
@@ -176,12 +177,12 @@ class Start:
         head = "its head too" if self.keeps_head(dataset) else "a new head"
         words = [f"{known.architecture} {kind} on {known.provenance.dataset or 'unknown data'}"]
         words.append(head + (", which alone is trained" if freeze else ""))
-        if dataset.scene is not None:
-            words.append(self._describe_bands(dataset.scene))
+        if dataset.source is not None:
+            words.append(self._describe_bands(dataset.source))
         return "; ".join(words)
 
-    def _describe_bands(self, scene: Scene) -> str:
-        bands, count = self.match(scene), scene.shape[2]
+    def _describe_bands(self, scene: Scene | SceneCollection) -> str:
+        bands, count = self.match(scene), scene.num_bands
         known = self.model.description.wavelengths
         unknown = known is None or scene.wavelengths is None
         how = "in the order of the file" if unknown else "by wavelength"
@@ -197,7 +198,15 @@ class Start:
         """Whether it is known that the model has not seen the test samples of a dataset."""
         made = self.model.description.provenance
         same = made.test_digest == digest_of_samples(dataset.split.test)
-        return made.dataset != dataset.name or same
+        return made.dataset != dataset.name or same or self._tests_on_unseen_scenes(dataset)
+
+    def _tests_on_unseen_scenes(self, dataset: Dataset) -> bool:
+        if dataset.pixels is None:
+            return False
+        collection = dataset.pixels.collection
+        tested = np.unique(dataset.pixels.scene_of(dataset.split.test)).tolist()
+        known = self.model.description.provenance.unseen_scenes
+        return all(collection[number].name in known for number in tested)
 
     def describe_leakage(self, dataset: Dataset) -> str:
         """What the model may have seen of the test samples of a dataset, a sentence."""
@@ -207,7 +216,7 @@ class Start:
         if made.dataset != dataset.name:
             return f"{began} {made.dataset or 'unknown data'}."
         if self.has_not_seen(dataset):
-            return f"{began} this scene, without these test samples."
+            return f"{began} these data, without these test samples."
         if self.is_pretrained and not made.counts.get("test"):
             return f"{began} all pixels of this scene: it has seen the test pixels."
-        return f"{began} this scene; test samples may have been among what it has seen."
+        return f"{began} these data; test samples may have been among what it has seen."

@@ -230,3 +230,40 @@ def test_the_page_of_a_run_has_its_scenes(base):
     assert "The test in each scene" in page
     assert "100.0 % of the test pixels share it" in " ".join(page.split())
     assert "neither a map nor a gallery" not in page
+
+
+PRETRAIN = {"task": "pretrain", "model": "mlp", "model_options": "", "steps": 6, "augment": ""}
+
+
+@pytest.fixture(scope="module")
+def encoder(options_of):
+    """Learnt from all pixels but those of the scenes that test."""
+    return session.run(options_of(**PRETRAIN, pretrain_on="without_test", feed="streamed"))
+
+
+def test_an_encoder_learns_from_all_pixels_of_the_scenes_that_do_not_test(encoder, options_of):
+    counts = encoder.summary.split.counts
+    tiles = 4 * 4  # of the scenes that do not test
+    assert counts["train"] + counts["validation"] == 4 * 30 * 26
+    assert counts["validation"] in {16 * 16, 16 * 10, 14 * 16, 14 * 10}  # one tile
+    assert encoder.summary.split.remarks[-1].startswith(f"1 of {tiles} tiles")
+    assert encoder.model.description.provenance.unseen_scenes == ("s4", "s5")
+    assert encoder.summary.reconstruction.error < encoder.summary.reconstruction.error_of_mean * 1.2
+    again = session.run(
+        options_of(**PRETRAIN, pretrain_on="without_test", feed="resident", profile="2:1")
+    )
+    assert bits(again.folder) == bits(encoder.folder)
+
+
+@pytest.mark.long
+def test_a_classifier_of_many_scenes_starts_from_it_and_says_what_it_has_seen(encoder, options_of):
+    given = {"model": None, "model_options": "", "components": None, "patch_size": None}
+    changes = given | {"steps": 2, "init": str(encoder.folder)}
+    found = session.run(options_of(**changes))
+    assert "these data, without these test samples" in found.summary.split.remarks[-1]
+    assert found.model.description.provenance.test_digest
+    everything = session.run(options_of(**PRETRAIN | {"split": "random", "steps": 1}))
+    assert everything.summary.split.kind == "all scenes"
+    seen = session.run(options_of(**changes | {"init": str(everything.folder)}))
+    assert "it has seen the test pixels" in seen.summary.split.remarks[-1]
+    assert not seen.model.description.provenance.test_digest

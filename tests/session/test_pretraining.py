@@ -156,7 +156,7 @@ def test_test_pixels_that_are_not_to_be_seen_decide_nothing(scene, tmp_path):
     assert trained.model.description.provenance.test_digest
     options = RunOptions.of(**START, init=str(tmp_path / "0"), workdir=str(tmp_path / "new"))
     done = session.run(options, scene=scene, split=split)
-    assert done.summary.split.remarks[-1].endswith("this scene, without these test samples.")
+    assert done.summary.split.remarks[-1].endswith("these data, without these test samples.")
 
 
 def test_a_classifier_starts_from_it_and_the_frozen_rest_keeps_its_bits(
@@ -200,8 +200,6 @@ def test_train_scene_starts_from_a_model(pretrained, scene):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"task": "pretrain", "dataset": "scenes", "scenes": "x.csv"}, "goes with one scene"),
-        ({"init": "runs/x", "dataset": "scenes", "scenes": "x.csv"}, "goes with one scene"),
         ({"task": "pretrain", "dataset": "eurosat"}, "goes with scenes, not with sets of images"),
         (
             {"task": "pretrain", "init": "runs/x"},

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hsi_jax.data.collection.labelled_pixels import LabelledPixels
+from hsi_jax.data.collection.scene_collection import SceneCollection
 from hsi_jax.data.collection.scene_table import ROLES
 from hsi_jax.data.splits.split import NO_IDS, Split
 from hsi_jax.data.splits.table import SplitFunction, SplitRequest, find_split
@@ -76,16 +77,7 @@ class CollectionSplit:
         return Split(SCENES, *named, remarks=tuple(remarks), groups=_scene_numbers(pixels))
 
     def _by_groups(self, pixels: LabelledPixels) -> Split:
-        names = [self._group(scene) for scene in pixels.collection]
-        groups = sorted({name for name in names if name})
-        folds = len(groups) if self.folds is None else self.folds
-        if not 2 <= folds <= len(groups) or not 0 <= self.fold < folds:
-            raise InputError(
-                f"`folds`={folds} and `fold`={self.fold}: the column {self.column} has "
-                f"{len(groups)} groups ({', '.join(groups[:20])}); give 2 to {len(groups)} folds, "
-                f"and a fold from 0 to one less"
-            )
-        testing = set(groups[self.fold :: folds])
+        names, groups, testing = self._deal(pixels.collection)
         train = [k for k, name in enumerate(names) if name and name not in testing]
         test = [k for k, name in enumerate(names) if name in testing]
         sets = {"train": _ids_of(pixels, train), "test": _ids_of(pixels, test)}
@@ -94,9 +86,8 @@ class CollectionSplit:
                 raise InputError(f"`fold`={self.fold}: no scene with labels is left to {name}")
         number = {name: place for place, name in enumerate(["", *groups])}
         own = np.array([number[name] for name in names])
-        remarks = [
-            f"{self.column} {', '.join(sorted(testing))}: tests (part {self.fold} of {folds})."
-        ]
+        part = f"part {self.fold} of {self.folds or len(groups)}"
+        remarks = [f"{self.column} {', '.join(sorted(testing))}: tests ({part})."]
         if "" in names:
             remarks.append(f"{names.count('')} scenes have no {self.column} and are in no set.")
         return Split(
@@ -107,6 +98,35 @@ class CollectionSplit:
             remarks=tuple(remarks),
             groups=own[_scene_numbers(pixels)],
         )
+
+    def testing_scenes(self, collection: SceneCollection) -> list[int]:
+        """The numbers of the scenes that test as a whole.
+
+        Raises:
+            InputError: if the split is made within scenes, or there are no such groups.
+        """
+        if self.kind == SCENES:
+            return [k for k, scene in enumerate(collection) if scene.row.role == "test"]
+        if self.kind == GROUP:
+            names, _, testing = self._deal(collection)
+            return [k for k, name in enumerate(names) if name in testing]
+        raise InputError(
+            f"`split`={self.kind} is made within scenes; give `split`={SCENES} or {GROUP}, whose "
+            f"test scenes can be left out as a whole"
+        )
+
+    def _deal(self, collection: SceneCollection) -> tuple[list[str], list[str], set[str]]:
+        """The group of each scene, all groups, and those that test."""
+        names = [self._group(scene) for scene in collection]
+        groups = sorted({name for name in names if name})
+        folds = len(groups) if self.folds is None else self.folds
+        if not 2 <= folds <= len(groups) or not 0 <= self.fold < folds:
+            raise InputError(
+                f"`folds`={folds} and `fold`={self.fold}: the column {self.column} has "
+                f"{len(groups)} groups ({', '.join(groups[:20])}); give 2 to {len(groups)} folds, "
+                f"and a fold from 0 to one less"
+            )
+        return names, groups, set(groups[self.fold :: folds])
 
     def _group(self, scene) -> str:
         if self.column not in scene.row.groups:

@@ -162,6 +162,11 @@ class Scene:
         return rows, columns, bands
 
     @property
+    def num_bands(self) -> int:
+        """Bands of the cube."""
+        return self.cube.shape[2]
+
+    @property
     def has_labels(self) -> bool:
         """Whether the scene has ground truth."""
         return self.labels is not None

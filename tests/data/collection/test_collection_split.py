@@ -5,6 +5,7 @@ import pytest
 
 from hsi_jax.data import CollectionSplit, LabelledPixels, SceneCollection, SplitRequest
 from hsi_jax.data.collection.shared_places import find_shared
+from hsi_jax.data.collection.unlabelled_pixels import split_unlabelled, without_labels
 from hsi_jax.data.splits.split import Split
 from hsi_jax.errors import InputError
 from tests.data.collection import made_scenes as made
@@ -129,3 +130,33 @@ def test_test_pixels_with_a_training_pixel_in_their_patch_are_counted(pixels):
         far = np.maximum(abs(row[seen] - row[sample]), abs(column[seen] - column[sample]))
         near += far.min() <= 2
     assert found.in_patch == near
+
+
+def test_scenes_that_test_are_named_and_give_no_pixels(pixels):
+    collection = pixels.collection
+    assert CollectionSplit(kind="scenes").testing_scenes(collection) == [3, 4]
+    two = CollectionSplit(kind="group", column="site", folds=2, fold=0)
+    assert two.testing_scenes(collection) == [0, 2, 3]  # a and c
+    with pytest.raises(InputError, match="made within scenes"):
+        CollectionSplit(kind="random").testing_scenes(collection)
+    with pytest.raises(InputError, match="none is left"):
+        without_labels(collection, range(6))
+
+
+@pytest.mark.parametrize(("most", "rows"), [(4 * 480, 24), (4 * 480 - 1, 12), (480, 12), (479, 8)])
+def test_pixels_without_labels_lie_all_over_their_scenes(pixels, most, rows):
+    """Of 24 x 20 pixels every one, or those of every second or third row and column."""
+    step = 24 // rows
+    found = LabelledPixels.of(without_labels(pixels.collection, [0, 5], most=most), 16)
+    assert len(found) == 4 * rows * -(-20 // step)
+    assert scenes_of(found, np.arange(len(found))) == {1, 2, 3, 4}
+    own_rows, columns = np.divmod(found.pixels[found.ids_of_scene(1)], 20)
+    assert set(own_rows.tolist()) == set(range(0, 24, step))
+    assert set(columns.tolist()) == set(range(0, 20, step))
+    split = split_unlabelled(found, 0, 0.1, [0, 5])
+    together = np.concatenate([split.train, split.validation])
+    assert np.array_equal(np.sort(together), np.arange(len(found)))
+    held = np.unique(found.tile_of(split.validation))
+    assert len(held) == 1  # of 16 tiles
+    assert not set(held.tolist()) & set(found.tile_of(split.train).tolist())
+    assert split_unlabelled(found, 0, 0.0).validation.size == 0
