@@ -30,7 +30,7 @@ from hsi_jax.hetero import Profile
 from hsi_jax.kernels import kernels_in_use
 from hsi_jax.run.summary import Summary
 from hsi_jax.run.tile_store import TileStore
-from hsi_jax.session.summarise_areas import adjust_areas, describe_areas
+from hsi_jax.session.summarise_areas import adjust_areas, describe_mapped_areas
 from hsi_jax.trained import TrainedModel
 from hsi_jax.trained.map_file import class_key
 from hsi_jax.trained.scene_map import TileLogits, choose_method, find_bands, predict_tiles
@@ -269,7 +269,7 @@ def _write_files(request: Request, store: TileStore) -> None:
     with written_whole(request.legend) as partial:
         figure.savefig(partial, dpi=200)
     if adjusted:
-        print(describe_areas(adjusted, request.areas.name), flush=True)
+        print(describe_mapped_areas(adjusted, request.areas.name), flush=True)
     by = ", by native kernels" if kernels_in_use() == "native" else ""
     print(f"Map: {request.output}, {request.legend.name}, {request.areas.name}{by}", flush=True)
 

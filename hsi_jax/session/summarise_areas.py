@@ -68,11 +68,19 @@ def adjust_areas(summary: Summary | None, mapped: np.ndarray) -> AreaSummary | N
     )
 
 
-def describe_areas(areas: AreaSummary, where: str = "summary.json and the report") -> str:
-    """Lines for the terminal: where the areas are, and what their intervals do not cover."""
+def describe_areas(areas: AreaSummary) -> str:
+    """A line for the end of a run."""
     if areas.problem:
         return f"NOTE     no areas with intervals: {areas.problem}"
-    lines = [f"Areas of the classes with 95 % intervals: in {where}"]
+    beside = " and what these do not cover" if areas.caveats else ""
+    return f"Areas of the classes with 95 % intervals{beside}: in summary.json and the report"
+
+
+def describe_mapped_areas(areas: AreaSummary, file: str) -> str:
+    """Lines for the end of a map: where its areas are, and what their intervals do not cover."""
+    if areas.problem:
+        return describe_areas(areas)
+    lines = [f"Areas of the classes with 95 % intervals: in {file}"]
     return "\n".join([*lines, *(f"NOTE     {caveat}" for caveat in areas.caveats)])
 
 
