@@ -137,7 +137,7 @@ def test_processes_train_as_one(table, options_of, tmp_path, feed):
     command = [sys.executable, "-m", "hsi_jax", "run", *flags]
     alone = [*command, "--profile=1", f"--workdir={tmp_path}/alone"]
     subprocess.run(alone, env=environment, check=True, capture_output=True)
-    place = (f"--coordinator=127.0.0.1:{free_port()}", "--num_processes=3", "--profile=2:1:1")
+    place = (f"--coordinator=127.0.0.1:{free_port()}", "--num_processes=4", "--profile=2:1:1:1")
     running = [
         subprocess.Popen(
             [*command, *place, f"--process_id={rank}", f"--workdir={tmp_path}/{rank}"],
@@ -145,10 +145,10 @@ def test_processes_train_as_one(table, options_of, tmp_path, feed):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        for rank in range(3)
+        for rank in range(4)
     ]
     said = [process.communicate(timeout=300)[0].decode() for process in running]
-    assert [process.returncode for process in running] == [0, 0, 0], said
+    assert [process.returncode for process in running] == [0, 0, 0, 0], said
     assert bits(tmp_path / "0") == bits(tmp_path / "alone")
 
 
