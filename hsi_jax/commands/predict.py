@@ -1,11 +1,14 @@
 """Makes a map of a scene with a trained model: `python -m experiments.predict --help`."""
 
 import sys
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from hsi_jax.command_line import fail, help_text, parse_options, with_flags
 from hsi_jax.commands.model_source import ModelSource
@@ -162,8 +165,10 @@ def predict(options: PredictOptions) -> None:
 
 
 def _map_one(options: PredictOptions, model: "TrainedModel", profile: Profile | None) -> None:
+    from hsi_jax.cluster.launchers import find_rank
     from hsi_jax.session.map_inputs import open_source, summary_of_scene
-    from hsi_jax.session.map_writing import Request, make_map
+    from hsi_jax.session.map_request import Request
+    from hsi_jax.session.map_writing import make_map
 
     source, grid, name, files = open_source(
         model, options.run, options.cube, options.cube_variable, nodata=options.nodata
@@ -184,6 +189,7 @@ def _map_one(options: PredictOptions, model: "TrainedModel", profile: Profile | 
             method=options.method,
             profile=profile,
             overwrite=options.overwrite,
+            began=time.time() if find_rank() is None else psutil.Process().create_time(),
         )
     )
 
