@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from hsi_jax.evaluate.measures.conformal import class_sets
 from hsi_jax.run.tile_claims import TileClaims
 from hsi_jax.run.tile_store import TileStore
 from hsi_jax.session.map_request import LEVELS, NO_LEVEL, Request
@@ -109,6 +110,10 @@ def tile_arrays(request: Request, part: TileLogits) -> dict[str, np.ndarray]:
     if request.confidence:
         measured = _MEASURES[request.confidence_kind](probabilities)
         arrays["confidence"] = np.where(nodata, np.nan, measured)
+    if request.thresholds:
+        sets = class_sets(probabilities, np.array(request.thresholds))
+        counted = np.concatenate([sets.sum(-1, keepdims=True), sets], -1)
+        arrays["sets"] = np.where(nodata[..., None], request.no_set, counted)
     if request.probabilities:
         missing = np.nan
         if request.probability_type == "uint8":

@@ -12,6 +12,7 @@ from hsi_jax.run.tile_store import Layout, unfinished_folder
 from hsi_jax.trained import TrainedModel
 
 LEVELS, NO_LEVEL = 250, 255  # of a probability as uint8
+SIZE = "classes in the set"  # the first band of a file of sets
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,6 +31,7 @@ class Request:
         probability_type: of `hsi_jax.commands.predict.PROBABILITY_TYPES`.
         confidence: file of the confidence, or None.
         confidence_kind: of `hsi_jax.commands.predict.CONFIDENCES`.
+        thresholds: of the classes for sets of them, or () for none.
         method: of `hsi_jax.train.METHODS`.
         profile: of the devices, or None.
         overwrite: whether files may be replaced.
@@ -47,6 +49,7 @@ class Request:
     probability_type: str = "float32"
     confidence: Path | None = None
     confidence_kind: str = "margin"
+    thresholds: tuple[float, ...] = ()
     method: str = "auto"
     profile: Profile | None = None
     overwrite: bool = False
@@ -68,6 +71,19 @@ class Request:
         return self.output.with_name(f"{self.output.stem}_areas.csv")
 
     @property
+    def sets(self) -> Path | None:
+        """The file of the sets of classes, a GeoTIFF unless the map is a .npy; None without."""
+        suffix = ".npy" if self.output.suffix == ".npy" else ".tif"
+        return (
+            self.output.with_name(f"{self.output.stem}_sets{suffix}") if self.thresholds else None
+        )
+
+    @property
+    def no_set(self) -> int:
+        """What stands for no data in the file of sets: the highest number of its dtype."""
+        return 2**8 - 1 if self.model.num_classes < 2**8 - 1 else 2**16 - 1
+
+    @property
     def unfinished(self) -> Path:
         """The folder of the map while it is made."""
         return unfinished_folder(self.output)
@@ -86,4 +102,6 @@ class Request:
             layouts["probabilities"] = (*shape, classes), self.probability_type
         if self.confidence:
             layouts["confidence"] = shape, "float32"
+        if self.thresholds:
+            layouts["sets"] = (*shape, 1 + classes), "uint8" if self.no_set < 2**8 else "uint16"
         return layouts

@@ -28,7 +28,7 @@ from hsi_jax.kernels import kernels_in_use
 from hsi_jax.run.tile_claims import TileClaims
 from hsi_jax.run.tile_store import TileStore
 from hsi_jax.session.map_filling import fill
-from hsi_jax.session.map_request import LEVELS, NO_LEVEL, Request
+from hsi_jax.session.map_request import LEVELS, NO_LEVEL, SIZE, Request
 from hsi_jax.session.summarise_areas import adjust_areas, describe_mapped_areas
 from hsi_jax.trained import TrainedModel
 from hsi_jax.trained.map_file import class_key
@@ -76,7 +76,7 @@ def _check_files(request: Request) -> None:
     """Checks that all files can be written before anything is predicted."""
     checks: list[tuple[str, Path, tuple[str, ...]]] = []
     checks.append(("output", request.output, CLASS_SUFFIXES))
-    for name in ("probabilities", "confidence"):
+    for name in ("probabilities", "confidence", "sets"):
         if path := getattr(request, name):
             checks.append((name, path, NUMBER_SUFFIXES))
     files = [request.legend, request.areas]
@@ -108,6 +108,7 @@ def _facts(request: Request, method: str, side: int) -> dict:
         "method": method,
         "tile": side,
         "confidence": request.confidence_kind,
+        "conformal": list(request.thresholds),
         "kernels": kernels_in_use(),
     }
 
@@ -139,6 +140,15 @@ def _write_files(request: Request, store: TileStore, claims: TileClaims) -> None
             names=key.names,
             nodata=NO_LEVEL if scaled else float("nan"),
             scale=1 / LEVELS if scaled else 1.0,
+        )
+    if request.sets:
+        write_numbers(
+            request.sets,
+            store.strips("sets"),
+            grid,
+            dtype=request.layouts["sets"][1],
+            names=(SIZE, *key.names),
+            nodata=request.no_set,
         )
     if request.confidence:
         write_numbers(
