@@ -130,34 +130,7 @@ def _write_files(request: Request, store: TileStore, claims: TileClaims) -> None
         "devices": ", ".join(claims.signed()),
     }
     write_classes(request.output, store.strips("classes"), grid, key, notes=how)
-    if request.probabilities:
-        scaled = request.probability_type == "uint8"
-        write_numbers(
-            request.probabilities,
-            store.strips("probabilities"),
-            grid,
-            dtype=request.probability_type,
-            names=key.names,
-            nodata=NO_LEVEL if scaled else float("nan"),
-            scale=1 / LEVELS if scaled else 1.0,
-        )
-    if request.sets:
-        write_numbers(
-            request.sets,
-            store.strips("sets"),
-            grid,
-            dtype=request.layouts["sets"][1],
-            names=(SIZE, *key.names),
-            nodata=request.no_set,
-        )
-    if request.confidence:
-        write_numbers(
-            request.confidence,
-            store.strips("confidence"),
-            grid,
-            dtype="float32",
-            nodata=float("nan"),
-        )
+    _write_numbers(request, store, key.names)
     counts = count_classes(store.strips("classes"), len(key.names))
     adjusted = adjust_areas(request.summary, counts[1:])
     write_areas(request.areas, counts, key, grid, adjusted=adjusted)
@@ -170,6 +143,39 @@ def _write_files(request: Request, store: TileStore, claims: TileClaims) -> None
         print(describe_mapped_areas(adjusted, request.areas.name), flush=True)
     by = ", by native kernels" if kernels_in_use() == "native" else ""
     print(f"Map: {request.output}, {request.legend.name}, {request.areas.name}{by}", flush=True)
+
+
+def _write_numbers(request: Request, store: TileStore, names: tuple[str, ...]) -> None:
+    """Writes what is asked for besides the classes of these names."""
+    grid = request.grid
+    if request.probabilities:
+        scaled = request.probability_type == "uint8"
+        write_numbers(
+            request.probabilities,
+            store.strips("probabilities"),
+            grid,
+            dtype=request.probability_type,
+            names=names,
+            nodata=NO_LEVEL if scaled else float("nan"),
+            scale=1 / LEVELS if scaled else 1.0,
+        )
+    if request.sets:
+        write_numbers(
+            request.sets,
+            store.strips("sets"),
+            grid,
+            dtype=request.layouts["sets"][1],
+            names=(SIZE, *names),
+            nodata=request.no_set,
+        )
+    if request.confidence:
+        write_numbers(
+            request.confidence,
+            store.strips("confidence"),
+            grid,
+            dtype="float32",
+            nodata=float("nan"),
+        )
 
 
 def _thinned(store: TileStore, grid: Grid) -> np.ndarray:
