@@ -12,7 +12,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -164,17 +164,16 @@ class TileStore:
 
     def _read(self, name: str, number: int, lines: slice) -> np.ndarray:
         """Some rows of an array's tile."""
-        size, offset = _size(self.windows[number]), 0
-        for other, (shape, dtype) in self._layouts.items():
-            line = size[1] * math.prod(shape[2:])
-            width = line * np.dtype(dtype).itemsize
-            if other == name:
-                break
-            offset += size[0] * width
-        count = lines.stop - lines.start
-        start = offset + lines.start * width
-        found = np.fromfile(self._path(number), dtype, count * line, offset=start)
-        return found.reshape(count, size[1], *shape[2:])
+        rows, columns = _size(self.windows[number])
+        numbers = {each: columns * math.prod(s[2:]) for each, (s, _) in self._layouts.items()}
+        widths = {
+            each: numbers[each] * np.dtype(d).itemsize for each, (_, d) in self._layouts.items()
+        }
+        before = takewhile(lambda each: each != name, self._layouts)
+        start = rows * sum(widths[each] for each in before) + lines.start * widths[name]
+        (shape, dtype), count = self._layouts[name], lines.stop - lines.start
+        found = np.fromfile(self._path(number), dtype, count * numbers[name], offset=start)
+        return found.reshape(count, columns, *shape[2:])
 
     def _path(self, number: int) -> Path:
         return self.folder / TILES / str(number)
