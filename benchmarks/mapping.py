@@ -1,17 +1,24 @@
-"""Maps of whole scenes: one pass against patch by patch, and the memory of a large map (Linux).
+"""Maps of whole scenes: one pass against patch by patch, memory, and uneven processes (Linux).
 
     python -m benchmarks.mapping [--cores 0] [--repeats 3] [--networks cnn2d]
     python -m benchmarks.mapping --memory --side 10000 --folder DIR
+    python -m benchmarks.mapping --profile 2:1:1 --side 1500 --folder DIR
 
 The first measures the CPU time of a pixel. Patch by patch is measured on a part of the scene, with
 several numbers of patches at a time, of which the fastest counts; one pass on the whole scene. The
 second makes a scene on the disk, maps it with the command in a process of its own, kills that once,
-goes on, compares the map with one that was not killed, and tells the peak of resident memory.
+goes on, compares the map with one that was not killed, and tells the peak of resident memory. The
+third maps a scene by one process on a core of its own, and by processes of these speeds in turn,
+and tells the time of the latter, from the first tile to the last, over the ideal: that of as many
+tiles at the rate of the former times the parts of cores that the processes have together.
 """
 
 import argparse
+import contextlib
 import hashlib
+import io
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -23,7 +30,12 @@ import numpy as np
 from benchmarks.measure import parse_arguments
 from hsi_jax.data.files.raster_source import Raster
 from hsi_jax.data.preprocess import Preprocessing
+from hsi_jax.hetero import parse_profile
+from hsi_jax.launch.map_launching import MapLaunch, launch_map
+from hsi_jax.launch.placement import place
+from hsi_jax.launch.workers import available_cores
 from hsi_jax.models import build_model, parse_options
+from hsi_jax.run.tile_store import tiles_of
 from hsi_jax.trained import Description, TrainedModel
 from hsi_jax.trained.scene_map import predict_tiles
 
@@ -36,7 +48,9 @@ SMALL = "features=(8, 8, 16); hidden=16"  # of the cnn2d of the large map
 def main() -> None:
     """Measures what the flags say."""
     arguments = parse_arguments(__doc__, add_flags)
-    if arguments.memory:
+    if arguments.profile:
+        measure_processes(arguments)
+    elif arguments.memory:
         measure_memory(Path(arguments.folder), arguments.side)
     else:
         measure_speed(arguments.networks, arguments.repeats)
@@ -46,6 +60,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """Defines the flags of this benchmark."""
     parser.add_argument("--networks", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--memory", action="store_true", help="measure memory instead of speed")
+    parser.add_argument("--profile", help="measure processes of these speeds, such as 2:1:1")
     parser.add_argument("--side", type=int, default=4000, help="of the large scene, pixels")
     parser.add_argument("--folder", default=".", help="of the large scene and its maps")
 
@@ -129,6 +144,57 @@ def measure_memory(folder: Path, side: int) -> None:
     print("the same bytes" if len(digests) == 1 else "OTHER BYTES")
 
 
+class Clock:
+    """Notes when the tiles of a map are made, as a launcher looks at them.
+
+    Attributes:
+        marks: seconds and tiles, from the first tile on.
+    """
+
+    def __init__(self, output: Path):
+        self.marks: list[tuple[float, int]] = []
+        self._output, self._tiles = output, 0
+
+    def __call__(self) -> tuple[int, int]:
+        """What `MapLaunch.tiles` gives."""
+        made, tiles = tiles_of(self._output)
+        self._tiles = max(self._tiles, tiles)
+        ended = self.marks and not tiles  # the last tile may be made and used between two looks
+        now = self._tiles if ended else made
+        if now > (self.marks[-1][1] if self.marks else 0):
+            self.marks.append((time.perf_counter(), now))
+        return made, tiles
+
+    @property
+    def rate(self) -> float:
+        """Tiles a second, from the first to the last."""
+        (began, first), (ended, last) = self.marks[0], self.marks[-1]
+        return (last - first) / (ended - began)
+
+
+def measure_processes(arguments: argparse.Namespace) -> None:
+    """Prints the ratio of each repeat, one process and several in turn, and their median."""
+    folder, profile = Path(arguments.folder), parse_profile(arguments.profile)
+    make_scene(folder / "scene.npy", arguments.side)
+    random_model("cnn2d", 11).save(folder / "model", overwrite=True)
+    cores = sum(placement.fraction for placement in place(profile.speeds, available_cores()))
+    print(f"scene {arguments.side} x {arguments.side} x {BANDS}, {cores:g} cores by the profile")
+    ratios = []
+    for repeat in range(arguments.repeats):
+        rates, digests = [], set()
+        for name, speeds in (("one", parse_profile("1")), ("several", profile)):
+            output = folder / f"{name}.npy"
+            clock = Clock(output)
+            with contextlib.redirect_stdout(io.StringIO()):
+                launch_map(MapLaunch(speeds, predict_command(folder, output), clock))
+            rates.append(clock.rate)
+            digests.add(hashlib.sha256(output.read_bytes()).hexdigest())
+        ratios.append(rates[0] * cores / rates[1])
+        same = "the same bytes" if len(digests) == 1 else "OTHER BYTES"
+        print(f"{repeat}: {rates[0]:.2f} and {rates[1]:.2f} tiles/s, {ratios[-1]:.3f} x, {same}")
+    print(f"median: {statistics.median(ratios):.3f} x the ideal time")
+
+
 def make_scene(path: Path, side: int) -> None:
     """Writes a cube of random numbers, some rows at a time."""
     rng = np.random.default_rng(0)
@@ -139,9 +205,9 @@ def make_scene(path: Path, side: int) -> None:
             file.write(rng.random((side, BANDS), np.float32).data)
 
 
-def run_command(folder: Path, output: Path, kill_after: float | None = None) -> tuple[float, int]:
-    """Runs the command; gives its seconds and its peak of resident memory, KiB."""
-    command = [
+def predict_command(folder: Path, output: Path) -> tuple[str, ...]:
+    """The command that makes a map of the folder's scene."""
+    return (
         sys.executable,
         "-m",
         "experiments.predict",
@@ -149,9 +215,13 @@ def run_command(folder: Path, output: Path, kill_after: float | None = None) -> 
         f"--cube={folder / 'scene.npy'}",
         f"--output={output}",
         "--overwrite",
-    ]
+    )
+
+
+def run_command(folder: Path, output: Path, kill_after: float | None = None) -> tuple[float, int]:
+    """Runs the command; gives its seconds and its peak of resident memory, KiB."""
     start = time.perf_counter()
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(predict_command(folder, output))
     if kill_after is not None:
         time.sleep(kill_after)
         process.kill()

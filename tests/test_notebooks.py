@@ -42,6 +42,7 @@ def execute(tmp_path, monkeypatch):
 
 def test_there_are_notebooks():
     assert [path.stem for path in NOTEBOOKS] == [
+        "after_training",
         "first_light",
         "from_scene_to_map",
         "heterogeneity_explained",
@@ -86,6 +87,17 @@ def test_the_way_from_a_scene_to_its_map(execute, tmp_path):
     assert (tmp_path / "empty" / "map.pdf").read_bytes().startswith(b"%PDF")
     if find_spec("rasterio"):
         assert "500015, 4479985; the ids come back: True" in printed
+
+
+@pytest.mark.slow
+def test_the_way_from_labels_to_an_exported_model(execute, tmp_path):
+    pytest.importorskip("jax2onnx")
+    printed, kinds = outputs_of(execute(notebook_named("after_training")))
+    assert kinds.count("image/png") == 1
+    assert "100.00% of the pixels have the class that the library gives" in printed
+    assert "95 % interval" in printed
+    assert printed.count("?\n") == 10
+    assert (tmp_path / "empty" / "model.onnx").is_file()
 
 
 @pytest.mark.slow

@@ -94,6 +94,16 @@ def find_place(environment: Mapping[str, str] = os.environ) -> Place | None:
     return place
 
 
+def find_rank(environment: Mapping[str, str] = os.environ) -> int | None:
+    """The number of this process among those that were started with it; None where it is alone.
+
+    For work that needs no coordinator: nothing is checked.
+    """
+    launcher = _find_launcher(environment)
+    rank = "" if launcher is None else environment.get(launcher.rank, "")
+    return int(rank) if rank.isdigit() else None
+
+
 def local_device_ids(place: Place, count: int) -> list[int] | None:
     """The numbers of this process's accelerators among those it sees; None leaves it to JAX."""
     if place.local_id is None or "JAX_LOCAL_DEVICE_IDS" in os.environ:

@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hsi_jax.command_line import fail, help_text, parse_command
+from hsi_jax.command_line import fail, help_text, parse_command, parse_options
+from hsi_jax.commands.predict import PredictOptions, predict_help
 from hsi_jax.errors import HsiJaxError, InputError
 from hsi_jax.hetero import SCHEMES
 from hsi_jax.hetero.profile import parse_profile
 from hsi_jax.launch.launching import Launch, launch
+from hsi_jax.launch.map_launching import MapLaunch, launch_map
 from hsi_jax.launch.restarts import Restarts
 from hsi_jax.launch.slowdown import parse_slowdown
 from hsi_jax.launch.workers import Terminated, WorkerError, terminable
 from hsi_jax.options import check_options, option
+from hsi_jax.run.tile_store import tiles_of
 from hsi_jax.session.flags import parse_run
 
+PREDICT = "predict"
 SET_HERE = ("coordinator", "num_processes", "process_id")
 
 USAGE = """\
@@ -25,10 +29,12 @@ Trains with one process for each device on this machine, and makes them really u
   python -m experiments.launch --profile=2:1:1 -- --dataset=salinas_a --data_dir=DIR
   python -m experiments.launch --profile=1:1 --slowdown=1:3:100:200 -- --scheme=adaptive
   python -m experiments.launch --profile=2:1:1 --max_restarts=3 --elastic -- --epochs=100
+  python -m experiments.launch --profile=2:1:1 -- predict --run=RUN --output=map.tif
 
-What follows -- are flags of experiments.run. Each process has one thread and is pinned to a core.
-The fastest has a core to itself where they suffice; the others are suspended and resumed,
-from when the data are read, so that each has its part of a core's time. Ctrl-C lets them finish.
+What follows -- are flags of experiments.run, or predict and flags of experiments.predict. Each
+process has one thread and is pinned to a core. The fastest has a core to itself where they suffice;
+the others are suspended and resumed, from when the data are read or the first tile is made, so that
+each has its part of a core's time. Ctrl-C lets trainings finish, and loses nothing of a map.
 """
 
 
@@ -79,14 +85,16 @@ class LaunchOptions:
             raise InputError("`profile` is missing; give speeds, such as `profile`=2:1:1")
 
 
-def parse(argv: Sequence[str]) -> Launch:
-    """What a command line asks for; the run that it launches is checked as well.
+def parse(argv: Sequence[str]) -> Launch | MapLaunch:
+    """What a command line asks for; the run, or map, that it launches is checked as well.
 
     Raises:
         InputError: on a value that cannot be used, the launcher's or the run's.
         SystemExit: after --help; or, with one line on stderr, on a flag that is unknown.
     """
     asked, run_flags = parse_command(argv, LaunchOptions, launch_help)
+    if run_flags[:1] == [PREDICT]:
+        return map_launch(asked, run_flags[1:])
     # Here, because --help does without JAX.
     from hsi_jax.session.resolve import resolve
     from hsi_jax.session.setup import workdir_of
@@ -115,6 +123,23 @@ def parse(argv: Sequence[str]) -> Launch:
     )
 
 
+def map_launch(asked: LaunchOptions, flags: Sequence[str]) -> MapLaunch:
+    """A map as processes are to make it.
+
+    Raises:
+        InputError: on a value that cannot be used, or that goes with trainings alone.
+    """
+    options = parse_options(["launch", *flags], PredictOptions, predict_help)
+    if asked.slowdown or asked.max_restarts or asked.elastic:
+        raise InputError(
+            "--slowdown, --max_restarts and --elastic go with trainings; a map goes on without the "
+            "processes that are lost, and the same command goes on with what is unfinished"
+        )
+    command = (sys.executable, "-m", "hsi_jax", PREDICT, *flags)
+    profile = parse_profile(asked.profile or "")
+    return MapLaunch(profile, command, lambda: tiles_of(Path(options.output)), asked.log_dir)
+
+
 def launch_help() -> str:
     """How to use the program, and its flags."""
     return help_text(USAGE, LaunchOptions)
@@ -125,7 +150,7 @@ def main(argv: list[str]) -> None:
     try:
         asked = parse(argv)
         with terminable():
-            launch(asked)
+            launch_map(asked) if isinstance(asked, MapLaunch) else launch(asked)
     except WorkerError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)

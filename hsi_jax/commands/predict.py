@@ -1,11 +1,14 @@
 """Makes a map of a scene with a trained model: `python -m experiments.predict --help`."""
 
 import sys
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from hsi_jax.command_line import fail, help_text, parse_options, with_flags
 from hsi_jax.commands.model_source import ModelSource
@@ -31,6 +34,8 @@ Makes a map of a scene of any size with the model of a run.
   python -m experiments.predict --model_dir=DIR --cube=SCENE --output=map.hdr \\
       --probabilities=probabilities.tif --confidence=margin.tif
   python -m experiments.predict --run=RUN --scenes=scenes.csv --output=maps   many scenes
+
+  python -m experiments.predict --run=RUN --output=map.tif --conformal=0.9       sets of classes
 
 The map keeps the position of the scene, and pixels without data. Beside map.tif come a picture with
 its legend, map_legend.png, and the area of each class, map_areas.csv. Ctrl-C, or a kill, loses
@@ -97,6 +102,16 @@ class PredictOptions(ModelSource):
         choices=CONFIDENCES,
         heading="Output",
     )
+    conformal: float | None = option(
+        None,
+        "part of the pixels of each class whose set of classes is to hold it, such as 0.9: the "
+        "sets go to a file beside --output, map_sets.tif, with a band of their sizes and one for "
+        "each class, 1 in the set and 0 not. Thresholds come from the test pixels of --run",
+        kind=float,
+        above=0,
+        below=1,
+        heading="Output",
+    )
     overwrite: bool = option(
         False, "replace files, and what is unfinished of another map", heading="Output"
     )
@@ -132,6 +147,11 @@ class PredictOptions(ModelSource):
             raise InputError("--cube_variable goes with --cube=FILE")
         if self.nodata and not (self.cube or self.scenes):
             raise InputError("--nodata goes with --cube=FILE, not with the run's own scene")
+        if self.conformal and not self.run:
+            raise InputError(
+                "`conformal` needs the held-out pixels of a run, which the folder of a model alone "
+                "does not have; give --run=FOLDER instead of --model_dir"
+            )
         if not self.output:
             raise InputError("give --output=FILE, the map to write, such as map.tif")
 
@@ -162,8 +182,10 @@ def predict(options: PredictOptions) -> None:
 
 
 def _map_one(options: PredictOptions, model: "TrainedModel", profile: Profile | None) -> None:
+    from hsi_jax.cluster.launchers import find_rank
     from hsi_jax.session.map_inputs import open_source, summary_of_scene
-    from hsi_jax.session.map_writing import Request, make_map
+    from hsi_jax.session.map_request import Request
+    from hsi_jax.session.map_writing import make_map
 
     source, grid, name, files = open_source(
         model, options.run, options.cube, options.cube_variable, nodata=options.nodata
@@ -181,11 +203,26 @@ def _map_one(options: PredictOptions, model: "TrainedModel", profile: Profile | 
             probability_type=options.probability_type,
             confidence=Path(options.confidence) if options.confidence else None,
             confidence_kind=options.confidence_kind,
+            thresholds=_thresholds(options, model),
             method=options.method,
             profile=profile,
             overwrite=options.overwrite,
+            began=time.time() if find_rank() is None else psutil.Process().create_time(),
         )
     )
+
+
+def _thresholds(options: PredictOptions, model: "TrainedModel") -> tuple[float, ...]:
+    """Those of the sets of classes, which the folder of the run then tells; () without sets."""
+    from hsi_jax.cluster.launchers import find_rank
+    from hsi_jax.session.class_sets import describe_sets, promise_sets
+
+    if options.conformal is None:
+        return ()
+    sets = promise_sets(options.run, model, options.conformal)
+    if not find_rank():
+        print(describe_sets(sets, str(sets.write(Path(options.run)))), flush=True)
+    return tuple(sets.thresholds)
 
 
 def _map_all(
@@ -197,8 +234,10 @@ def _map_all(
     """Makes a map of each scene; those that are there already stay."""
     from hsi_jax.session.map_collection import map_paths
 
-    if options.probabilities or options.confidence:
-        raise InputError("--probabilities and --confidence go with one scene; give --cube=FILE")
+    if options.probabilities or options.confidence or options.conformal:
+        raise InputError(
+            "--probabilities, --confidence and --conformal go with one scene; give --cube=FILE"
+        )
     folder = Path(options.output)
     if folder.suffix or (folder.exists() and not folder.is_dir()):
         raise InputError(f"--output={folder}: give a folder for the maps of {len(rows)} scenes")

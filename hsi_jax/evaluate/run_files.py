@@ -14,6 +14,8 @@ import numpy as np
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.figures.palette import hex_colours, rgb_colours
 from hsi_jax.json_file import read_json
+from hsi_jax.run.class_sets import NAME as CLASS_SETS
+from hsi_jax.run.class_sets import ClassSets, read_class_sets
 from hsi_jax.run.pretraining_summary import PretrainingSummary, read_pretraining
 from hsi_jax.run.records import Record, read_records
 from hsi_jax.run.summary import Outcome, RunFacts, Summary, read_outcome, read_summary
@@ -51,6 +53,7 @@ class RunFiles:
         reconstruction: the arrays of its reconstruction.npz; None if there are none.
         gallery: the bytes of gallery.png; None if there is none.
         verification: what a replay has found; None if there was none.
+        class_sets: of its classes, with a promise; None where none were asked for.
         missing: sentences, each about something that is not there.
     """
 
@@ -68,6 +71,7 @@ class RunFiles:
     reconstruction: dict[str, np.ndarray] | None = None
     gallery: bytes | None = None
     verification: Verification | None = None
+    class_sets: ClassSets | None = None
     missing: list[str] = field(default_factory=list)
 
     @property
@@ -118,6 +122,7 @@ def read_run(path: str | Path) -> RunFiles:
         reconstruction=_read_arrays(path / "reconstruction.npz", missing) if pretraining else None,
         gallery=gallery,
         verification=_read_verification(path / VERIFICATION, missing),
+        class_sets=_read_class_sets(path / CLASS_SETS, missing),
         missing=missing,
     )
 
@@ -155,6 +160,14 @@ def _read_verification(file: Path, missing: list[str]) -> Verification | None:
         return read_verification(file) if file.exists() else None
     except InputError as error:
         missing.append(f"What a replay has found is missing: {error}")
+        return None
+
+
+def _read_class_sets(file: Path, missing: list[str]) -> ClassSets | None:
+    try:
+        return read_class_sets(file) if file.exists() else None
+    except InputError as error:
+        missing.append(f"The sets of classes are missing: {error}")
         return None
 
 

@@ -94,7 +94,7 @@ def launch(asked: Launch, command: Callable[..., tuple[str, ...]] = run_command)
         LostWorkerError: if one fails once too often.
     """
     group, speeds = WorkerGroup(asked.profile, asked.slowdowns), Speeds((), ())
-    with _log_folder(asked.log_dir) as logs:
+    with log_folder(asked.log_dir) as logs:
 
         def start(group: WorkerGroup, number: int) -> None:
             nonlocal speeds
@@ -147,7 +147,7 @@ def _start(
     if not monitor.throttled:  # as of a finished run that is resumed
         print("No step was taken, so no process was slowed.")
         return Speeds((), ())
-    speeds = _speeds(group.profile, placements, throttle)
+    speeds = speeds_of(group.profile, placements, throttle)
     print(describe(speeds, placements, throttle))
     return speeds
 
@@ -161,7 +161,8 @@ def patience(placements: Sequence[Placement], slowdowns: Sequence[Slowdown] = ()
     return math.ceil(max(1.0, 0.1 / slowest))
 
 
-def _speeds(profile: Profile, placements: Sequence[Placement], throttle: Throttle) -> Speeds:
+def speeds_of(profile: Profile, placements: Sequence[Placement], throttle: Throttle) -> Speeds:
+    """The speeds of throttled processes, in the unit of their profile."""
     of_cores = [s / p.fraction for s, p in zip(profile.speeds, placements, strict=True)]
     asked, realised = (
         tuple(part * speed for part, speed in zip(parts, of_cores, strict=True))
@@ -183,7 +184,7 @@ def describe(speeds: Speeds, placements: Sequence[Placement], throttle: Throttle
 
 
 @contextlib.contextmanager
-def _log_folder(log_dir: str) -> Iterator[Path]:
+def log_folder(log_dir: str) -> Iterator[Path]:
     """The folder of the logs; a temporary one is removed unless something fails."""
     try:
         folder = Path(log_dir or tempfile.mkdtemp(prefix="hsi_jax-launch-"))

@@ -1,6 +1,9 @@
 """Pictures as files: pixels to look at, or vectors to print."""
 
+import io
 from typing import Any, BinaryIO
+
+import numpy as np
 
 from hsi_jax.errors import InputError
 
@@ -42,3 +45,12 @@ def save_figure(figure, file: BinaryIO, format: str = "png") -> None:
 
     with matplotlib.rc_context(_VECTORS):
         figure.savefig(file, dpi=_DPI, format=format, metadata=_UNDATED[format])
+
+
+def pixels_of(figure) -> np.ndarray:
+    """A Matplotlib figure as uint8 [rows, columns, 3], as `save_figure` draws it."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    save_figure(figure, file)
+    return np.asarray(Image.open(file).convert("RGB"))

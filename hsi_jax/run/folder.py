@@ -18,7 +18,7 @@ from hsi_jax.run import lock
 from hsi_jax.run.figure_file import FIGURE_FORMATS, FIGURE_NAMES, save_figure
 from hsi_jax.run.records import Record, read_records, write_record
 from hsi_jax.run.summary import Training, to_json
-from hsi_jax.run.tensorboard import EventLog
+from hsi_jax.run.trackers import TRACKERS, Tracker
 
 RESULTS = (
     "config.json",
@@ -29,6 +29,8 @@ RESULTS = (
     "spectra.npz",
 )
 WITHOUT_LABELS = ("reconstruction.npz",)  # instead of the last two
+
+_OF_TRACKERS = ("tensorboard", "mlflow", "wandb")  # folders
 
 _MAX_NAME = 255  # bytes of a name, on all usual file systems
 _LEFT_BY_A_KILL = {".config.json.partial", lock.NAME}
@@ -43,7 +45,7 @@ class RunFolder:
 
     Attributes:
         path: the folder.
-        events: where records and pictures go as well; None unless `write_events` was called.
+        trackers: where records and pictures go as well; see `track`.
     """
 
     def __init__(self, path: str | Path, overwrite: bool = False):
@@ -53,7 +55,7 @@ class RunFolder:
             InputError: if it cannot be written, or holds something and may not be overwritten.
         """
         self.path = Path(path)
-        self.events: EventLog | None = None
+        self.trackers: list[Tracker] = []
         self._unwritten, self._warned = "", False
         check_place(self.path)
         names = {p.name for p in self.path.iterdir()} if self.path.exists() else set()
@@ -119,7 +121,7 @@ class RunFolder:
             for name in FIGURE_NAMES:
                 for suffix in FIGURE_FORMATS:
                     (self.path / f"{name}.{suffix}").unlink(missing_ok=True)
-            for folder in (self.model, self.path / "tensorboard"):
+            for folder in (self.model, *(self.path / name for name in _OF_TRACKERS)):
                 if folder.is_dir():
                     shutil.rmtree(folder)
             self.write_json("config.json", config)
@@ -152,13 +154,18 @@ class RunFolder:
                     content = (own / name).read_bytes()
                     self._replace(name, lambda file, content=content: file.write(content))
 
-    def write_events(self) -> None:
-        """From now on writes all records, those so far too, and all pictures for TensorBoard.
+    def track(self, names: Sequence[str], config: dict | None = None) -> None:
+        """From now on gives all records, those so far too, and all pictures to trackers.
+
+        Args:
+            names: of `TRACKERS`.
+            config: the options of the run.
 
         Raises:
-            InputError: where that cannot be; see `check_tensorboard`.
+            InputError: where that cannot be; see `Tracker.check`.
         """
-        self.events = EventLog(self.path / "tensorboard", self.read_records())
+        records = self.read_records()
+        self.trackers = [TRACKERS.find(name)(self.path, records, config or {}) for name in names]
 
     def write_json(self, name: str, content: dict) -> None:
         """Writes a JSON file, whole or not at all. NaN is refused: use None."""
@@ -175,8 +182,8 @@ class RunFolder:
         What a full disk does not take is kept and written with a later line; a warning tells of it
         once.
         """
-        if self.events:
-            self.events.add_record(record)
+        for tracker in self.trackers:
+            tracker.add_record(record)
         self._unwritten += write_record(record)
         path = self.path / "metrics.jsonl"
         size = path.stat().st_size if path.exists() else 0
@@ -215,8 +222,8 @@ class RunFolder:
         """
         for suffix in formats:
             self._replace(f"{name}.{suffix}", partial(save_figure, figure, format=suffix))
-        if self.events:
-            self.events.add_figure(name, figure)
+        for tracker in self.trackers:
+            tracker.add_figure(name, figure)
 
     def write_arrays(self, name: str, **arrays: np.ndarray) -> None:
         """Saves named arrays as .npz, whole or not at all."""

@@ -44,8 +44,8 @@ class DataOptions:
     )
     cube: str = option(
         "",
-        "with `dataset`=file: the scene, .mat, .npy, .npz, HDF5, GeoTIFF or ENVI; or several "
-        "GeoTIFF files with commas, or a pattern in quotes",
+        "with `dataset`=file: the scene, .mat, .npy, .npz, HDF5, netCDF, Zarr, GeoTIFF or ENVI; or "
+        "several GeoTIFF files with commas, or a pattern in quotes",
         path=True,
         may_change=True,
     )

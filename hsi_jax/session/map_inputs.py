@@ -75,7 +75,7 @@ def open_source(
         return source, grid, cube, tuple(files_read(cube))
     options = config_of_run(Path(run))
     scene = open_scene(options)
-    _check_same_scene(Path(run), scene)
+    check_same_scene(Path(run), scene)
     grid = Grid(*scene.shape[:2], scene.crs, scene.transform)
     files = [files_read(path) for path in (options.data.cube, options.data.labels) if path]
     return SceneSource(scene), grid, scene.name, tuple(itertools.chain.from_iterable(files))
@@ -87,7 +87,7 @@ def summary_of_scene(run: str) -> Summary | None:
     return read_summary(path) if path.is_file() else None
 
 
-def _check_same_scene(folder: Path, scene: Scene) -> None:
+def check_same_scene(folder: Path, scene: Scene) -> None:
     """Checks that a scene is the one that a run was trained on.
 
     Raises:

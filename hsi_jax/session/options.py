@@ -79,6 +79,12 @@ class OutputOptions:
         "write scalars and pictures for TensorBoard as well, to tensorboard/",
         may_change=True,
     )
+    track: str = option(
+        "",
+        "trackers that get scalars and pictures as well, between commas: tensorboard, mlflow, "
+        "wandb, or package.module:Class; what they write stays in the folder of the run",
+        may_change=True,
+    )
     workdir: str = option(
         "",
         "folder of the results; default runs/ and the time",
@@ -94,6 +100,12 @@ class OutputOptions:
     def __post_init__(self):
         check_options(self)
         parse_figure_formats(self.figures)
+
+    @property
+    def trackers(self) -> tuple[str, ...]:
+        """Names of `hsi_jax.run.trackers.TRACKERS`."""
+        named = [name.strip() for name in self.track.split(",") if name.strip()]
+        return tuple(dict.fromkeys(["tensorboard"] * self.tensorboard + named))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from hsi_jax.hetero import SCHEMES, Profile, make_plan, parse_profile
 from hsi_jax.models import build_model, check_kind, find_trait, parse_options
 from hsi_jax.options import defaults, values
 from hsi_jax.run.figure_file import parse_figure_formats
-from hsi_jax.run.tensorboard import check_tensorboard
+from hsi_jax.run.trackers import TRACKERS
 from hsi_jax.session.collection_options import BY_TABLE, COLLECTION
 from hsi_jax.session.options import RunOptions
 from hsi_jax.session.protocols import PROTOCOLS
@@ -67,8 +67,8 @@ def resolve(
         in_cluster = bool(options.devices.coordinator) or find_place() is not None
     _check_real_devices(options, in_cluster)
     options, start = begin_with(options, start)
-    if options.output.tensorboard:
-        check_tensorboard()
+    for name in options.output.trackers:
+        TRACKERS.find(name).check()
     for name in PROTOCOLS.find(options.split.protocol).files if options.split.protocol else ():
         options.path_of(name)
     if options.split.split not in ("official", *BY_TABLE) and not options.split.by_lists:

@@ -114,8 +114,8 @@ def _train(setup: Setup) -> _Trained:
         setup.folder.checkpoints, setup.options.checkpoints.keep_checkpoints
     ) as checkpoints:
         checkpoint = _open_folder(setup, checkpoints)
-        if setup.options.output.tensorboard and is_first():
-            setup.folder.write_events()
+        if is_first():
+            setup.folder.track(setup.options.output.trackers, setup.options.to_json())
         console.print_lines(console.describe_start(setup))
         if setup.resolved.profile_name == MEASURED:
             setup = measure_speeds(setup)
@@ -164,8 +164,8 @@ def _finish(trained: _Trained) -> Result:
     }
     finish = finish_pretraining if setup.options.learning.pretrains else _finish_classifier
     summary, model = finish(setup, fitted, **facts)
-    if setup.folder.events:
-        setup.folder.events.close()
+    for tracker in setup.folder.trackers:
+        tracker.close()
     if trained.checkpoints and (fitted.interrupted or failures):
         event = "Ctrl-C" if fitted.interrupted else "Done"
         tell_where_to_go_on(trained.checkpoints, event)

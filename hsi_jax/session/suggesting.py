@@ -35,7 +35,13 @@ class Suggestions:
 
 
 def suggest_pixels(
-    model: TrainedModel, source: CubeSource, *, name: str, count: int, distance: int
+    model: TrainedModel,
+    source: CubeSource,
+    *,
+    name: str,
+    count: int,
+    distance: int,
+    excluded: np.ndarray | None = None,
 ) -> Suggestions:
     """Chooses pixels with data and without a label; see `hsi_jax.evaluate.measures.suggestion`.
 
@@ -45,11 +51,14 @@ def suggest_pixels(
         name: what messages call the scene.
         count: how many are wanted.
         distance: pixels, in rows or columns, between any two, and to any labelled pixel.
+        excluded: bool [rows, columns], pixels that are not to be suggested in any case.
 
     Raises:
         InputError: if the model cannot predict the scene, or nothing is left to suggest.
     """
     taken = _near_labels(source, distance)
+    if excluded is not None:
+        taken |= excluded
     parts = []
     for part in predict_tiles(model, source, name=name):
         exponents = np.exp(part.logits - part.logits.max(-1, keepdims=True))

@@ -53,7 +53,7 @@ def write_results(
 
 
 def _draws(setup: Setup) -> bool:
-    return bool(setup.resolved.figures or setup.folder.events)
+    return bool(setup.resolved.figures or setup.folder.trackers)
 
 
 def _write_test(setup: Setup, test: Assessment) -> None:

@@ -65,7 +65,7 @@ def read_written(folder: str | Path, run_flags: Sequence[str] = ()) -> Written:
     summary = read_summary(path / "summary.json") if (path / "summary.json").is_file() else None
     return Written(
         folder=path,
-        options=with_values(asked, **devices, figures="none", tensorboard=False),
+        options=with_values(asked, **devices, figures="none", tensorboard=False, track=""),
         steps=steps,
         data=next((record.data for record in records if isinstance(record, Start)), {}),
         summary=summary,

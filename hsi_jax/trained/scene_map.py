@@ -1,6 +1,6 @@
 """The map of a scene of any size: tiles are read, predicted and given back one by one."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -30,11 +30,13 @@ class TileLogits:
         tile: where it lies.
         logits: float32 [rows, columns, C].
         nodata: bool [rows, columns], True where a pixel has no data and the logits no meaning.
+        number: of the tile.
     """
 
     tile: Tile
     logits: np.ndarray
     nodata: np.ndarray
+    number: int
 
 
 def choose_method(model: TrainedModel, method: str) -> str:
@@ -65,49 +67,119 @@ def predict_tiles(
     name: str = "the scene",
     method: str = "auto",
     profile: Profile | None = None,
-    start: int = 0,
     tile_side: int = TILE_SIDE,
     on_progress: OnProgress = lambda pixels: None,
 ) -> Iterator[TileLogits]:
-    """Predicts a scene tile by tile, in the order of `cut_tiles`; the next one is read meanwhile.
+    """Predicts a scene tile by tile, in the order of `cut_tiles`.
 
     Args:
-        model: of patches.
-        source: of the scene, such as `hsi_jax.data.open_raster` gives.
+        model: as of `TilePredictor`, as are the others.
+        source: of the scene.
         name: what messages call the scene.
-        method: "patches" predicts patch by patch; "one_pass" runs over blocks of the tile and
-            shares what neighbouring patches have in common, with the same logits but for
-            rounding; "auto" is the latter where the model can.
-        profile: of the devices, which share each tile by their speeds; None for all accelerators
-            evenly, or for one device on a CPU.
-        start: number of the first tile.
+        method: "patches", "one_pass" or "auto".
+        profile: of the devices, or None.
         tile_side: pixels.
         on_progress: told the number of pixels after each call of the devices.
 
     Raises:
-        InputError: if the model takes images, if the scene has other bands or is smaller than a
-            patch, or as `choose_method`.
-
-    Warns:
-        InputWarning: as `hsi_jax.trained.scene_reading.reader_as_trained`.
+        InputError: as `TilePredictor`.
     """
-    bands = find_bands(model, source, name)
-    reader = reader_as_trained(model.description, source, bands, name)
-    tiles = cut_tiles(source.shape[:2], tile_side)[start:]
-    network = _tile_network(model, choose_method(model, method), profile)
-    side, border = network.side, network.patch_size // 2
-    # Every tile is read with the shape of the largest, in whole blocks, and so compiled for once.
-    shape = tuple(-(-min(tile_side, size) // side) * side for size in source.shape[:2])
-    assert model.preprocessing is not None  # as every model of patches has
-    transform = model.preprocessing.transform
+    predictor = TilePredictor(
+        model, source, name=name, method=method, profile=profile, tile_side=tile_side
+    )
+    return predictor.predict(range(len(predictor.tiles)), on_progress)
 
-    def read(tile: Tile) -> tuple[np.ndarray, np.ndarray]:
-        cube, missing, nodata = read_tile(reader, tile, border, (shape[0], shape[1]))
-        scaled = transform(cube)
+
+class TilePredictor:
+    """Predicts tiles of a scene, in any order; the next one is read meanwhile.
+
+    Attributes:
+        tiles: of the scene, as `cut_tiles` orders them.
+    """
+
+    def __init__(
+        self,
+        model: TrainedModel,
+        source: CubeSource,
+        *,
+        name: str = "the scene",
+        method: str = "auto",
+        profile: Profile | None = None,
+        tile_side: int = TILE_SIDE,
+    ):
+        """Sends the model to the devices; nothing is compiled yet.
+
+        Args:
+            model: of patches.
+            source: of the scene, such as `hsi_jax.data.open_raster` gives.
+            name: what messages call the scene.
+            method: "patches" predicts patch by patch; "one_pass" runs over blocks of the tile and
+                shares what neighbouring patches have in common, with the same logits but for
+                rounding; "auto" is the latter where the model can.
+            profile: of the devices, which share each tile by their speeds; None for all
+                accelerators evenly, or for one device on a CPU.
+            tile_side: pixels.
+
+        Raises:
+            InputError: if the model takes images, if the scene has other bands or is smaller than
+                a patch, or as `choose_method`.
+
+        Warns:
+            InputWarning: as `hsi_jax.trained.scene_reading.reader_as_trained`.
+        """
+        bands = find_bands(model, source, name)
+        self._reader = reader_as_trained(model.description, source, bands, name)
+        self.tiles = cut_tiles(source.shape[:2], tile_side)
+        self._network = _tile_network(model, choose_method(model, method), profile)
+        side, sizes = self._network.side, source.shape[:2]
+        # Each tile is read with the shape of the largest, in whole blocks, and so compiled for once
+        rows, columns = (-(-min(tile_side, size) // side) * side for size in sizes)
+        self._shape, self._bands = (rows, columns), model.description.num_bands
+        assert model.preprocessing is not None  # as every model of patches has
+        self._transform = model.preprocessing.transform
+
+    def warm_up(self) -> None:
+        """Compiles, by predicting next to nothing."""
+        rows, columns = (size + self._network.patch_size - 1 for size in self._shape)
+        cube = self._transform(np.zeros((rows, columns, self._bands), np.float32))
+        self._network.logits(cube, (1, 1), lambda pixels: None)
+
+    def predict(
+        self,
+        numbers: Iterable[int],
+        on_progress: OnProgress = lambda pixels: None,
+        *,
+        is_done: Callable[[int], bool] = lambda number: False,
+    ) -> Iterator[TileLogits]:
+        """Predicts tiles; the next number is asked for, and its tile read, meanwhile.
+
+        Args:
+            numbers: of `tiles`.
+            on_progress: told the number of pixels after each call of the devices.
+            is_done: whether a tile is wanted no longer, when its turn comes.
+        """
+        ahead = iter(numbers)
+
+        def read() -> tuple[int, np.ndarray, np.ndarray] | None:
+            number = next(ahead, None)
+            return None if number is None else (number, *self._read(self.tiles[number]))
+
+        with ThreadPoolExecutor(1, thread_name_prefix="tiles") as reader:
+            coming = reader.submit(read)
+            while (ready := coming.result()) is not None:
+                coming = reader.submit(read)
+                number, cube, nodata = ready
+                if not is_done(number):
+                    tile = self.tiles[number]
+                    logits = self._network.logits(cube, tile.shape, on_progress)
+                    yield TileLogits(tile, logits, nodata, number)
+
+    def _read(self, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
+        border = self._network.patch_size // 2
+        cube, missing, nodata = read_tile(self._reader, tile, border, self._shape)
+        scaled = self._transform(cube)
         scaled[missing] = 0  # as `Patches.of_scene` does
         return scaled, nodata
-
-    return _predict(tiles, read, network, on_progress)
 
 
 def find_bands(model: TrainedModel, source: CubeSource, name: str) -> np.ndarray | None:
@@ -189,19 +261,3 @@ def _tile_network(model: TrainedModel, method: str, profile: Profile | None) -> 
         return _TileNetwork(PredictionDevices(state, size, profile), patch_size, side=1)
     state = model.prediction_state(OnePass(model.module(), patch_size))
     return _TileNetwork(PredictionDevices(state, 1, profile), patch_size, side=one_pass.SIDE)
-
-
-def _predict(
-    tiles: Sequence[Tile],
-    read: Callable[[Tile], tuple[np.ndarray, np.ndarray]],
-    network: _TileNetwork,
-    on_progress: OnProgress,
-) -> Iterator[TileLogits]:
-    with ThreadPoolExecutor(1, thread_name_prefix="tiles") as reader:
-        coming = reader.submit(read, tiles[0]) if tiles else None
-        for number, tile in enumerate(tiles):
-            assert coming is not None  # submitted a tile ago
-            cube, nodata = coming.result()
-            if number + 1 < len(tiles):
-                coming = reader.submit(read, tiles[number + 1])
-            yield TileLogits(tile, network.logits(cube, tile.shape, on_progress), nodata)

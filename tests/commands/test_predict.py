@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hsi_jax.cluster import launchers
 from hsi_jax.commands.predict import PredictOptions, main, predict
 from hsi_jax.data import Scene, random_split
-from hsi_jax.errors import InputError, InputWarning
+from hsi_jax.errors import InputError, InputWarning, StorageError
+from hsi_jax.run.tile_claims import TileClaims
 from hsi_jax.run.tile_store import TileStore
 from hsi_jax.session import map_writing, train_scene
 from hsi_jax.session.options import RunOptions
@@ -159,7 +161,7 @@ def files_in(folder):
 
 
 def test_stopped_and_gone_on_with_the_bytes_are_the_same(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(map_writing, "SIDE", 16)
+    monkeypatch.setattr(map_writing, "dealt_side", lambda shape: 16)
     for name in ("whole", "stopped"):
         (tmp_path / name).mkdir()
     extra = {"probabilities": "p.npy", "confidence": "c.npy"}
@@ -224,8 +226,8 @@ def test_killed_and_gone_on_with_the_bytes_are_the_same(folder, scene, tmp_path)
 
     assert start("whole").wait() == 0
     process = start("killed")
-    done = tmp_path / "killed" / ".map.npy.unfinished" / "done.json"
-    while not (done.exists() and '"tiles": 0' not in done.read_text()):
+    unfinished = tmp_path / "killed" / ".map.npy.unfinished"
+    while not list(unfinished.glob("*/tiles/[0-9]*")):
         assert process.poll() is None
         time.sleep(0.005)
     process.kill()
@@ -275,9 +277,51 @@ def test_nothing_is_overwritten_unasked(folder, tmp_path):
     predict(options_of(folder, tmp_path, overwrite=True))
 
 
+def test_who_comes_when_the_others_have_made_the_map_has_nothing_to_do(
+    folder, tmp_path, monkeypatch, capsys
+):
+    predict(options_of(folder, tmp_path))
+    before = (tmp_path / "map.npy").stat().st_mtime_ns
+    monkeypatch.setattr(launchers, "find_rank", lambda: 1)  # and was started before that
+    for overwrite in (False, True):
+        predict(options_of(folder, tmp_path, overwrite=overwrite))
+        assert "made by other processes" in capsys.readouterr().out
+    assert (tmp_path / "map.npy").stat().st_mtime_ns == before
+    assert not (tmp_path / ".map.npy.unfinished").exists()
+
+
+def test_a_map_that_others_write_at_the_end_is_left_to_them(folder, tmp_path, monkeypatch, capsys):
+    def write(request, method, side, store):
+        request.output.touch()  # others have made all tiles, and used them
+        store.remove()
+        return TileClaims(store)
+
+    monkeypatch.setattr(map_writing, "fill", write)
+    predict(options_of(folder, tmp_path))
+    assert "Map:" not in capsys.readouterr().out
+    (tmp_path / "map.npy").unlink()
+    monkeypatch.setattr(
+        map_writing, "fill", lambda *args: (args[3].remove(), TileClaims(args[3]))[1]
+    )
+    with pytest.raises(StorageError, match="gone"):
+        predict(options_of(folder, tmp_path))
+
+
+def test_the_file_says_what_made_the_map(folder, scene, tmp_path):
+    rasterio = pytest.importorskip("rasterio")
+    for name in ("map.tif", "other.hdr"):
+        predict(options_of(folder, tmp_path, name, kernels="xla"))
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
+        file = rasterio.open(tmp_path / "map.tif")
+    with file:
+        assert file.tags()["hsi_jax_kernels"] == "xla"
+        assert file.tags()["hsi_jax_devices"] == "cpu"
+    assert "kernels xla, devices cpu}" in (tmp_path / "other.hdr").read_text()
+
+
 def test_an_unfinished_map_of_another_kind_is_replaced_if_asked_for(folder, tmp_path):
     unfinished = tmp_path / ".map.npy.unfinished"
-    TileStore(unfinished, {}, {})
+    TileStore(unfinished, {}, {}, [])
     with pytest.raises(InputError, match="unfinished"):
         predict(options_of(folder, tmp_path))
     predict(options_of(folder, tmp_path, overwrite=True))
@@ -296,7 +340,7 @@ def test_an_unfinished_map_of_another_kind_is_replaced_if_asked_for(folder, tmp_
     ],
 )
 def test_mistakes_are_told_before_the_work(folder, tmp_path, change, message, monkeypatch):
-    monkeypatch.setattr(map_writing, "predict_tiles", None)
+    monkeypatch.setattr(map_writing, "fill", None)
     options = options_of(folder, tmp_path)
     places = {key: value if key == "profile" else tmp_path / value for key, value in change.items()}
     names = {key: str(value) for key, value in places.items()}

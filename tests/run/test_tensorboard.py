@@ -1,7 +1,7 @@
 """Event files, read back by TensorBoard's own reader."""
 
+import importlib.util
 import io
-import sys
 import warnings
 
 import pytest
@@ -11,7 +11,7 @@ from PIL import Image
 from hsi_jax.errors import InputError
 from hsi_jax.run import RunFolder
 from hsi_jax.run.records import Evaluation, Step
-from hsi_jax.run.tensorboard import check_tensorboard
+from hsi_jax.run.trackers import TRACKERS
 
 pytest.importorskip("tensorboardX")
 
@@ -40,12 +40,12 @@ def test_records_and_pictures_come_back(tmp_path):
     folder = RunFolder(tmp_path)
     folder.start({})
     folder.append_record(step(0, 2.0))  # before the log begins, as when a run goes on
-    folder.write_events()
+    folder.track(["tensorboard"])
     folder.append_record(step(1, None))
     folder.append_record(step(2, 1.5))
     folder.append_record(VALIDATION)
     folder.write_figure("curves", Figure(figsize=(2, 1)))
-    folder.events.close()
+    folder.trackers[0].close()
     scalars, images = read(tmp_path)
     assert scalars["train/loss"] == [(0, 2.0), (2, 1.5)]
     assert scalars["train/learning_rate"] == [(0, 0.5), (1, 0.5), (2, 0.5)]
@@ -61,9 +61,9 @@ def test_a_run_that_goes_on_tells_no_step_twice(tmp_path):
     folder = RunFolder(tmp_path)
     folder.start({})
     for _ in range(2):
-        folder.write_events()
+        folder.track(["tensorboard"])
         folder.append_record(step(len(folder.read_records()), 1.0))
-        folder.events.close()
+        folder.trackers[0].close()
     scalars, _ = read(tmp_path)
     assert scalars["train/loss"] == [(0, 1.0), (1, 1.0)]
 
@@ -71,13 +71,14 @@ def test_a_run_that_goes_on_tells_no_step_twice(tmp_path):
 def test_a_new_run_removes_the_events_of_the_old_one(tmp_path):
     folder = RunFolder(tmp_path)
     folder.start({})
-    folder.write_events()
-    folder.events.close()
+    folder.track(["tensorboard"])
+    folder.trackers[0].close()
     RunFolder(tmp_path, overwrite=True).start({})
     assert not (tmp_path / "tensorboard").exists()
 
 
 def test_what_is_missing_is_named_with_its_install_line(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    with pytest.raises(InputError, match="pip install tensorboardX"):
-        check_tensorboard()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    for name in TRACKERS:
+        with pytest.raises(InputError, match=rf"pip install -e '\.\[{name}\]'"):
+            TRACKERS[name].check()

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from hsi_jax.data.files.band_wavelengths import wavelengths_beside
 from hsi_jax.data.files.envi import both_files
 from hsi_jax.data.files.file_kind import no_such_file, remedy
 from hsi_jax.data.files.gdal_source import TIFF_SUFFIXES, open_gdal
 from hsi_jax.data.files.raster_source import Raster, RasterSource
 from hsi_jax.data.files.reader import ARRAY_SUFFIXES, free_memory, read_with_nodata
+from hsi_jax.data.files.zarr_cube import SUFFIX, is_zarr, read_zarr
 from hsi_jax.errors import InputError
 
 
@@ -32,9 +34,9 @@ def read_raster(
     """Reads a file of a scene or of labels as a whole.
 
     Args:
-        path: a .mat, .npy, .npz or HDF5 file; a GeoTIFF; an ENVI file or its header (.hdr); or
-            several GeoTIFF files whose bands follow each other: with commas between them, or as a
-            pattern such as "scene/B*.tif".
+        path: a .mat, .npy, .npz, netCDF or HDF5 file; a Zarr store (.zarr); a GeoTIFF; an ENVI
+            file or its header (.hdr); or several GeoTIFF files whose bands follow each other: with
+            commas between them, or as a pattern such as "scene/B*.tif".
         variable: the array in a .mat or .npz file, where it has several.
         ndim: axes of the array that is wanted; 2 for a map, which has one band in its file; or
             several that will do, the best first.
@@ -48,7 +50,10 @@ def read_raster(
     files = raster_files(path)
     if len(files) == 1 and _holds_arrays(files[0]):
         array, nodata = read_with_nodata(files[0], variable, ndim, argument, sizes=sizes)
-        return Raster(array, nodata_values=nodata)
+        wavelengths = wavelengths_beside(files[0], array)
+        return Raster(array, nodata_values=nodata, wavelengths=wavelengths)
+    if is_zarr(path):
+        return read_zarr(files[0], variable, argument=argument)
     source = open_raster(path, variable, argument=argument)
     num_bytes, free = math.prod(source.shape) * source.dtype.itemsize, free_memory()
     if num_bytes > free:
@@ -84,7 +89,10 @@ def open_raster(
         return _mapped(files[0])
     if len(files) == 1 and _holds_arrays(files[0]):
         array, nodata = read_with_nodata(files[0], variable, 3, argument=argument)
-        return Raster(array, nodata_values=nodata).source()
+        wavelengths = wavelengths_beside(files[0], array)
+        return Raster(array, nodata_values=nodata, wavelengths=wavelengths).source()
+    if is_zarr(path):
+        return read_zarr(files[0], variable, argument=argument).source()
     if variable is not None:
         raise InputError(f"{path} has no arrays with names; leave out `{argument}`.")
     return open_gdal(files)
@@ -103,6 +111,8 @@ def stored_source(path: str | Path, raster: Raster) -> RasterSource | None:
     files = raster_files(path)
     if raster.array.ndim != 3:
         return None
+    if is_zarr(path):
+        return raster.source()
     if len(files) > 1 or files[0].suffix.lower() == ".npy" or not _holds_arrays(files[0]):
         return open_raster(path)
     return raster.source() if raster.array.dtype.itemsize <= 4 else None
@@ -122,7 +132,9 @@ def raster_files(path: str | Path) -> list[Path]:
     Raises:
         InputError: if one is not there, or none fits.
     """
-    if os.path.isfile(path):  # which takes a name that is too long for a missing one
+    if os.path.isfile(path) or is_zarr(
+        path
+    ):  # which takes a name that is too long for a missing one
         return [Path(path)]
     files, parts = [], str(path).split(",")
     while parts:
@@ -140,7 +152,7 @@ def raster_files(path: str | Path) -> list[Path]:
 def files_read(path: str | Path) -> list[Path]:
     """The files that a path names, and the numbers or headers of ENVI that belong to them."""
     files = raster_files(path)
-    alone = (*ARRAY_SUFFIXES, *TIFF_SUFFIXES)
+    alone = (*ARRAY_SUFFIXES, *TIFF_SUFFIXES, SUFFIX)
     parts = ([file] if file.suffix.lower() in alone else both_files(file) for file in files)
     return list(itertools.chain.from_iterable(parts))
 

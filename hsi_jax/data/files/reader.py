@@ -72,7 +72,7 @@ def read_with_nodata(
     """
     path = Path(path)
     ndims = (ndim,) if isinstance(ndim, int) else tuple(ndim)
-    with _open_arrays(path) as arrays:
+    with open_arrays(path) as arrays:
         if variable is None:
             fitting = [array for array in arrays if math.prod(array.shape) in sizes]
             stored = _only(arrays, path, ndims, argument=argument, preferred=fitting)
@@ -92,13 +92,17 @@ def array_names(path: str | Path) -> list[str]:
     Raises:
         InputError: if it cannot be read.
     """
-    with _open_arrays(Path(path)) as arrays:
+    with open_arrays(Path(path)) as arrays:
         return [array.path for array in arrays if array.read is not None]
 
 
 @contextlib.contextmanager
-def _open_arrays(path: Path) -> Iterator[list[StoredArray]]:
-    """The arrays of a file; whatever is raised while it is open becomes an `InputError`."""
+def open_arrays(path: Path) -> Iterator[list[StoredArray]]:
+    """The arrays of a file, none of them read.
+
+    Raises:
+        InputError: whatever is raised while it is open.
+    """
     if not os.path.isfile(path):
         raise no_such_file(path)
     open_file = _READERS.get(path.suffix.lower())

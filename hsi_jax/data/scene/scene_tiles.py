@@ -11,6 +11,7 @@ from hsi_jax.data.scene.nodata import nodata_mask
 from hsi_jax.data.scene.scene import Scene
 
 SIDE = 256  # of a tile, pixels
+_SIDES, _ENOUGH = (SIDE, SIDE // 2, SIDE // 4), 64  # of a map that is dealt, and how many tiles
 _SMALL = 2**26  # numbers of a scene that is looked at as a whole
 _WINDOWS, _WINDOW = 5, 32  # of a larger one: windows along each side, and pixels of each side
 
@@ -137,6 +138,20 @@ def cut_tiles(shape: tuple[int, int], side: int = SIDE) -> list[Tile]:
         [slice(start, min(start + side, size)) for start in range(0, size, side)] for size in shape
     )
     return [Tile(down, across) for down in rows for across in columns]
+
+
+def dealt_side(shape: tuple[int, int]) -> int:
+    """The side of the tiles by which a map is dealt to processes: enough tiles for them to be even.
+
+    The shape of the scene alone decides it, so the bytes of a map do not depend on who makes it.
+
+    Args:
+        shape: rows and columns of the scene.
+    """
+    for side in _SIDES:
+        if math.prod(-(-size // side) for size in shape) >= _ENOUGH:
+            return side
+    return _SIDES[-1]
 
 
 def read_tile(

@@ -1,6 +1,6 @@
 """Class maps as ENVI classifications: a header with names and colours, and raw numbers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,14 @@ from hsi_jax.evaluate.maps.class_key import ClassKey
 from hsi_jax.evaluate.maps.map_grid import Grid, import_rasterio, written_whole
 
 
-def write_envi(path: Path, strips: Iterable[np.ndarray], grid: Grid, key: ClassKey) -> None:
+def write_envi(
+    path: Path,
+    strips: Iterable[np.ndarray],
+    grid: Grid,
+    key: ClassKey,
+    *,
+    notes: Mapping[str, str],
+) -> None:
     """Writes a map.
 
     Args:
@@ -18,13 +25,16 @@ def write_envi(path: Path, strips: Iterable[np.ndarray], grid: Grid, key: ClassK
         strips: the values of the map from its first row on, [rows, columns].
         grid: of the map.
         key: of the classes, counted.
+        notes: how the map was made, by name, for the description.
     """
     dtype = np.dtype(key.dtype).newbyteorder("<")
     with written_whole(path.with_suffix(".img")) as partial, open(partial, "wb") as file:
         for strip in strips:
             file.write(np.ascontiguousarray(strip, dtype).data)
     colours = [(0, 0, 0), *key.rgb.values()]
+    about = [_plain(f"{name} {text}") for name, text in notes.items()]
     fields = {
+        **({"description": _braces(about)} if about else {}),
         "samples": grid.columns,
         "lines": grid.rows,
         "bands": 1,

@@ -25,6 +25,7 @@ def write_geotiff(
     names: tuple[str, ...] = (),
     scale: float = 1.0,
     colours: Mapping[int, tuple[int, ...]] | None = None,
+    notes: Mapping[str, str] | None = None,
 ) -> None:
     """Writes bands strip by strip; see `hsi_jax.evaluate.maps.map_files.write_numbers`.
 
@@ -40,6 +41,7 @@ def write_geotiff(
         names: of the bands; none for one band.
         scale: by which the numbers are to be multiplied.
         colours: red, green, blue and alpha of each value, for whole numbers without sign.
+        notes: how the map was made, by name; GDAL shows them as metadata.
     """
     rasterio = import_rasterio(str(path))
     profile = _profile(rasterio, grid, len(names) or 1) | {"dtype": dtype, "nodata": nodata}
@@ -52,6 +54,8 @@ def write_geotiff(
                 rasterio.Env(GDAL_CACHEMAX=_CACHE),
                 rasterio.open(strip_file, "w", **profile) as file,
             ):
+                if notes:
+                    file.update_tags(**{f"hsi_jax_{name}": text for name, text in notes.items()})
                 if colours:
                     file.write_colormap(1, colours)
                 if names:

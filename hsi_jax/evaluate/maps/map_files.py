@@ -1,6 +1,6 @@
 """Maps as files: GeoTIFF, ENVI, NumPy and PNG, by suffix, written strip by strip."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +51,14 @@ def key_of(path: Path, key: ClassKey) -> ClassKey:
     return key.counted() if path.suffix.lower() == ".hdr" else key
 
 
-def write_classes(path: Path, strips: Strips, grid: Grid, key: ClassKey) -> None:
+def write_classes(
+    path: Path,
+    strips: Strips,
+    grid: Grid,
+    key: ClassKey,
+    *,
+    notes: Mapping[str, str] | None = None,
+) -> None:
     """Writes a class map, whole or not at all.
 
     Args:
@@ -60,6 +67,7 @@ def write_classes(path: Path, strips: Strips, grid: Grid, key: ClassKey) -> None
             or uint16 [rows, columns].
         grid: of the map.
         key: of the classes, from `key_of`.
+        notes: how the map was made, by name; GeoTIFF and ENVI hold them.
 
     Raises:
         InputError: if a library is missing.
@@ -71,14 +79,15 @@ def write_classes(path: Path, strips: Strips, grid: Grid, key: ClassKey) -> None
     suffix = path.suffix.lower()
     values = (key.table[strip] for strip in strips)
     if suffix == ".hdr":
-        write_envi(path, values, grid, key)
+        write_envi(path, values, grid, key, notes=notes or {})
     elif suffix == ".png":
         _write_png(path, values, key)
     elif suffix == ".npy":
         write_numbers(path, values, grid, dtype=key.dtype)
     else:
         colours = {**{value: (*rgb, 255) for value, rgb in key.rgb.items()}, key.nodata: (0,) * 4}
-        write_geotiff(path, values, grid, dtype=key.dtype, nodata=key.nodata, colours=colours)
+        given = {"dtype": key.dtype, "nodata": key.nodata, "colours": colours, "notes": notes or {}}
+        write_geotiff(path, values, grid, **given)
         describe_classes(path, key)
 
 

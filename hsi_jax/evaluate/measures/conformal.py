@@ -11,6 +11,9 @@ thresholds come from; neighbours could not.
 import numpy as np
 
 from hsi_jax.errors import InputError
+from hsi_jax.run.class_sets import SetCoverage
+
+DRAWS = 20
 
 
 def class_thresholds(probabilities: np.ndarray, truth: np.ndarray, level: float) -> np.ndarray:
@@ -61,3 +64,43 @@ def coverage(sets: np.ndarray, truth: np.ndarray) -> float:
         truth: int [n], n >= 1.
     """
     return float(sets[np.arange(len(truth)), truth].mean())
+
+
+def measure_coverage(
+    probabilities: np.ndarray, truth: np.ndarray, groups: np.ndarray, *, level: float
+) -> SetCoverage:
+    """What sets hold of samples that their thresholds do not come from.
+
+    Groups of samples are drawn into two halves `DRAWS` times: thresholds come from one half, and
+    the sets of the other are looked at.
+
+    Args:
+        probabilities: of samples that were not learnt from, [n, C].
+        truth: their classes, int [n].
+        groups: that stay whole, int [n]; the samples' numbers for a draw one by one.
+        level: as of `class_thresholds`.
+
+    Raises:
+        InputError: if there are fewer than two groups; or as `class_thresholds`.
+    """
+    names, members = np.unique(groups, return_inverse=True)
+    if len(names) < 2:
+        raise InputError("there are fewer than two groups of samples; coverage needs two or more")
+    rng, classes = np.random.default_rng(0), probabilities.shape[1]
+    held, tested, sizes = np.zeros(classes), np.zeros(classes), []
+    for _ in range(DRAWS):
+        first = rng.permutation(len(names)) < len(names) // 2
+        given = first[members]
+        sets = class_sets(
+            probabilities[~given], class_thresholds(probabilities[given], truth[given], level)
+        )
+        own = truth[~given]
+        held += np.bincount(own, sets[np.arange(len(own)), own], classes)
+        tested += np.bincount(own, minlength=classes)
+        sizes.append(sets.sum(1).mean())
+    known = tested > 0
+    return SetCoverage(
+        coverage=float(held.sum() / tested.sum()),
+        lowest_class=float((held[known] / tested[known]).min()),
+        mean_size=float(np.mean(sizes)),
+    )

@@ -16,6 +16,7 @@ from hsi_jax.evaluate.report.comparing import compare_maps, differing_options, d
 from hsi_jax.evaluate.report.devices import DeviceRow, device_rows, measured_parts
 from hsi_jax.evaluate.report.maps import ClassMaps, data_uri, make_maps
 from hsi_jax.evaluate.run_files import RunFiles
+from hsi_jax.run.class_sets import ClassSets
 from hsi_jax.run.figure_file import save_figure
 from hsi_jax.run.pretraining_summary import PretrainingSummary
 from hsi_jax.run.summary import Outcome, RunFacts, Summary
@@ -74,6 +75,7 @@ class RunView:
     parts: list[tuple[str, float, float, float]]
     missing: list[str]
     verification: Verification | None
+    class_sets: ClassSets | None
 
     @property
     def id(self) -> str:
@@ -185,6 +187,7 @@ def _view(run: RunFiles, number: int, name: str, commands: Sequence[str]) -> Run
         parts=_made(measured_parts, run, missing) or [],
         missing=missing,
         verification=run.verification,
+        class_sets=run.class_sets,
     )
 
 
