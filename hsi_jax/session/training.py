@@ -29,7 +29,7 @@ from hsi_jax.train import (
     fit,
 )
 from hsi_jax.train.baseline import fit_baseline
-from hsi_jax.train.digest import digest_text
+from hsi_jax.train.digest import VERSION, digest_text
 from hsi_jax.train.loop import unstepped
 
 COMPILING, TRAINING = "compiling", "training"
@@ -45,9 +45,8 @@ class Recorder(Hook):
         self._skipped = sum(not math.isfinite(loss) for loss in start.losses)
         records = setup.folder.read_records()
         if not records:
-            setup.folder.append_record(
-                Start(num_steps=setup.num_steps, data=setup.fingerprint.parts)
-            )
+            parts = setup.fingerprint.parts
+            setup.folder.append_record(Start(setup.num_steps, parts, digests=VERSION))
         # Of the steps alone, without compiling and validating.
         self._seconds = training_seconds(records)
 

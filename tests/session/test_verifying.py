@@ -220,6 +220,18 @@ def test_other_versions_and_processors_promise_nothing(folder):
     assert [text for text in found.unlike if "Imagined" in text]
 
 
+def test_digests_of_another_version_are_no_difference(folder):
+    path = folder / "metrics.jsonl"
+    path.write_text(path.read_text().replace('"digests":', '"digests_of_a_newer_one":'))
+    for step in range(STEPS):
+        change_record(step, digest="0" * 16)(folder)
+    found = replay(folder)
+    assert found.equal
+    assert found.line.startswith("the losses of steps 0 to 11 (another version wrote the digests)")
+    change_record(3, loss=0.5)(folder)
+    assert "step 3 has the loss" in replay(folder).line
+
+
 def test_a_file_that_names_code_runs_none(folder):
     change_config(loss="os:getcwd")(folder)
     with pytest.raises(InputError, match="names code to be run"):
