@@ -18,7 +18,7 @@ import optax
 from hsi_jax.cluster.exchange import devices_of_processes, losses, lost_processes, rank, reduction
 from hsi_jax.cluster.mpi import join_survivors
 from hsi_jax.cluster.processes import join_cluster
-from hsi_jax.errors import DriftError
+from hsi_jax.errors import AuditError, DriftError
 from hsi_jax.hetero import make_plan, parse_profile
 from hsi_jax.models import find_model
 from hsi_jax.train import (
@@ -34,6 +34,7 @@ from hsi_jax.train import (
     salvage,
     stepper,
 )
+from hsi_jax.train.audit import Auditing, find_kinds
 from tests.train.small_scene import BANDS, CLASSES, COLUMNS, ROWS, Watcher
 
 IDS = np.arange(0, 150, 2, dtype=np.int32)
@@ -59,6 +60,14 @@ class Seesaw:
 def bits_of(tree) -> str:
     leaves = jax.tree.leaves(tree)
     return hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in leaves)).hexdigest()
+
+
+def plant(fault: str, cube, labels) -> None:
+    """Lets this process learn from other data."""
+    if fault == "labels":
+        labels[:] = (labels + 1) % CLASSES
+    elif fault == "cube":
+        cube[4, 4, 3] += 0.5
 
 
 def train(asked, cube, labels, scheme, save):
@@ -87,6 +96,7 @@ def train(asked, cube, labels, scheme, save):
         plan=plan,
         hooks=[Watcher(save=save)],
         rebalancing=rebalancing,
+        auditing=Auditing(asked["audit"], 1, find_kinds(replicas)) if "audit" in asked else None,
     )
     assessed = evaluate(
         replicas,
@@ -195,11 +205,13 @@ def main(asked) -> dict:
     told = {"rank": rank(), "reduction": reduction(), "devices": devices_of_processes()}
     if asked.get("corrupt") == asked["rank"]:
         corrupt(asked["part"], asked["corrupt_at"])
+    if asked.get("planted") == asked["rank"]:
+        plant(asked["fault"], cube, labels)
     saved = []
     try:
         for scheme in asked["schemes"]:
             told[scheme] = train(asked, cube, labels, scheme, save=lambda p: saved.append(p.step))
-    except DriftError as error:
+    except (AuditError, DriftError) as error:
         told["drift"] = str(error)
     told["saved"] = saved
     told["lost"] = [[loss.process, loss.step] for loss in losses()]
