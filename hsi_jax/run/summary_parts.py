@@ -112,12 +112,15 @@ class TimelineStep:
         began: start of the process's own work, [processes].
         worked: end of it.
         ended: end of the step.
+        phases: where the time of each went, by its own clock, s: "reading" of its input,
+            "computing", "waiting" for the others, "sum", and "update".
     """
 
     step: int
     began: list[float]
     worked: list[float]
     ended: list[float]
+    phases: dict[str, list[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +134,7 @@ class MeasuredStep:
         sum_and_update_ms: from then on.
         step_ms: from the first beginning to the last end.
         timed_steps: how many.
+        phases_ms: of each phase (see `TimelineStep`), [processes].
     """
 
     names: tuple[str, ...]
@@ -139,6 +143,7 @@ class MeasuredStep:
     sum_and_update_ms: float
     step_ms: float
     timed_steps: int
+    phases_ms: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,6 +274,8 @@ class Straggler:
         slow_steps: those of them in which the others waited for it.
         since_step: the timed step from which on, without a break, they waited for it longest.
         until_step: the last one of these.
+        phase: in which it lost most: "reading", "computing" or "update".
+        phase_seconds: how much longer than half of the others it took for that, in all timed steps.
     """
 
     device: int
@@ -278,6 +285,8 @@ class Straggler:
     slow_steps: int
     since_step: int
     until_step: int
+    phase: str = "computing"
+    phase_seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from hsi_jax.run.summary_parts import (
     MeasuredStep,
     ModelledTimes,
     Straggler,
+    TimelineStep,
 )
 from hsi_jax.session.setup import Setup
 from hsi_jax.train import Fit, Rebalancing, Replicas
@@ -88,12 +89,15 @@ def model_time_without(profile: Profile, plan: Plan, number: int) -> float | Non
 
 
 def summarise_straggler(
-    setup: Setup, rebalancing: Rebalancing | None, profile: Profile
+    setup: Setup,
+    rebalancing: Rebalancing | None,
+    profile: Profile,
+    timeline: Sequence[TimelineStep],
 ) -> Straggler | None:
     """The device for which the others waited; None where no step was timed, or none did so."""
     if rebalancing is None:
         return None
-    return find_straggler(rebalancing.records, setup.plan.shares, profile.names)
+    return find_straggler(rebalancing.records, setup.plan.shares, profile.names, timeline)
 
 
 def summarise_losses() -> list[LostProcess]:

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from hsi_jax.cluster.exchange import devices_of_processes, gather, lost_devices
 from hsi_jax.cluster.processes import gather_texts
@@ -24,7 +22,7 @@ from hsi_jax.train.digest import digest
 from hsi_jax.train.replicas import Replicas
 from hsi_jax.train.samples import SampleSource
 from hsi_jax.train.state import TrainState
-from hsi_jax.train.step import contribution
+from hsi_jax.train.step import contribution, split_halves
 
 
 @dataclass(frozen=True)
@@ -59,9 +57,7 @@ def find_kinds(replicas: Replicas) -> list[str]:
 def audit_step(state: TrainState, samples: SampleSource, work: Work) -> jax.Array:
     """The digest of the fixed-point sums of the device's own microbatches, uint32 [2]."""
     sums = accumulate(contribution(state, samples, work), work.count, max_terms=len(work.ids))
-    with jax.enable_x64(True):
-        halves = jax.tree.map(lambda leaf: lax.bitcast_convert_type(leaf, jnp.int32), sums)
-    return digest(halves)
+    return digest(split_halves(sums))
 
 
 class Audit:

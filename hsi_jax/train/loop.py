@@ -20,6 +20,7 @@ from hsi_jax.train.progress import Progress
 from hsi_jax.train.replicas import Replicas, fetch
 from hsi_jax.train.speeds import Rebalancing, plan_of_survivors
 from hsi_jax.train.state import TrainState
+from hsi_jax.train.step_clock import READING, gather_phases
 from hsi_jax.train.stepper import AnyStepper, gather_stamps
 from hsi_jax.train.surviving_stepper import make_stepper
 
@@ -55,6 +56,8 @@ class Fit:
         stopped_by: number of the signal that ended the training before its last step, or 0.
         timeline: when each process began each timed step of this start, had done its own work, and
             ended the step, s since the first of these times, float64 [timed steps, processes, 3].
+        phases: where the time of each process went in these steps, s, float32 [timed steps,
+            processes, phases]; see `PHASES`.
         plan: by which the last batch, or the next one, is divided.
         microbatches: that each device has done since it was started, [devices].
     """
@@ -67,6 +70,7 @@ class Fit:
     compile_seconds: float
     stopped_by: int
     timeline: np.ndarray
+    phases: np.ndarray
     plan: Plan
     microbatches: tuple[int, ...]
 
@@ -85,7 +89,8 @@ def _ended(progress: Progress, plan: Plan) -> Fit:
     """What a training leaves behind of which no step is left to take."""
     best, none = progress.best, (0,) * len(plan.shares)
     losses = list(progress.losses)
-    return Fit(best.state, best.step, losses, [], [], 0.0, 0, gather_stamps([]), plan, none)
+    timed = gather_stamps([]), gather_phases([])
+    return Fit(best.state, best.step, losses, [], [], 0.0, 0, *timed, plan, none)
 
 
 def fit(
@@ -170,6 +175,7 @@ class _Training:
         self._microbatches += self._plan.shares
         if self._rebalancing and self._rebalancing.is_due(step):
             self._live, loss, times = self._stepper.timed_step(self._live, ready)
+            self._stepper.clocks[-1].seconds[READING] = feed.wait_seconds[-1]
             self._plan = self._rebalancing.observe(step, self._plan, times)
         else:
             self._live, loss = self._stepper.step(self._live, ready)
@@ -223,6 +229,7 @@ class _Training:
 
     def result(self, stopped_by: int, wait_seconds: list[float]) -> Fit:
         """What the training leaves behind."""
+        clocks = self._stepper.clocks
         return Fit(
             state=self._best.state,
             best_step=self._best.step,
@@ -231,7 +238,8 @@ class _Training:
             wait_seconds=wait_seconds,
             compile_seconds=self._stepper.compile_seconds,
             stopped_by=stopped_by if len(self._losses) < self._course.num_steps else 0,
-            timeline=gather_stamps(self._stepper.stamps),
+            timeline=gather_stamps([clock.stamp for clock in clocks]),
+            phases=gather_phases(clocks),
             plan=self._plan,
             microbatches=tuple(self._microbatches.tolist()),
         )

@@ -147,6 +147,23 @@ def test_a_process_with_other_data_ends_all_and_is_named(train_together, reduce,
         assert fault == "cube" or not each["saved"]
 
 
+@pytest.mark.parametrize(
+    ("reduce", "phase", "rank"),
+    [
+        ("device", "update", 1),
+        pytest.param("device", "reading", 2, marks=pytest.mark.long),
+        pytest.param("device", "computing", 1, marks=pytest.mark.long),
+        pytest.param("host", "reading", 1, marks=pytest.mark.long),
+        pytest.param("host", "computing", 2, marks=pytest.mark.long),
+        pytest.param("host", "update", 0, marks=pytest.mark.long),
+    ],
+)
+def test_a_process_that_is_slow_in_one_phase_is_named_with_it(train_together, reduce, phase, rank):
+    slow = {"slow": phase, "slow_rank": rank, "schemes": ["balanced"], "profile": "1:1:1"}
+    for each in train_together(1, 1, 1, reduce=reduce, **slow):
+        assert each["balanced"]["slow"] == [rank, phase]
+
+
 @pytest.mark.long
 def test_an_audit_over_mpi_names_the_device_and_keeps_the_bits(alone):
     planted = {"audit": 2, "planted": 2, "fault": "labels"}
