@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -250,3 +252,17 @@ def test_what_cannot_be_replayed_is_told(folder, tmp_path):
             command.parse(["verify", *arguments])
     with pytest.raises(InputError, match=r"`steps`=5: give first and last"):
         command.parse(["verify", "a", "--steps=5"])
+
+
+def test_one_process_verifies_what_three_have_trained(written, tmp_path):
+    workdir, data = tmp_path / "launched", written / "cube.npy"
+    flags = {**BASE, "cube": data, "labels": written / "labels.npy", "workdir": workdir}
+    del flags["profile"]
+    command = [sys.executable, "-m", "experiments.launch", "--profile=2:1:1", "--"]
+    command += [f"--{name}={value}" for name, value in flags.items()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = replay(workdir)
+    assert found.equal, found.line
+    assert (found.promised, found.first_step, found.last_step) == (True, 0, STEPS - 1)
+    assert found.compared == ["3 checkpoints", "the model"]
