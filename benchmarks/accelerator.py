@@ -61,7 +61,7 @@ class Bench:
         Raises:
             RuntimeError: with their last lines, if one fails or none is done in time.
         """
-        limit, processes = part * self.watch.left, []
+        limit, processes, killed = part * self.watch.left, [], False
         for number, command in enumerate(commands):
             platform = platforms[number] if platforms else self.arguments.platform
             environment = os.environ | {
@@ -74,7 +74,7 @@ class Bench:
             for process in processes:
                 process.wait(limit)
         except subprocess.TimeoutExpired:
-            pass
+            killed = True
         finally:
             for process in processes:
                 process.kill()
@@ -82,7 +82,8 @@ class Bench:
         texts = [(self.folder / f"output{n}").read_text() for n in range(len(commands))]
         if any(process.returncode for process in processes):
             last = [" | ".join(text.strip().splitlines()[-LAST_LINES:]) for text in texts]
-            raise RuntimeError("; ".join(last) or f"nothing after {limit:.0f} s")
+            cut = f"cut off after {limit:.0f} s: " if killed else ""
+            raise RuntimeError(cut + "; ".join(last))
         return texts
 
     def train(self, name: str, *flags: str, profile: str = "1", part: float = 0.5) -> Path:

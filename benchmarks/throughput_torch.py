@@ -141,7 +141,9 @@ def hybridsn() -> nn.Module:
 class Block(nn.Module):
     """As `hsi_jax.models.resnet.Block`; a bottleneck if `expansion` is above 1."""
 
-    def __init__(self, channels: int, features: int, stride: int, projects: bool, expansion: int):
+    def __init__(
+        self, channels: int, features: int, stride: int, projects: bool, *, expansion: int
+    ):
         super().__init__()
         out = features * expansion
         layers = [(features, 3, stride), (out, 3, 1)]
@@ -181,7 +183,7 @@ def resnet(depths: tuple[int, ...], width: int, projects: bool, expansion: int =
         for index in range(depth):
             features = width * 2**stage
             stride = 2 if stage > 0 and index == 0 else 1
-            layers.append(Block(channels, features, stride, projects, expansion))
+            layers.append(Block(channels, features, stride, projects, expansion=expansion))
             channels = features * expansion
     pooled = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, NUM_CLASSES)]
     return nn.Sequential(*layers, *pooled)

@@ -112,8 +112,7 @@ class TimelineStep:
         began: start of the process's own work, [processes].
         worked: end of it.
         ended: end of the step.
-        phases: where the time of each went, by its own clock, s: "reading" of its input,
-            "computing", "waiting" for the others, "sum", and "update".
+        phases: s that each took for "reading", "computing", "waiting", "sum" and "update".
     """
 
     step: int
@@ -174,9 +173,8 @@ class MeasuredEven:
 class ModelledTimes:
     """What the profile says a step takes.
 
-    Times with even shares are None where a memory cap forbids them. The times of devices are those
-    of their own work. `modelled_communication` is the measured time of sum and update, which the
-    step time and the speed-up include; they do without it where it is None.
+    Times with even shares are None where a memory cap forbids them; those of devices are of own
+    work. `modelled_communication` is the measured time of sum and update, included where known.
     """
 
     modelled_step_time: float
@@ -274,8 +272,7 @@ class Straggler:
         slow_steps: those of them in which the others waited for it.
         since_step: the timed step from which on, without a break, they waited for it longest.
         until_step: the last one of these.
-        phase: in which it lost most: "reading", "computing" or "update".
-        phase_seconds: how much longer than half of the others it took for that, in all timed steps.
+        phase: in which it lost most: "reading", "computing" or "update"; and how much, s.
     """
 
     device: int
