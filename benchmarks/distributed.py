@@ -2,6 +2,7 @@
 
     python -m benchmarks.distributed [--profile 2:1:1] [--repeats 3] [--steps 30]
         [--batch_size 192] [--microbatch_size 16] [--kernels native] [--torch_python PATH]
+        [--minutes 5]
 
 The profile says how fast the processes really are. As `experiments.launch` does, they are pinned to
 cores, with one thread each, and held to their part of a core's time (2:1:1 on two cores is a core
@@ -14,7 +15,8 @@ of the batch could be faster with our kernels. `allowed gain` is the speed-up ov
 these throughputs allow. `timed` is a step that measures the devices, as one in --retime_every does.
 
 PyTorch and Horovod are optional (benchmarks/peers/requirements.txt) and may live in another
-environment, whose Python is given by --torch_python.
+environment, whose Python is given by --torch_python. Every repeat is told as it ends; with
+--minutes no further repeat, and no further peer, begins when the time is over.
 """
 
 import argparse
@@ -25,7 +27,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.measure import first_line
+from benchmarks.measure import Watch, add_minutes, first_line
 from hsi_jax.comparison.peer import PEERS as ALL_PEERS
 from hsi_jax.comparison.peer import Peer, find_version, rank_command
 from hsi_jax.errors import InputError, name_flags
@@ -65,16 +67,20 @@ def main() -> None:
         + ", ".join(f"{name} {found or 'not installed'}" for name, found in versions.items())
         + "\n"
     )
-    rounds = []
-    for _ in range(arguments.repeats):
+    rounds, watch = [], Watch(arguments.minutes)
+    for repeat in range(arguments.repeats):
+        if rounds and not watch.left:
+            break
         times = time_ours(placements, plans, arguments.steps, arguments.kernels)
         for peer in PEERS.values():
-            if versions[peer.module]:
+            if versions[peer.module] and watch.left:
                 plan = plans[peer.scheme]
                 commands = peer_commands(peer, plan, arguments.steps, arguments.torch_python)
                 (line,) = run_measured(placements, commands)
                 times[peer.label] = median_ms(line["step_seconds"])
         rounds.append(times)
+        told = ", ".join(f"{row} {times[row]:.1f}" for row in times if row != "allowed gain")
+        print(f"repeat {repeat + 1}, ms: {told}; {watch.describe_load()}", flush=True)
     print(format_times(rounds))
     print(format_ratios(rounds))
 
@@ -89,6 +95,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--microbatch_size", type=int, default=16, help="samples, of ours")
     parser.add_argument("--kernels", default="xla", choices=KERNELS, help="of our convolutions")
     parser.add_argument("--torch_python", default=sys.executable, help="a Python that has torch")
+    add_minutes(parser)
     flags = parser.parse_args(arguments)
     for name in ("repeats", "steps", "batch_size", "microbatch_size"):
         if getattr(flags, name) < 1:
@@ -194,7 +201,7 @@ def format_ratios(rounds: Sequence[Times]) -> str:
 def _format_cells(values: Sequence[float | None], digits: int) -> str:
     found = [value for value in values if value is not None]
     if not found:
-        return f"{'not installed':>15}"
+        return f"{'not measured':>15}"
     return "".join(f"{value:10.{digits}f}" for value in (*found, float(np.median(found))))
 
 

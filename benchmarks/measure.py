@@ -1,12 +1,14 @@
 """Times of competitors measured in turn, on a machine that the report names (Linux)."""
 
 import argparse
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping
 
 import jax
 import numpy as np
+import psutil
 
 from hsi_jax.launch.measured_processes import describe_machine
 
@@ -57,6 +59,50 @@ def interleave(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[
             jax.block_until_ready(call())
             times[name].append(time.perf_counter() - start)
     return {name: np.array(seconds) for name, seconds in times.items()}
+
+
+class Watch:
+    """The time that a benchmark may take, and what other programs did meanwhile."""
+
+    def __init__(self, minutes: float | None = None):
+        """Begins; None for as long as it takes."""
+        self._start = self._since = time.perf_counter()
+        self._limit = float("inf") if minutes is None else 60 * minutes
+        self._busy, self._own = _busy_seconds(), _own_seconds()
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left, at least 0."""
+        return max(0.0, self._limit - (time.perf_counter() - self._start))
+
+    def describe_load(self) -> str:
+        """How many cores other programs have used since the last call, or the beginning."""
+        now, busy, own = time.perf_counter(), _busy_seconds(), _own_seconds()
+        seconds = max(0.0, (busy - self._busy) - (own - self._own))
+        others = seconds / max(now - self._since, 1e-9)
+        self._since, self._busy, self._own = now, busy, own
+        return f"other programs used {others:.1f} of {psutil.cpu_count()} cores"
+
+
+def _busy_seconds() -> float:
+    """CPU time of all programs of the machine, of all cores together."""
+    times = psutil.cpu_times()
+    return sum(getattr(times, name, 0.0) for name in ("user", "nice", "system", "irq", "softirq"))
+
+
+def _own_seconds() -> float:
+    """CPU time of this program and all that it has started."""
+    total = 0.0
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        with contextlib.suppress(psutil.Error):  # it may have ended; its parent then counts it
+            total += sum(process.cpu_times()[:4])
+    return total
+
+
+def add_minutes(parser: argparse.ArgumentParser) -> None:
+    """Defines --minutes."""
+    help = "time to stop after; what has been measured is told"
+    parser.add_argument("--minutes", type=float, metavar="NUMBER", help=help)
 
 
 def first_line(docstring: str | None) -> str:

@@ -1,13 +1,14 @@
 """Whole training steps on one CPU core: ours against PyTorch's, and where ours spends its time.
 
     python -m benchmarks.throughput [--networks cnn2d,resnet20] [--repeats 5] [--core 0]
-        [--kernels xla,native] [--torch_python PATH] [--json FILE]
+        [--kernels xla,native] [--torch_python PATH] [--minutes 5] [--json FILE]
 
 Ours runs with each of the kernels (--kernels of a run). All sides run in processes of their own, of
 one thread, pinned to the same core, and take turns. First each of them looks for its best size, of
 a batch for PyTorch (eager, channels last) and of a microbatch for us. Times are CPU times, so other
 programs on the core count little. Float32, SGD with momentum. A step of ours has several
-microbatches, and all that a run's step has.
+microbatches, and all that a run's step has. With --minutes it stops in time: networks that were not
+reached are missing, the last one has fewer turns, and each row is written as it comes.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import first_line
+from benchmarks.measure import Watch, add_minutes, first_line
 from hsi_jax.kernels.choice import KERNELS
 from hsi_jax.launch.measured_processes import ONE_THREAD, describe_machine
 
@@ -33,6 +34,7 @@ SIZES = {
     "hybridsn": ((4, 8, 16), (4, 8, 16)),
     "resnet20": ((4, 8, 16), (8, 16, 32)),
     "resnet18": ((4, 8), (8, 16)),
+    "resnet50": ((4, 8), (8, 16)),
 }
 SECONDS = 1.0  # of each turn
 SECONDS_TO_CHOOSE = 0.5
@@ -52,14 +54,21 @@ def main() -> None:
         print(f"matrix product: {report['product']:.0f} GFLOP/s")
         if arguments.torch_python:
             sides["PyTorch"] = stack.enter_context(served(theirs))
+        watch = Watch(arguments.minutes)
         for network in arguments.networks:
-            report["networks"][network] = measured = measure(sides, network, arguments.repeats)
+            if not watch.left:
+                print(f"{network}: not reached in {arguments.minutes:g} minutes")
+                continue
+            measured = measure(sides, network, arguments.repeats, watch)
             for name in arguments.kernels:
                 size = measured[name]["size"]
                 measured[name]["parts"] = sides[name].ask("parts", network, size)
-            print(describe(network, measured, report["product"]), flush=True)
-    if arguments.json:
-        Path(arguments.json).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+            load = watch.describe_load()
+            report["networks"][network] = measured | {"load": load}
+            print(describe(network, measured, report["product"]), f"  {load}", sep="\n", flush=True)
+            if arguments.json:
+                text = json.dumps(report, indent=2) + "\n"
+                Path(arguments.json).write_text(text, encoding="utf-8")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -72,6 +81,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--kernels", default="xla,native", help="of ours, with commas")
     parser.add_argument("--torch_python", help="a Python that has PyTorch; without it, ours alone")
     parser.add_argument("--json", help="file for all that was measured")
+    add_minutes(parser)
     arguments = parser.parse_args()
     arguments.networks, arguments.kernels = (
         names.split(",") for names in (arguments.networks, arguments.kernels)
@@ -120,14 +130,19 @@ def served(command: Sequence[str]) -> Iterator[Side]:
         yield Side(process)
 
 
-def measure(sides: dict[str, Side], network: str, repeats: int) -> dict:
-    """The best size of each side and its samples per second, which it measures in turn."""
+def measure(sides: dict[str, Side], network: str, repeats: int, watch: Watch) -> dict:
+    """The best size of each side and its samples per second, which it measures in turn.
+
+    There is one turn at least, also where no time is left.
+    """
     sizes, times = {}, {name: [] for name in sides}
     for name, side in sides.items():
         tried = SIZES[network][name == "PyTorch"]
         speed = {size: min(side.times(network, size, SECONDS_TO_CHOOSE)) for size in tried}
         sizes[name] = min(speed, key=speed.__getitem__)
-    for _ in range(repeats):
+    for repeat in range(repeats):
+        if repeat and not watch.left:
+            break
         for name, side in sides.items():
             times[name] += side.times(network, sizes[name], SECONDS)
     return {

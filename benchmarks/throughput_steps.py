@@ -45,6 +45,7 @@ NETWORKS = {
     "hybridsn": (25, 30, 64, {}),
     "resnet20": (64, 3, 64, {"stem": "small"}),
     "resnet18": (64, 3, 16, {"stem": "small"}),
+    "resnet50": (64, 3, 16, {"stem": "small"}),
 }
 PRODUCT = 1024  # rows and columns of the matrices
 TRACED_STEPS = 3

@@ -139,22 +139,30 @@ def hybridsn() -> nn.Module:
 
 
 class Block(nn.Module):
-    """As `hsi_jax.models.resnet.Block` without bottleneck."""
+    """As `hsi_jax.models.resnet.Block`; a bottleneck if `expansion` is above 1."""
 
-    def __init__(self, channels: int, features: int, stride: int, projects: bool):
+    def __init__(
+        self, channels: int, features: int, stride: int, projects: bool, *, expansion: int
+    ):
         super().__init__()
-        self.main = nn.Sequential(
-            nn.Conv2d(channels, features, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(features),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(features, features, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(features),
-        )
-        self.stride, self.extra = stride, features - channels
+        out = features * expansion
+        layers = [(features, 3, stride), (out, 3, 1)]
+        if expansion > 1:
+            layers = [(features, 1, 1), (features, 3, stride), (out, 1, 1)]
+        main, inputs = [], channels
+        for width, window, step in layers:
+            main += [
+                nn.Conv2d(inputs, width, window, step, window // 2, bias=False),
+                nn.BatchNorm2d(width),
+                nn.ReLU(inplace=True),
+            ]
+            inputs = width
+        self.main = nn.Sequential(*main[:-1])  # the last relu follows the shortcut
+        self.stride, self.extra = stride, out - channels
         self.projection = None
         if projects and (stride > 1 or self.extra):
             self.projection = nn.Sequential(
-                nn.Conv2d(channels, features, 1, stride, bias=False), nn.BatchNorm2d(features)
+                nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out)
             )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -168,15 +176,15 @@ class Block(nn.Module):
         return nn.functional.relu(self.main(x).add_(shortcut), inplace=True)
 
 
-def resnet(depths: tuple[int, ...], width: int, projects: bool) -> nn.Module:
+def resnet(depths: tuple[int, ...], width: int, projects: bool, expansion: int = 1) -> nn.Module:
     """As `hsi_jax.models.resnet` with the small stem."""
     layers, channels = normed(3, width), width
     for stage, depth in enumerate(depths):
         for index in range(depth):
             features = width * 2**stage
             stride = 2 if stage > 0 and index == 0 else 1
-            layers.append(Block(channels, features, stride, projects))
-            channels = features
+            layers.append(Block(channels, features, stride, projects, expansion=expansion))
+            channels = features * expansion
     pooled = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, NUM_CLASSES)]
     return nn.Sequential(*layers, *pooled)
 
@@ -189,6 +197,7 @@ NETWORKS = {
     "hybridsn": (hybridsn, (1, 30, 25, 25)),
     "resnet20": (functools.partial(resnet, (3, 3, 3), 16, False), (3, 64, 64)),
     "resnet18": (functools.partial(resnet, (2, 2, 2, 2), 64, True), (3, 64, 64)),
+    "resnet50": (functools.partial(resnet, (3, 4, 6, 3), 64, True, 4), (3, 64, 64)),
 }
 
 

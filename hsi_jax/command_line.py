@@ -219,10 +219,10 @@ def parse_command(
     return options_from_flags(options, values), argv[end + 1 :]
 
 
-def fail(error: object) -> NoReturn:
-    """Ends the program with one line on stderr, as for a user's mistake."""
+def fail(error: object, exit_code: int = 2) -> NoReturn:
+    """Ends the program with one line on stderr, by default as for a user's mistake."""
     print(f"error: {message_of(error)}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(exit_code)
 
 
 def message_of(error: object) -> str:

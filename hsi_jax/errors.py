@@ -28,6 +28,10 @@ class DriftError(HsiJaxError, ArithmeticError):
     """The devices no longer hold the same state."""
 
 
+class AuditError(HsiJaxError, ArithmeticError):
+    """A device computes otherwise than devices that are like it."""
+
+
 class StorageError(HsiJaxError):
     """Results cannot be written, for example because the disk is full."""
 

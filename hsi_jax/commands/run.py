@@ -10,7 +10,7 @@ import textwrap
 import traceback
 
 from hsi_jax.command_line import fail, help_text, message_of
-from hsi_jax.errors import HsiJaxError
+from hsi_jax.errors import AuditError, HsiJaxError
 from hsi_jax.hetero import PRESETS
 from hsi_jax.session.flags import CONFIG, CONFIG_HELP, parse_run
 from hsi_jax.session.options import RunOptions
@@ -67,9 +67,10 @@ def _run_or_fail(options: RunOptions) -> None:
         import jax
 
         if isinstance(error, HsiJaxError):
+            code = FAILED if isinstance(error, AuditError) else 2
             if is_joined():
-                leave_cluster(message_of(error))
-            fail(error)
+                leave_cluster(message_of(error), code)
+            fail(error, code)
         if not is_joined():
             raise
         if os.environ.get(TRACE):

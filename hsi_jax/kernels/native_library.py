@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -25,6 +26,7 @@ from hsi_jax.kernels import native_winograd
 from hsi_jax.kernels.compilation_cache import default_folder, is_own, processor
 from hsi_jax.temporary import temporary_folder
 
+PROCESSORS = ("x86_64", "amd64")
 COMPILERS = ("c++", "g++", "clang++")
 OPTIONS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared", "-w")
 ERROR_LINES = 5
@@ -138,8 +140,13 @@ def find_compiler(environment: Mapping[str, str]) -> list[str]:
     """The command of the C++ compiler: that of `CXX`, or the first that is installed.
 
     Raises:
-        InputError: if there is none.
+        InputError: if there is none, or the kernels are not for this processor.
     """
+    if platform.machine().lower() not in PROCESSORS:
+        raise InputError(
+            f"`kernels`=native was written and tested for {_listed(PROCESSORS)}, and this is "
+            f"{platform.machine()}; take xla"
+        )
     chosen = shlex.split(environment.get("CXX", ""))
     names = chosen[:1] or COMPILERS
     for name in names:

@@ -16,10 +16,12 @@ class Start(msgspec.Struct, frozen=True, tag_field="kind", tag="start"):
     Attributes:
         num_steps: steps that the training will take.
         data: SHA-256 of each part of the data, by its name; empty in runs of older versions.
+        digests: version of the digests of the steps (`hsi_jax.train.digest.VERSION`).
     """
 
     num_steps: int
     data: dict[str, str] = {}
+    digests: int = 1
 
 
 class Step(msgspec.Struct, frozen=True, tag_field="kind", tag="step"):

@@ -112,12 +112,14 @@ class TimelineStep:
         began: start of the process's own work, [processes].
         worked: end of it.
         ended: end of the step.
+        phases: s that each took for "reading", "computing", "waiting", "sum" and "update".
     """
 
     step: int
     began: list[float]
     worked: list[float]
     ended: list[float]
+    phases: dict[str, list[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +133,7 @@ class MeasuredStep:
         sum_and_update_ms: from then on.
         step_ms: from the first beginning to the last end.
         timed_steps: how many.
+        phases_ms: of each phase (see `TimelineStep`), [processes].
     """
 
     names: tuple[str, ...]
@@ -139,6 +142,7 @@ class MeasuredStep:
     sum_and_update_ms: float
     step_ms: float
     timed_steps: int
+    phases_ms: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,9 +173,8 @@ class MeasuredEven:
 class ModelledTimes:
     """What the profile says a step takes.
 
-    Times with even shares are None where a memory cap forbids them. The times of devices are those
-    of their own work. `modelled_communication` is the measured time of sum and update, which the
-    step time and the speed-up include; they do without it where it is None.
+    Times with even shares are None where a memory cap forbids them; those of devices are of own
+    work. `modelled_communication` is the measured time of sum and update, included where known.
     """
 
     modelled_step_time: float
@@ -269,6 +272,7 @@ class Straggler:
         slow_steps: those of them in which the others waited for it.
         since_step: the timed step from which on, without a break, they waited for it longest.
         until_step: the last one of these.
+        phase: in which it lost most: "reading", "computing" or "update"; and how much, s.
     """
 
     device: int
@@ -278,6 +282,8 @@ class Straggler:
     slow_steps: int
     since_step: int
     until_step: int
+    phase: str = "computing"
+    phase_seconds: float | None = None
 
 
 @dataclass(frozen=True)

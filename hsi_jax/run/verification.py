@@ -20,7 +20,9 @@ class Verification:
         first_step: the first step that was replayed, from 0.
         last_step: the last one that was compared.
         differences: what differs, a sentence each, the first one first; empty where all is equal.
-        compared: what was compared, such as "2 checkpoints".
+        digests_compared: whether digests of the steps were, and not only their losses, because
+            another version wrote them.
+        compared: what else was, such as "2 checkpoints".
         max_loss_difference: the largest difference of the losses of a step.
         promised: whether equal bits were to be expected: the same versions and processor.
         unlike: what is unlike the run, a sentence each.
@@ -34,6 +36,7 @@ class Verification:
     first_step: int
     last_step: int
     differences: list[str] = field(default_factory=list)
+    digests_compared: bool = True
     compared: list[str] = field(default_factory=list)
     max_loss_difference: float = 0.0
     promised: bool = True
@@ -47,6 +50,8 @@ class Verification:
     def line(self) -> str:
         """What was found, in a line."""
         steps = f"steps {self.first_step} to {self.last_step}"
+        if not self.digests_compared:
+            steps = f"the losses of {steps} (another version wrote the digests)"
         if self.equal:
             return f"{steps} are equal to the replay, bit for bit, and {_listed(self.compared)}"
         return f"{steps} were replayed, and not all is equal: {'; '.join(self.differences)}"

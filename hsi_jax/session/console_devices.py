@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from hsi_jax.command_line import with_flags
 from hsi_jax.run.summary import RunFacts
-from hsi_jax.run.summary_parts import LostProcess, Straggler
+from hsi_jax.run.summary_parts import LostProcess, MeasuredStep, Straggler
 
 WIDTH = 98  # of a line
 HARD_SPACE = "\N{NO-BREAK SPACE}"  # at which no line ends
@@ -36,6 +36,7 @@ def describe_measured(summary: RunFacts) -> list[str]:
             f"Of a timed step of {step.step_ms:.1f} ms (medians of {step.timed_steps}), in ms:",
             *entry("", f"own work {own}; waiting {waiting}"),
             *entry("", f"sum and update {step.sum_and_update_ms:.1f}"),
+            *_describe_phases(step),
         ]
     elif summary.on_real_devices and summary.timed_steps:
         lines.append(with_flags("`time_devices` times own work, waiting, sum and update as well"))
@@ -48,6 +49,16 @@ def describe_measured(summary: RunFacts) -> list[str]:
     return lines
 
 
+def _describe_phases(step: MeasuredStep) -> list[str]:
+    """A line on the phases that not every run needs: reading, and sum and update told apart."""
+    told = [
+        f"{phase} {', '.join(f'{time:.1f}' for time in step.phases_ms[phase])}"
+        for phase in ("reading", "sum", "update")
+        if phase in step.phases_ms
+    ]
+    return entry("", f"of each: {'; '.join(told)}") if told else []
+
+
 def describe_straggler(straggler: Straggler | None) -> list[str]:
     """A line on the device for which the others waited, if any."""
     if straggler is None:
@@ -56,7 +67,9 @@ def describe_straggler(straggler: Straggler | None) -> list[str]:
     when = f"from step {since} to {until}" if since < until else f"at step {since}"
     return [
         f"The others waited for {straggler.name}: {straggler.waited_seconds:.2f} s in "
-        f"{straggler.slow_steps} of {straggler.timed_steps} timed steps, longest {when}"
+        f"{straggler.slow_steps} of {straggler.timed_steps} timed steps, longest {when}; it lost "
+        f"most in {straggler.phase}"
+        + (f" ({straggler.phase_seconds:.2f} s)" if straggler.phase_seconds else "")
     ]
 
 

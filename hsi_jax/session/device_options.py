@@ -99,6 +99,15 @@ class DeviceOptions:
         at_least=0,
         may_change=True,
     )
+    audit_every: int | None = option(
+        None,
+        "steps between audits: a microbatch of each device is computed by a like one as well, and "
+        "both must be equal; also after the first step and before each checkpoint; 0 for never; "
+        "default 200 with several processes, never with one",
+        kind=int,
+        at_least=0,
+        may_change=True,
+    )
     engine: str = option(
         "auto",
         "with several processes: jax, which ends all of them when one is lost; or mpi, with which "

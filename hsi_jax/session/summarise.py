@@ -35,11 +35,13 @@ from hsi_jax.session.summarise_collection import measure_shared, summarise_scene
 from hsi_jax.session.summarise_devices import (
     describe_hardware,
     model_times,
+    stamps_of_devices,
     summarise_devices,
     summarise_losses,
     summarise_straggler,
 )
 from hsi_jax.train import Assessment, Dataset, Fit, Rebalancing, Replicas, count_parameters
+from hsi_jax.train.step_clock import COMPUTING, PHASES
 from hsi_jax.trained.from_training import library_versions
 
 FIRST_STEPS = 20
@@ -96,7 +98,7 @@ def summarise_facts(
         hardware=describe_hardware(setup.replicas),
         devices=summarise_devices(setup, fitted, profile, modelled.modelled_communication or 0.0),
         reduce=reduction(),
-        straggler=summarise_straggler(setup, rebalancing, profile),
+        straggler=summarise_straggler(setup, rebalancing, profile, timeline),
         train_seconds=train_seconds or training_seconds(setup.folder.read_records()),
         losses=summarise_losses(),
         failed_checkpoints=failed_checkpoints,
@@ -224,23 +226,16 @@ def _describe_timeline(fitted: Fit, rebalancing: Rebalancing | None) -> list[Tim
     records = rebalancing.records if rebalancing else []
     records = records[len(records) - len(fitted.timeline) :]  # not those before a resumption
     steps = []
-    for record, stamps in zip(records, fitted.timeline, strict=True):
-        began, worked, ended = _of_devices(stamps, record.device_seconds).T.round(6).tolist()
-        steps.append(TimelineStep(step=record.step, began=began, worked=worked, ended=ended))
+    for record, stamps, times in zip(records, fitted.timeline, fitted.phases, strict=True):
+        began, worked, ended = stamps_of_devices(stamps, record.device_seconds).T.round(6).tolist()
+        if len(began) != len(times):  # devices of a process read, add and update together
+            times = np.repeat(times, devices_of_processes(), axis=0)
+            times[:, PHASES.index(COMPUTING)] = record.device_seconds
+        phases = dict(zip(PHASES, times.T.astype(float).round(6).tolist(), strict=True))
+        steps.append(
+            TimelineStep(step=record.step, began=began, worked=worked, ended=ended, phases=phases)
+        )
     return steps
-
-
-def _of_devices(stamps: np.ndarray, seconds: list[float]) -> np.ndarray:
-    """The stamps of processes, [processes, 3], as those of their devices, [devices, 3].
-
-    The devices of a process begin and end together.
-    """
-    counts = devices_of_processes()
-    if len(stamps) == 1 or max(counts) == 1 or sum(counts) != len(seconds):
-        return stamps
-    rows = np.repeat(stamps, counts, axis=0)
-    rows[:, 1] = rows[:, 0] + seconds
-    return rows
 
 
 def _known(loss: float) -> float | None:

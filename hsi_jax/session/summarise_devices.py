@@ -4,6 +4,8 @@ import os
 import platform
 from collections.abc import Sequence
 
+import numpy as np
+
 from hsi_jax.cluster.exchange import devices_of_processes, known_kinds, losses, num_processes
 from hsi_jax.cluster.processes import gather_texts
 from hsi_jax.errors import InputError
@@ -16,6 +18,7 @@ from hsi_jax.run.summary_parts import (
     MeasuredStep,
     ModelledTimes,
     Straggler,
+    TimelineStep,
 )
 from hsi_jax.session.setup import Setup
 from hsi_jax.train import Fit, Rebalancing, Replicas
@@ -88,12 +91,15 @@ def model_time_without(profile: Profile, plan: Plan, number: int) -> float | Non
 
 
 def summarise_straggler(
-    setup: Setup, rebalancing: Rebalancing | None, profile: Profile
+    setup: Setup,
+    rebalancing: Rebalancing | None,
+    profile: Profile,
+    timeline: Sequence[TimelineStep],
 ) -> Straggler | None:
     """The device for which the others waited; None where no step was timed, or none did so."""
     if rebalancing is None:
         return None
-    return find_straggler(rebalancing.records, setup.plan.shares, profile.names)
+    return find_straggler(rebalancing.records, setup.plan.shares, profile.names, timeline)
 
 
 def summarise_losses() -> list[LostProcess]:
@@ -139,3 +145,16 @@ def _cpu_name() -> str:
     except OSError:
         names = []
     return names[0].strip() if names else platform.processor() or platform.machine()
+
+
+def stamps_of_devices(stamps: np.ndarray, seconds: list[float]) -> np.ndarray:
+    """The stamps of processes, [processes, 3], as those of their devices, [devices, 3].
+
+    The devices of a process begin and end together.
+    """
+    counts = devices_of_processes()
+    if len(stamps) == 1 or max(counts) == 1 or sum(counts) != len(seconds):
+        return stamps
+    rows = np.repeat(stamps, counts, axis=0)
+    rows[:, 1] = rows[:, 0] + seconds
+    return rows

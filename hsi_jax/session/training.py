@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from tqdm import tqdm
 
-from hsi_jax.cluster.exchange import is_first
-from hsi_jax.errors import DivergenceError, DriftError
+from hsi_jax.cluster.exchange import is_first, num_processes
+from hsi_jax.errors import AuditError, DivergenceError, DriftError
 from hsi_jax.hetero import Plan
 from hsi_jax.hetero.controller import Controller
 from hsi_jax.run import Checkpoint, Checkpoints
@@ -20,6 +20,7 @@ from hsi_jax.session.results import evaluate_set, reconstruct_set
 from hsi_jax.session.setup import Setup
 from hsi_jax.train import (
     Assessment,
+    Auditing,
     Course,
     Fit,
     Hook,
@@ -28,10 +29,12 @@ from hsi_jax.train import (
     TrainState,
     fit,
 )
+from hsi_jax.train.audit import find_kinds
 from hsi_jax.train.baseline import fit_baseline
-from hsi_jax.train.digest import digest_text
+from hsi_jax.train.digest import VERSION, digest_text
 from hsi_jax.train.loop import unstepped
 
+AUDIT_EVERY = 200  # two microbatches in so many steps: at most 1 %, with one a step and device
 COMPILING, TRAINING = "compiling", "training"
 
 
@@ -45,9 +48,8 @@ class Recorder(Hook):
         self._skipped = sum(not math.isfinite(loss) for loss in start.losses)
         records = setup.folder.read_records()
         if not records:
-            setup.folder.append_record(
-                Start(num_steps=setup.num_steps, data=setup.fingerprint.parts)
-            )
+            parts = setup.fingerprint.parts
+            setup.folder.append_record(Start(setup.num_steps, parts, digests=VERSION))
         # Of the steps alone, without compiling and validating.
         self._seconds = training_seconds(records)
 
@@ -110,16 +112,7 @@ def train(
         on_validation(step, assessments[-1])
         return assessments[-1].rank
 
-    course = Course(
-        batches=setup.dataset.batches(setup.recipe),
-        num_steps=setup.num_steps,
-        validate=validate if setup.sets_that_choose else None,
-        validate_every=setup.steps_between_validations,
-        save_every=options.checkpoints.checkpoint_every,
-        check_every=options.devices.check_every,
-        patience=setup.recipe.patience,
-        skip_nonfinite=options.checkpoints.on_nonfinite == "skip",
-    )
+    course = _course_of(setup, validate if setup.sets_that_choose else None)
     hidden = True if quiet or not is_first() else None  # None: a bar on a terminal only
     total = setup.num_steps
     with tqdm(total=total, initial=start.step, unit="step", desc=COMPILING, disable=hidden) as bar:
@@ -130,7 +123,40 @@ def train(
             plan=plan,
             hooks=[Recorder(setup, start, bar), *hooks],
             rebalancing=rebalancing,
+            auditing=start_auditing(setup),
         )
+
+
+def _course_of(setup: Setup, validate: Callable[[TrainState, int], tuple] | None) -> Course:
+    options = setup.options
+    return Course(
+        batches=setup.dataset.batches(setup.recipe),
+        num_steps=setup.num_steps,
+        validate=validate,
+        validate_every=setup.steps_between_validations,
+        save_every=options.checkpoints.checkpoint_every,
+        check_every=options.devices.check_every,
+        patience=setup.recipe.patience,
+        skip_nonfinite=options.checkpoints.on_nonfinite == "skip",
+    )
+
+
+def start_auditing(setup: Setup) -> Auditing | None:
+    """When devices are audited, or None for never; says who has no like device.
+
+    Every process must call it.
+    """
+    asked = setup.options.devices.audit_every
+    every = (AUDIT_EVERY if num_processes() > 1 else 0) if asked is None else asked
+    if not every:
+        return None
+    kinds = find_kinds(setup.replicas)
+    names = zip(setup.profile.names, kinds, strict=True)
+    alone = [name for name, kind in names if kinds.count(kind) < 2]
+    if alone:
+        names = ", ".join(alone)
+        console.print_lines(f"NOTE     not audited, because no other device is like it: {names}")
+    return Auditing(every, setup.recipe.seed, kinds) if len(alone) < len(kinds) else None
 
 
 def start_rebalancing(
@@ -164,7 +190,7 @@ def told_where_to_go_on(checkpoints: Checkpoints, on_nonfinite: str) -> Iterator
     """Names the newest checkpoint where training diverges, and how to avoid that end."""
     try:
         yield
-    except DriftError:
+    except (AuditError, DriftError):
         checkpoints.wait()
         tell_where_to_go_on(checkpoints, "The training has stopped")
         raise

@@ -26,6 +26,7 @@ class Written:
         options: of the run, as a replay takes them.
         steps: what it has written of each step, by its number.
         data: SHA-256 of the parts of its data, by name.
+        digests: version of the steps' digests.
         summary: None where the run has not ended.
     """
 
@@ -33,6 +34,7 @@ class Written:
     options: RunOptions
     steps: dict[int, Step]
     data: dict[str, str]
+    digests: int
     summary: Summary | None
 
 
@@ -63,11 +65,13 @@ def read_written(folder: str | Path, run_flags: Sequence[str] = ()) -> Written:
     if any(flag.startswith("--profile") for flag in run_flags):
         del devices["profile"]
     summary = read_summary(path / "summary.json") if (path / "summary.json").is_file() else None
+    start = next((record for record in records if isinstance(record, Start)), Start(len(steps)))
     return Written(
         folder=path,
         options=with_values(asked, **devices, figures="none", tensorboard=False, track=""),
         steps=steps,
-        data=next((record.data for record in records if isinstance(record, Start)), {}),
+        data=start.data,
+        digests=start.digests,
         summary=summary,
     )
 

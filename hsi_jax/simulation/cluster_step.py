@@ -167,7 +167,8 @@ class Training:
             start = time.perf_counter()
             self._live, _, _ = self._stepper.timed_step(self._live, self._ready(plan))
             seconds.append(time.perf_counter() - start)
-        began, worked, ended = np.moveaxis(gather_stamps(self._stepper.stamps)[-steps:], 2, 0)
+        stamps = gather_stamps([clock.stamp for clock in self._stepper.clocks])
+        began, worked, ended = np.moveaxis(stamps[-steps:], 2, 0)
         own = worked.max(axis=1) - began.min(axis=1)
         rest = ended.max(axis=1) - worked.max(axis=1)
         return {

@@ -1,7 +1,9 @@
+from .audit import Auditing as Auditing
 from .augmentation import parse_augmentation as parse_augmentation
 from .collection_dataset import Feeding as Feeding
 from .collection_dataset import choose_patches as choose_patches
 from .collection_dataset import collection_dataset as collection_dataset
+from .course import Course as Course
 from .dataset import Dataset as Dataset
 from .dataset import first_state as first_state
 from .dataset import scene_dataset as scene_dataset
@@ -10,7 +12,6 @@ from .evaluation import evaluate as evaluate
 from .evaluation import predict as predict
 from .evaluation import predict_probabilities as predict_probabilities
 from .image_dataset import image_dataset as image_dataset
-from .loop import Course as Course
 from .loop import Fit as Fit
 from .loop import Hook as Hook
 from .loop import fit as fit

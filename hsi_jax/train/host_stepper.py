@@ -19,10 +19,11 @@ from jax.flatten_util import ravel_pytree
 
 from hsi_jax.cluster.exchange import add, rank
 from hsi_jax.cluster.processes import barrier
-from hsi_jax.hetero.exact import from_wire, is_whole
+from hsi_jax.hetero.exact import is_whole
 from hsi_jax.train.replicas import Ready, Replicas, fetch
 from hsi_jax.train.state import TrainState
-from hsi_jax.train.step import join_halves, local_step, update_if_finite
+from hsi_jax.train.step import local_step, update_step
+from hsi_jax.train.step_clock import COMPUTING, SUM, UPDATE, WAITING, StepClock
 from hsi_jax.train.stepper import ready_seconds
 
 
@@ -38,10 +39,9 @@ def total_step(state: TrainState, total: jax.Array, halves: Any) -> tuple[TrainS
         The next state; and the bits of the loss and of what the others take over of the state,
         int32 [n].
     """
-    sums = join_halves(halves)
-    loss, grads, stats = from_wire(total, sums, lambda: sums)
+    new, loss = update_step(state, total, halves)
     # What is sent is what is kept: not computed twice, by kernels that could round otherwise.
-    new = lax.optimization_barrier(update_if_finite(state, loss, grads, stats))
+    new = lax.optimization_barrier(new)
     vector, _ = ravel_pytree((loss, new.params, new.batch_stats))
     return new, lax.bitcast_convert_type(vector, jnp.int32)
 
@@ -67,7 +67,7 @@ class HostStepper:
         """Compiles ahead, for a replicated state and input of this size."""
         start = time.perf_counter()
         self._replicas = replicas
-        self.stamps: list[tuple[float, float, float]] = []
+        self.clocks: list[StepClock] = []
         given = live, *ready
         local = functools.partial(local_step, devices=replicas.count)
         self._local = replicas.parallel(local).lower(*given).compile()
@@ -87,28 +87,39 @@ class HostStepper:
 
     def step(self, live: TrainState, ready: Ready) -> tuple[TrainState, float]:
         """See `AnyStepper`."""
-        return self._finish(live, *self._local(live, *ready))
+        wire, halves = self._local(live, *ready)
+        return self._finish(live, wire, halves, StepClock())
 
     def timed_step(self, live: TrainState, ready: Ready) -> tuple[TrainState, float, np.ndarray]:
         """See `AnyStepper`; it runs the same programs as `step`."""
-        began, start = time.time(), time.perf_counter()
+        clock = StepClock()
         wire, halves = self._local(live, *ready)
-        seconds = ready_seconds(self._replicas, wire, start)
-        worked = seconds.max(initial=0.0)
-        live, loss = self._finish(live, wire, halves)
-        self.stamps.append((began, began + worked, began + time.perf_counter() - start))
+        seconds = ready_seconds(self._replicas, wire, clock.start)
+        clock.ends(COMPUTING)
+        barrier()
+        clock.ends(WAITING)
+        live, loss = jax.block_until_ready(self._finish(live, wire, halves, clock))
+        clock.ends(UPDATE)
+        self.clocks.append(clock)
         return live, loss, add(seconds)
 
-    def _finish(self, live: TrainState, wire: jax.Array, halves: Any) -> tuple[TrainState, float]:
+    def _finish(
+        self, live: TrainState, wire: jax.Array, halves: Any, clock: StepClock
+    ) -> tuple[TrainState, float]:
         total = _add(wire)
         whole = None if is_whole(total) else _add_whole(halves)  # every process takes the same way
+        clock.ends(SUM)
         if rank() == 0:
             replicate = self._replicas.replicate
             halves = self._no_halves if whole is None else replicate(whole)
             live, bits = self._update(live, replicate(total), halves)
-            known = add(fetch(bits))
+            sent = fetch(bits)
+            clock.ends(UPDATE)
+            known = add(sent)
+            clock.ends(SUM)
         else:
             known = add(self._nothing)
+            clock.ends(WAITING)  # for process 0, which updates
             live = self._adopt(live, self._replicas.replicate(known))
         return live, float(known[:1].view(np.float32)[0])
 

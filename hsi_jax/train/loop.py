@@ -3,17 +3,16 @@
 import math
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import numpy as np
 
-from hsi_jax.cluster.exchange import end_step, num_processes, survive_from_now
-from hsi_jax.data.sampler import batch_ids
+from hsi_jax.cluster.exchange import end_step, survive_from_now
 from hsi_jax.hetero import Plan, Work, deal
-from hsi_jax.train.drift import DriftCheck
+from hsi_jax.train.audit import Auditing
+from hsi_jax.train.checks import Checks
+from hsi_jax.train.course import Course
 from hsi_jax.train.feed import Feed
 from hsi_jax.train.interrupt import interrupts, signal_to_all
 from hsi_jax.train.nonfinite import judge_step
@@ -21,79 +20,9 @@ from hsi_jax.train.progress import Progress
 from hsi_jax.train.replicas import Replicas, fetch
 from hsi_jax.train.speeds import Rebalancing, plan_of_survivors
 from hsi_jax.train.state import TrainState
+from hsi_jax.train.step_clock import READING, gather_phases
 from hsi_jax.train.stepper import AnyStepper, gather_stamps
 from hsi_jax.train.surviving_stepper import make_stepper
-
-
-@dataclass(frozen=True)
-class Course:
-    """What a training goes through, whatever the devices and whoever watches it.
-
-    Attributes:
-        batches: the sample ids of each step, int32 [batch size], a function of the step alone; see
-            `Recipe.batches` and `Course.shuffled`.
-        num_steps: >= 1.
-        validate: ranks a state (not replicated) by samples kept for choosing, not those of the
-            test; the first of the highest rank is the best. It gets the number of steps taken.
-        validate_every: steps between validations. The last step is always validated, and so is
-            the one after which Ctrl-C, but not SIGTERM, ended the training.
-        save_every: steps between calls of `Hook.on_save`; 0 for the end alone.
-        check_every: steps between comparisons of the parameters of all devices, where there are
-            several processes; 0 for none but those before each save.
-        patience: validations in a row without a better state after which the training ends early;
-            0 for never.
-        skip_nonfinite: leaves out a batch whose loss or gradient is not finite, instead of raising
-            an error; the optimiser and its schedule do not see it.
-    """
-
-    batches: Callable[[int], np.ndarray]
-    num_steps: int
-    validate: Callable[[TrainState, int], tuple] | None = None
-    validate_every: int = 1
-    save_every: int = 0
-    check_every: int = 100
-    patience: int = 0
-    skip_nonfinite: bool = False
-
-    @classmethod
-    def shuffled(
-        cls,
-        train_ids: np.ndarray,
-        batch_size: int,
-        num_steps: int,
-        *,
-        seed: int = 0,
-        **options: Any,
-    ) -> "Course":
-        """A course in which every sample comes once an epoch.
-
-        Args:
-            train_ids: sample ids to learn from, int32 [n].
-            batch_size: samples of a step.
-            num_steps: >= 1.
-            seed: batch t is a function of (seed, t).
-            options: of `Course`.
-        """
-        return cls(partial(batch_ids, train_ids, batch_size, seed), num_steps, **options)
-
-    def validates(self, done: int) -> bool:
-        """Whether the state after this many steps is to be validated."""
-        regular = self.validate is not None and done % self.validate_every == 0
-        return regular or done == self.num_steps
-
-    def saves(self, done: int) -> bool:
-        """Whether the state after this many steps is to be saved."""
-        regular = bool(self.save_every) and done % self.save_every == 0
-        return regular or done == self.num_steps
-
-    def gives_up(self, done: int, best_step: int) -> bool:
-        """Whether the training ends early after this many steps."""
-        waited = done - best_step
-        return bool(self.patience) and waited >= self.patience * self.validate_every
-
-    def checks(self, done: int) -> bool:
-        """Whether the devices are compared after this many steps."""
-        return bool(self.check_every) and done % self.check_every == 0
 
 
 class Hook:
@@ -127,6 +56,8 @@ class Fit:
         stopped_by: number of the signal that ended the training before its last step, or 0.
         timeline: when each process began each timed step of this start, had done its own work, and
             ended the step, s since the first of these times, float64 [timed steps, processes, 3].
+        phases: where the time of each process went in these steps, s, float32 [timed steps,
+            processes, phases]; see `PHASES`.
         plan: by which the last batch, or the next one, is divided.
         microbatches: that each device has done since it was started, [devices].
     """
@@ -139,6 +70,7 @@ class Fit:
     compile_seconds: float
     stopped_by: int
     timeline: np.ndarray
+    phases: np.ndarray
     plan: Plan
     microbatches: tuple[int, ...]
 
@@ -157,7 +89,8 @@ def _ended(progress: Progress, plan: Plan) -> Fit:
     """What a training leaves behind of which no step is left to take."""
     best, none = progress.best, (0,) * len(plan.shares)
     losses = list(progress.losses)
-    return Fit(best.state, best.step, losses, [], [], 0.0, 0, gather_stamps([]), plan, none)
+    timed = gather_stamps([]), gather_phases([])
+    return Fit(best.state, best.step, losses, [], [], 0.0, 0, *timed, plan, none)
 
 
 def fit(
@@ -168,6 +101,7 @@ def fit(
     plan: Plan,
     hooks: Sequence[Hook] = (),
     rebalancing: Rebalancing | None = None,
+    auditing: Auditing | None = None,
 ) -> Fit:
     """Trains until the last step of the course, or until Ctrl-C or SIGTERM.
 
@@ -179,8 +113,10 @@ def fit(
         plan: how each batch is divided over the devices.
         hooks: called as it goes, in this order.
         rebalancing: when to time the devices and how to move shares, or None to keep the plan.
+        auditing: when microbatches are computed twice, or None for never.
 
     Raises:
+        AuditError: if a device computes otherwise than its like.
         DivergenceError: see `judge_step`.
         DriftError: if the devices no longer hold the same state; what was saved is sound.
     """
@@ -189,7 +125,11 @@ def fit(
     if done >= course.num_steps or course.gives_up(done, progress.best.step):
         return _ended(progress, plan)
     training = _Training(
-        replicas, progress, course, plan=plan, hooks=hooks, rebalancing=rebalancing
+        *(replicas, progress, course),
+        plan=plan,
+        hooks=hooks,
+        rebalancing=rebalancing,
+        auditing=auditing,
     )
     survive_from_now()
     stopped_by = 0
@@ -205,7 +145,7 @@ def fit(
 class _Training:
     """A training that is going on: its state on the devices, and what it has left so far."""
 
-    def __init__(self, replicas, progress, course, *, plan, hooks, rebalancing):
+    def __init__(self, replicas, progress, course, *, plan, hooks, rebalancing, auditing):
         self._replicas, self._course, self._hooks = replicas, course, hooks
         self._plan, self._rebalancing, self._best = plan, rebalancing, progress.best
         self._losses, self._seconds = list(progress.losses), []
@@ -215,8 +155,13 @@ class _Training:
         self._stepper = make_stepper(replicas, self._live, ready, timed=rebalancing is not None)
         for hook in hooks:
             hook.on_compiled(self._stepper)
-        several = num_processes() > 1
-        self._drift_check = DriftCheck(replicas, self._live, progress.step) if several else None
+        self._work = ready.dealt  # of the last step
+        self._checks = Checks(
+            *(replicas, self._live, self._work),
+            step=progress.step,
+            is_due=course.checks,
+            auditing=auditing,
+        )
 
     def next_work(self, step: int) -> Work:
         """The work of a step, by the plan of the moment."""
@@ -226,9 +171,11 @@ class _Training:
         """Takes one step and tells the hooks."""
         began = time.perf_counter()
         ready = feed.take(step)
+        self._work = ready.dealt
         self._microbatches += self._plan.shares
         if self._rebalancing and self._rebalancing.is_due(step):
             self._live, loss, times = self._stepper.timed_step(self._live, ready)
+            self._stepper.clocks[-1].seconds[READING] = feed.wait_seconds[-1]
             self._plan = self._rebalancing.observe(step, self._plan, times)
         else:
             self._live, loss = self._stepper.step(self._live, ready)
@@ -264,9 +211,8 @@ class _Training:
         if due:
             self._validate(done)
         gives_up = due and course.gives_up(done, self._best.step)
-        saves = course.saves(done) or stopped_by or gives_up
-        if self._drift_check and (saves or course.checks(done)):
-            self._drift_check.check(self._live, done)
+        saves = bool(course.saves(done) or stopped_by or gives_up)
+        self._checks.check(self._live, self._work, done, saves=saves)
         if saves and self._hooks:
             progress = Progress(fetch(self._live), tuple(self._losses), self._best, self._plan)
             for hook in self._hooks:
@@ -283,6 +229,7 @@ class _Training:
 
     def result(self, stopped_by: int, wait_seconds: list[float]) -> Fit:
         """What the training leaves behind."""
+        clocks = self._stepper.clocks
         return Fit(
             state=self._best.state,
             best_step=self._best.step,
@@ -291,7 +238,8 @@ class _Training:
             wait_seconds=wait_seconds,
             compile_seconds=self._stepper.compile_seconds,
             stopped_by=stopped_by if len(self._losses) < self._course.num_steps else 0,
-            timeline=gather_stamps(self._stepper.stamps),
+            timeline=gather_stamps([clock.stamp for clock in clocks]),
+            phases=gather_phases(clocks),
             plan=self._plan,
             microbatches=tuple(self._microbatches.tolist()),
         )

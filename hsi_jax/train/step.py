@@ -10,7 +10,7 @@ import optax
 from jax import lax
 
 from hsi_jax.hetero import Work
-from hsi_jax.hetero.exact import accumulate, exact_sum, sum_over_devices, to_wire
+from hsi_jax.hetero.exact import accumulate, exact_sum, from_wire, is_whole, to_wire
 from hsi_jax.train.digest import digest
 from hsi_jax.train.samples import SampleSource
 from hsi_jax.train.state import TrainState
@@ -68,33 +68,55 @@ def local_step(
 
     Returns:
         The device's own sums: as they are sent, int32 [w] (see `to_wire`), and whole, for where
-        that does not do: a tree of int32 [..., 2], because int64 does not pass between programs
-        while JAX's x64 is off.
+        that does not do: a tree of int32 [..., 2].
     """
     term = contribution(state, samples, work)
     sums = accumulate(term, work.count, max_terms=len(work.ids))
-    with jax.enable_x64(True):
-        halves = jax.tree.map(lambda leaf: lax.bitcast_convert_type(leaf, jnp.int32), sums)
-    return to_wire(sums, lax.axis_size(AXIS) if devices is None else devices), halves
+    number = lax.axis_size(AXIS) if devices is None else devices
+    return to_wire(sums, number), split_halves(sums)
 
 
-def update_step(
-    state: TrainState, wire: jax.Array, halves: Any, seconds: jax.Array
-) -> tuple[TrainState, jax.Array, jax.Array]:
-    """The rest of `train_step`; tells every device how long each one's `local_step` took.
+def sum_step(wire: jax.Array, halves: Any, seconds: jax.Array) -> tuple[jax.Array, Any, jax.Array]:
+    """The sum of `train_step`; tells every device how long each one's `local_step` took.
 
     Args:
-        state: as for `local_step`.
         wire: what `local_step` returned.
         halves: what `local_step` returned.
         seconds: the device's measured time, float32 [].
 
     Returns:
-        The next state, the loss and the times of all devices, float32 [devices].
+        The sums of all devices of the first and of the second, which counts where `is_whole` is
+        not; and the times of all devices, float32 [devices].
     """
-    loss, grads, stats = sum_over_devices(wire, join_halves(halves), AXIS)
-    all_seconds = lax.all_gather(seconds, AXIS)
-    return update_if_finite(state, loss, grads, stats), loss, all_seconds
+    total, sums = lax.psum(wire, AXIS), join_halves(halves)
+    with jax.enable_x64(True):
+        whole = lax.cond(is_whole(total), lambda: sums, lambda: lax.psum(sums, AXIS))
+    return total, split_halves(whole), lax.all_gather(seconds, AXIS)
+
+
+def update_step(state: TrainState, total: jax.Array, halves: Any) -> tuple[TrainState, jax.Array]:
+    """The rest of `train_step`, in one program from the fixed-point sums on: its bits need that.
+
+    Args:
+        state: as for `local_step`.
+        total: the sum of the first of what `local_step` gave, int32 [w].
+        halves: that of the second, a tree of int32 [..., 2]; it counts where `is_whole` is not.
+
+    Returns:
+        The next state and the loss.
+    """
+    sums = join_halves(halves)
+    loss, grads, stats = from_wire(total, sums, lambda: sums)
+    return update_if_finite(state, loss, grads, stats), loss
+
+
+def split_halves(sums: Any) -> Any:
+    """Fixed-point sums as a tree of int32 [..., 2].
+
+    So they pass between programs, as int64 does not while JAX's x64 is off.
+    """
+    with jax.enable_x64(True):
+        return jax.tree.map(lambda leaf: lax.bitcast_convert_type(leaf, jnp.int32), sums)
 
 
 def join_halves(halves: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The compiled training step: as one program, or in two so that every device can be timed."""
+"""The compiled training step: as one program, or in parts so that every device can be timed."""
 
 import time
 from collections.abc import Sequence
@@ -12,7 +12,8 @@ from hsi_jax.cluster.exchange import gather, lost_processes
 from hsi_jax.cluster.processes import barrier
 from hsi_jax.train.replicas import Ready, Replicas, fetch
 from hsi_jax.train.state import TrainState
-from hsi_jax.train.step import local_step, train_step, update_step
+from hsi_jax.train.step import local_step, sum_step, train_step, update_step
+from hsi_jax.train.step_clock import COMPUTING, SUM, UPDATE, WAITING, StepClock
 
 
 class AnyStepper(Protocol):
@@ -20,12 +21,11 @@ class AnyStepper(Protocol):
 
     Attributes:
         compile_seconds: wall time of tracing and compiling, until all processes have done it.
-        stamps: of each timed step, when this process began it, had done its own work and ended it,
-            s, by the clock that processes have in common (`time.time`).
+        clocks: of each timed step, where this process's time went.
     """
 
     compile_seconds: float
-    stamps: list[tuple[float, float, float]]
+    clocks: list[StepClock]
 
     def step(self, live: TrainState, ready: Ready) -> tuple[TrainState, float]:
         """Takes one step; returns when its loss is known. The given state is consumed."""
@@ -48,18 +48,19 @@ class Stepper:
     """
 
     def __init__(self, replicas: Replicas, live: TrainState, ready: Ready, timed: bool = False):
-        """Compiles for a replicated state and input of this size; `timed` adds the two parts."""
+        """Compiles for a replicated state and input of this size; `timed` adds the parts."""
         start = time.perf_counter()
         self._replicas = replicas
-        self.stamps: list[tuple[float, float, float]] = []
+        self.clocks: list[StepClock] = []
         given = live, *ready
         self._whole = replicas.parallel(train_step, donate=(0,)).lower(*given).compile()
         if timed:
             self._local = replicas.parallel(local_step).lower(*given).compile()
             own = self._local(*given)
             seconds = replicas.place(np.zeros(replicas.count, np.float32))
+            self._sum = replicas.parallel(sum_step).lower(*own, seconds).compile()
             update = replicas.parallel(update_step, donate=(0,))
-            self._update = update.lower(live, *own, seconds).compile()
+            self._update = update.lower(live, *own).compile()
         barrier()  # or the first step would wait for those that compile for longer
         self.compile_seconds = time.perf_counter() - start
 
@@ -69,17 +70,21 @@ class Stepper:
         return live, float(fetch(loss))
 
     def timed_step(self, live: TrainState, ready: Ready) -> tuple[TrainState, float, np.ndarray]:
-        """See `AnyStepper`; it runs two programs."""
-        began, start = time.time(), time.perf_counter()
+        """See `AnyStepper`; it runs three programs."""
+        clock = StepClock()
         wire, halves = self._local(live, *ready)
-        own = ready_seconds(self._replicas, wire, start)
-        worked = own.max(initial=0.0)
+        own = ready_seconds(self._replicas, wire, clock.start)
+        clock.ends(COMPUTING)
+        barrier()
+        clock.ends(WAITING)
         placed = self._replicas.place(own.astype(np.float32))
-        live, loss, seconds = self._update(live, wire, halves, placed)
+        total, halves, seconds = self._sum(wire, halves, placed)
         times = fetch(seconds)[: self._replicas.count]
-        loss = float(fetch(loss))
-        self.stamps.append((began, began + worked, began + time.perf_counter() - start))
-        return live, loss, times.astype(np.float64)
+        clock.ends(SUM)
+        live, loss = jax.block_until_ready(self._update(live, total, halves))
+        clock.ends(UPDATE)
+        self.clocks.append(clock)
+        return live, float(fetch(loss)), times.astype(np.float64)
 
 
 def ready_seconds(replicas: Replicas, outputs: Any, start: float) -> np.ndarray:
@@ -117,7 +122,7 @@ def gather_stamps(stamps: Sequence[tuple[float, float, float]]) -> np.ndarray:
     no time.
 
     Args:
-        stamps: this process's `Stepper.stamps`, as many in every process.
+        stamps: `StepClock.stamp` of this process, as many in every process.
 
     Returns:
         Seconds since the earliest stamp, float64 [timed steps, processes, 3].

@@ -33,6 +33,7 @@ from hsi_jax.train.replicas import Ready, Replicas, fetch
 from hsi_jax.train.salvage import Salvage
 from hsi_jax.train.state import TrainState
 from hsi_jax.train.step import local_step
+from hsi_jax.train.step_clock import COMPUTING, SUM, UPDATE, WAITING, StepClock
 from hsi_jax.train.stepper import AnyStepper, Stepper, ready_seconds
 
 
@@ -61,7 +62,7 @@ class SurvivingStepper:
         """Compiles ahead, for a replicated state and input of this size."""
         start = time.perf_counter()
         self._replicas = replicas
-        self.stamps: list[tuple[float, float, float]] = []
+        self.clocks: list[StepClock] = []
         given = live, *ready
         local = functools.partial(local_step, devices=replicas.count)
         self._local = replicas.parallel(local).lower(*given).compile()
@@ -81,24 +82,27 @@ class SurvivingStepper:
 
     def step(self, live: TrainState, ready: Ready) -> tuple[TrainState, float]:
         """See `AnyStepper`."""
-        return self._finish(live, Salvage(self._replicas, ready, self._compute(live)))
+        return self._finish(live, Salvage(self._replicas, ready, self._compute(live)), StepClock())
 
     def timed_step(self, live: TrainState, ready: Ready) -> tuple[TrainState, float, np.ndarray]:
         """See `AnyStepper`; it runs the same programs as `step`."""
-        began, start = time.time(), time.perf_counter()
+        clock = StepClock()
         seconds = np.zeros(self._replicas.count)
 
         def timed(part: Ready) -> Any:
             if part is not ready:  # of others, who were lost
                 return self._run_own(live, part)
             own = self._local(live, *part)
-            seconds[:] = ready_seconds(self._replicas, own[0], start)
+            seconds[:] = ready_seconds(self._replicas, own[0], clock.start)
+            clock.ends(COMPUTING)
+            barrier()  # who is lost here is made good by `Salvage`, which looks after this call
+            clock.ends(WAITING)
             return own
 
         salvage = Salvage(self._replicas, ready, timed)
-        worked = seconds.max(initial=0.0)
-        live, loss = self._finish(live, salvage)
-        self.stamps.append((began, began + worked, began + time.perf_counter() - start))
+        live, loss = jax.block_until_ready(self._finish(live, salvage, clock))
+        clock.ends(UPDATE)
+        self.clocks.append(clock)
         return live, loss, add(seconds)
 
     def _compute(self, live: TrainState) -> Any:
@@ -115,7 +119,9 @@ class SurvivingStepper:
             self._seconds = max(self._seconds, (time.perf_counter() - began) / count)
         return sums
 
-    def _finish(self, live: TrainState, salvage: Salvage) -> tuple[TrainState, float]:
+    def _finish(
+        self, live: TrainState, salvage: Salvage, clock: StepClock
+    ) -> tuple[TrainState, float]:
         def wire() -> np.ndarray:
             own = functools.reduce(np.add, (add_devices(wire) for wire, _ in salvage.parts))
             # More sums than 32 bits are sure to hold; 64 are sent.
@@ -129,6 +135,7 @@ class SurvivingStepper:
         if not is_whole(total):  # every process takes the same way
             sums = add(whole(), salvage.after_loss(whole))
             halves = replicate(split_whole(sums, self._no_halves))
+        clock.ends(SUM)
         live, bits = self._update(live, replicate(total), halves)
         known = fetch(bits)
         if not are_alike():

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from benchmarks.throughput import SIZES, rates
+from benchmarks.measure import Watch
+from benchmarks.throughput import SIZES, measure, rates
 from benchmarks.throughput_steps import NETWORKS, count_gigaflops
 
 
@@ -27,3 +28,23 @@ def test_both_programs_know_the_same_networks():
 
 def test_the_rates_are_of_all_steps():
     assert rates(np.array([1.0, 2, 3, 4, 10])) == {"median": 3, "best": 10, "quartiles": [2, 4]}
+
+
+class Instant:
+    """A side whose steps take no time."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def times(self, network, size, seconds):
+        self.asked += 1
+        return [1.0]
+
+
+def test_a_benchmark_without_time_measures_once_and_tells_the_load():
+    side, watch = Instant(), Watch(minutes=0)
+    measured = measure({"xla": side}, "cnn1d", 5, watch)
+    assert measured["xla"]["median"] == 1
+    assert side.asked == len(SIZES["cnn1d"][0]) + 1
+    assert watch.describe_load().startswith("other programs used ")
+    assert Watch().left == float("inf")

@@ -119,6 +119,12 @@ def test_no_compiler(tmp_path, environment, named):
     assert f"but {named} " in str(raised.value)
 
 
+def test_other_processors_are_refused(monkeypatch):
+    monkeypatch.setattr(native.platform, "machine", lambda: "aarch64")
+    with pytest.raises(InputError, match="for x86_64 and amd64, and this is aarch64"):
+        native.find_compiler({})
+
+
 def test_a_compiler_that_fails_is_quoted(caches, tmp_path, monkeypatch):
     failing = compiler(tmp_path, "for i in 1 2 3 4 5 6; do echo line $i >&2; done; exit 3")
     monkeypatch.setenv("CXX", str(failing))

@@ -16,6 +16,7 @@ from hsi_jax.train import Recipe
 # The rules, written down apart from the code: the option, values refused, values on the edge.
 RANGES = {
     "check_every": ([-1], [0]),
+    "audit_every": ([-1], [0]),
     "lost_after": ([0.5, -1.0, math.nan], [1.0]),
     "devices_per_process": ([0, -1], [1]),
     "components": ([-1], [0, 1]),

@@ -210,6 +210,7 @@ FREE = {
     *("data_dir", "cube", "labels", "feed", "cache_mb", "protocol"),
     *("scenes", "on_unreadable"),
     *("profile", "retime_every", "dead_band", "hysteresis", "time_devices", "check_every"),
+    "audit_every",
     *("reduce", "devices_per_process", "coordinator", "num_processes", "process_id"),
     *("checkpoint_every", "keep_checkpoints", "resume", "on_nonfinite"),
     *("figures", "tensorboard", "workdir", "overwrite", "rgb", "classes"),

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -220,6 +222,18 @@ def test_other_versions_and_processors_promise_nothing(folder):
     assert [text for text in found.unlike if "Imagined" in text]
 
 
+def test_digests_of_another_version_are_no_difference(folder):
+    path = folder / "metrics.jsonl"
+    path.write_text(path.read_text().replace('"digests":', '"digests_of_a_newer_one":'))
+    for step in range(STEPS):
+        change_record(step, digest="0" * 16)(folder)
+    found = replay(folder)
+    assert found.equal
+    assert found.line.startswith("the losses of steps 0 to 11 (another version wrote the digests)")
+    change_record(3, loss=0.5)(folder)
+    assert "step 3 has the loss" in replay(folder).line
+
+
 def test_a_file_that_names_code_runs_none(folder):
     change_config(loss="os:getcwd")(folder)
     with pytest.raises(InputError, match="names code to be run"):
@@ -238,3 +252,17 @@ def test_what_cannot_be_replayed_is_told(folder, tmp_path):
             command.parse(["verify", *arguments])
     with pytest.raises(InputError, match=r"`steps`=5: give first and last"):
         command.parse(["verify", "a", "--steps=5"])
+
+
+def test_one_process_verifies_what_three_have_trained(written, tmp_path):
+    workdir, data = tmp_path / "launched", written / "cube.npy"
+    flags = {**BASE, "cube": data, "labels": written / "labels.npy", "workdir": workdir}
+    del flags["profile"]
+    command = [sys.executable, "-m", "experiments.launch", "--profile=2:1:1", "--"]
+    command += [f"--{name}={value}" for name, value in flags.items()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = replay(workdir)
+    assert found.equal, found.line
+    assert (found.promised, found.first_step, found.last_step) == (True, 0, STEPS - 1)
+    assert found.compared == ["3 checkpoints", "the model"]

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import time
 
 import jax
 import numpy as np
@@ -18,9 +19,11 @@ import optax
 from hsi_jax.cluster.exchange import devices_of_processes, losses, lost_processes, rank, reduction
 from hsi_jax.cluster.mpi import join_survivors
 from hsi_jax.cluster.processes import join_cluster
-from hsi_jax.errors import DriftError
+from hsi_jax.errors import AuditError, DriftError
+from hsi_jax.evaluate.measures.straggler import find_straggler
 from hsi_jax.hetero import make_plan, parse_profile
 from hsi_jax.models import find_model
+from hsi_jax.run.summary_parts import TimelineStep
 from hsi_jax.train import (
     Course,
     Patches,
@@ -34,6 +37,9 @@ from hsi_jax.train import (
     salvage,
     stepper,
 )
+from hsi_jax.train.audit import Auditing, find_kinds
+from hsi_jax.train.feed import Feed
+from hsi_jax.train.step_clock import PHASES, StepClock
 from tests.train.small_scene import BANDS, CLASSES, COLUMNS, ROWS, Watcher
 
 IDS = np.arange(0, 150, 2, dtype=np.int32)
@@ -61,6 +67,51 @@ def bits_of(tree) -> str:
     return hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in leaves)).hexdigest()
 
 
+def plant(fault: str, cube, labels) -> None:
+    """Lets this process learn from other data."""
+    if fault == "labels":
+        labels[:] = (labels + 1) % CLASSES
+    elif fault == "cube":
+        cube[4, 4, 3] += 0.5
+
+
+def slow_down(phase: str, seconds: float) -> None:
+    """Makes this process slower in one phase of each step."""
+
+    def later(call):
+        def slowly(*args, **kwargs):
+            time.sleep(seconds)
+            return call(*args, **kwargs)
+
+        return slowly
+
+    if phase == "reading":
+        Feed._ready = later(Feed._ready)
+    elif phase == "computing":
+        stepper.ready_seconds = host_stepper.ready_seconds = later(stepper.ready_seconds)
+    else:
+        update_ends = later(StepClock.ends)
+        ends = StepClock.ends
+        StepClock.ends = lambda self, name: (update_ends if name == phase else ends)(self, name)
+
+
+def find_slow(fitted, rebalancing, plan, names):
+    """The device and the phase for which the others waited, as of summary.json."""
+    times = np.moveaxis(fitted.phases, 2, 1).astype(float)  # one device each
+    timeline = [
+        TimelineStep(
+            step=record.step,
+            began=[],
+            worked=[],
+            ended=[],
+            phases=dict(zip(PHASES, of_step.tolist(), strict=True)),
+        )
+        for record, of_step in zip(rebalancing.records, times, strict=True)
+    ]
+    found = find_straggler(rebalancing.records, plan.shares, names, timeline)
+    return found and [found.device, found.phase]
+
+
 def train(asked, cube, labels, scheme, save):
     """The fit of a scheme, and what it says of itself."""
     profile = parse_profile(asked["profile"])
@@ -73,6 +124,8 @@ def train(asked, cube, labels, scheme, save):
     state = create_state(module, optax.sgd(0.05, momentum=0.9), (3, 3, BANDS), seed=3)
     replicas = Replicas(len(profile), samples)
     rebalancing = Rebalancing(Seesaw(len(profile)), 2) if scheme == "adaptive" else None
+    if "slow" in asked:
+        rebalancing = Rebalancing(None, 2)
     fitted = fit(
         replicas,
         state,
@@ -87,6 +140,7 @@ def train(asked, cube, labels, scheme, save):
         plan=plan,
         hooks=[Watcher(save=save)],
         rebalancing=rebalancing,
+        auditing=Auditing(asked["audit"], 1, find_kinds(replicas)) if "audit" in asked else None,
     )
     assessed = evaluate(
         replicas,
@@ -103,6 +157,7 @@ def train(asked, cube, labels, scheme, save):
         "classes": bits_of(assessed.classes),
         "loss": assessed.loss,
         "microbatches": list(fitted.microbatches),
+        "slow": find_slow(fitted, rebalancing, plan, profile.names) if "slow" in asked else None,
         "timed": [record.step for record in rebalancing.records] if rebalancing else [],
     }
 
@@ -195,11 +250,15 @@ def main(asked) -> dict:
     told = {"rank": rank(), "reduction": reduction(), "devices": devices_of_processes()}
     if asked.get("corrupt") == asked["rank"]:
         corrupt(asked["part"], asked["corrupt_at"])
+    if asked.get("planted") == asked["rank"]:
+        plant(asked["fault"], cube, labels)
+    if asked["rank"] == asked.get("slow_rank"):
+        slow_down(asked["slow"], 0.3)
     saved = []
     try:
         for scheme in asked["schemes"]:
             told[scheme] = train(asked, cube, labels, scheme, save=lambda p: saved.append(p.step))
-    except DriftError as error:
+    except (AuditError, DriftError) as error:
         told["drift"] = str(error)
     told["saved"] = saved
     told["lost"] = [[loss.process, loss.step] for loss in losses()]

@@ -130,6 +130,50 @@ def test_a_replica_that_has_drifted_ends_all_and_is_not_saved(
         assert "after step 3" in each["drift"]
 
 
+@pytest.mark.parametrize(
+    ("reduce", "fault"),
+    [
+        ("device", "labels"),
+        pytest.param("host", "labels", marks=pytest.mark.long),
+        pytest.param("device", "cube", marks=pytest.mark.long),
+    ],
+)
+def test_a_process_with_other_data_ends_all_and_is_named(train_together, reduce, fault):
+    planted = {"audit": 4, "planted": 1, "fault": fault}
+    asked = {"profile": "2:1:1", "schemes": ["balanced"], "save_every": 1} | planted
+    for each in train_together(1, 1, 1, reduce=reduce, **asked):
+        assert each["drift"].startswith("device 1 does not compute what like devices compute")
+        assert fault == "cube" or "audit of step 0 (this was the first audit)" in each["drift"]
+        assert fault == "cube" or not each["saved"]
+
+
+@pytest.mark.parametrize(
+    ("reduce", "phase", "rank"),
+    [
+        ("device", "update", 1),
+        pytest.param("device", "reading", 2, marks=pytest.mark.long),
+        pytest.param("device", "computing", 1, marks=pytest.mark.long),
+        pytest.param("host", "reading", 1, marks=pytest.mark.long),
+        pytest.param("host", "computing", 2, marks=pytest.mark.long),
+        pytest.param("host", "update", 0, marks=pytest.mark.long),
+    ],
+)
+def test_a_process_that_is_slow_in_one_phase_is_named_with_it(train_together, reduce, phase, rank):
+    slow = {"slow": phase, "slow_rank": rank, "schemes": ["balanced"], "profile": "1:1:1"}
+    for each in train_together(1, 1, 1, reduce=reduce, **slow):
+        assert each["balanced"]["slow"] == [rank, phase]
+
+
+@pytest.mark.long
+def test_an_audit_over_mpi_names_the_device_and_keeps_the_bits(alone):
+    planted = {"audit": 2, "planted": 2, "fault": "labels"}
+    asked = {"profile": "2:1:1", "schemes": ["balanced"]}
+    for each in train_by_mpi(1, 1, 1, **asked | planted):
+        assert each["drift"].startswith("device 2 does not compute what like devices compute")
+    found = train_by_mpi(1, 3, **FOUR | {"audit": 2})
+    assert_like(found, alone, FOUR["schemes"])
+
+
 @pytest.mark.long
 def test_processes_over_mpi_add_to_the_same_bits(alone):
     schemes = [*FOUR["schemes"], "even"]

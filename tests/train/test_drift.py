@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hsi_jax.train.digest import digest as digest_of
 from hsi_jax.train.drift import digest_step
 from hsi_jax.train.state import create_loss_state
 
@@ -46,6 +47,14 @@ def test_several_flips_of_one_bit_do_not_cancel(digest, places, bit):
 def test_values_that_change_places_are_noticed(digest):
     assert digest(VALUES[[1, 0, 2, 3, 4, 5, 6]]) != digest(VALUES)
     assert digest(VALUES.copy()) == digest(VALUES)
+
+
+def test_arrays_that_change_places_are_noticed():
+    arrays = [jnp.asarray(VALUES), jnp.asarray(-VALUES)]
+    assert digest_of(arrays).tolist() != digest_of(arrays[::-1]).tolist()
+    apart = [jnp.asarray(VALUES[:3]), jnp.asarray(VALUES[3:]).reshape(2, 2)]
+    assert digest_of(apart).tolist() == digest_of([jnp.asarray(VALUES)]).tolist()
+    assert digest_of([]).tolist() == [0, 0]
 
 
 def test_every_leaf_of_the_state_counts(state):

@@ -76,6 +76,10 @@ def measure_step(
         sum_and_update_ms=1e3 * float(np.median([max(s.ended) - max(s.worked) for s in timeline])),
         step_ms=1e3 * float(np.median([max(s.ended) - min(s.began) for s in timeline])),
         timed_steps=len(timeline),
+        phases_ms={
+            phase: tuple((1e3 * np.median([s.phases[phase] for s in timeline], axis=0)).tolist())
+            for phase in timeline[0].phases
+        },
     )
 
 

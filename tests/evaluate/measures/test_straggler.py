@@ -1,7 +1,7 @@
 import pytest
 
 from hsi_jax.evaluate.measures.straggler import find_straggler
-from hsi_jax.run.summary_parts import TimedStep
+from hsi_jax.run.summary_parts import TimedStep, TimelineStep
 
 NAMES = ("a", "b", "c")
 SHARES = (4, 4, 4)
@@ -40,3 +40,19 @@ def test_devices_without_work_neither_wait_nor_make_wait():
 def test_shares_of_a_timed_step_are_those_that_the_step_before_chose():
     records = timed((1, 1, 1), (1, 1, 9), shares=(6, 6, 0))
     assert find_straggler(records, SHARES, NAMES) is None
+
+
+@pytest.mark.parametrize("phase", ["reading", "computing", "update"])
+def test_the_phase_in_which_a_device_loses_its_time_is_named(phase):
+    times = {"reading": [0.1] * 3, "computing": [1.0] * 3, "update": [0.2] * 3}
+    times[phase][1] += 2
+    # The sum lasts as long for all; who came first has waited.
+    phases = times | {"sum": [9.0] * 3, "waiting": [2.0, 0, 2.0]}
+    records = timed(times["computing"], times["computing"])
+    timeline = [
+        TimelineStep(step=r.step, began=[0] * 3, worked=[1] * 3, ended=[9] * 3, phases=phases)
+        for r in records
+    ]
+    found = find_straggler(records, SHARES, NAMES, timeline)
+    assert (found.name, found.phase) == ("b", phase)
+    assert found.phase_seconds == found.waited_seconds == pytest.approx(4)
