@@ -14,21 +14,23 @@ import msgspec
 from hsi_jax.errors import InputError
 from hsi_jax.json_file import read_json
 from hsi_jax.run.area_summary import AreaSummary
-from hsi_jax.run.summary_parts import (
-    AsPublished,
-    Calibration,
-    CubeSummary,
+from hsi_jax.run.summary_devices import (
     DeviceSummary,
-    FeedSummary,
-    LabelSummary,
     LostProcess,
     MeasuredEven,
     MeasuredStep,
     ModelledTimes,
-    SplitSummary,
     Straggler,
     TimedStep,
     TimelineStep,
+)
+from hsi_jax.run.summary_parts import (
+    AsPublished,
+    Calibration,
+    CubeSummary,
+    FeedSummary,
+    LabelSummary,
+    SplitSummary,
 )
 from hsi_jax.run.summary_scenes import SceneResult, SceneSpread
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from hsi_jax.command_line import with_flags
 from hsi_jax.run.summary import RunFacts
-from hsi_jax.run.summary_parts import LostProcess, MeasuredStep, Straggler
+from hsi_jax.run.summary_devices import LostProcess, MeasuredStep, Straggler
 
 WIDTH = 98  # of a line
 HARD_SPACE = "\N{NO-BREAK SPACE}"  # at which no line ends

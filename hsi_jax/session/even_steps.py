@@ -7,7 +7,7 @@ import numpy as np
 from hsi_jax.cluster.exchange import gather
 from hsi_jax.cluster.processes import barrier
 from hsi_jax.hetero import Plan, deal, make_plan
-from hsi_jax.run.summary_parts import MeasuredEven
+from hsi_jax.run.summary_devices import MeasuredEven
 from hsi_jax.session.setup import Setup
 from hsi_jax.train import Hook
 from hsi_jax.train.stepper import AnyStepper

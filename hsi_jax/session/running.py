@@ -15,7 +15,7 @@ from hsi_jax.options import with_values
 from hsi_jax.run import Checkpoint, Checkpoints
 from hsi_jax.run.pretraining_summary import PretrainingSummary
 from hsi_jax.run.summary import Summary
-from hsi_jax.run.summary_parts import MeasuredEven
+from hsi_jax.run.summary_devices import MeasuredEven
 from hsi_jax.session import console
 from hsi_jax.session.data_options import GIVEN
 from hsi_jax.session.even_steps import EvenSteps

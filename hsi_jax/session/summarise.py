@@ -19,15 +19,14 @@ from hsi_jax.hetero import Plan, Profile
 from hsi_jax.models import find_trait
 from hsi_jax.run.records import training_seconds
 from hsi_jax.run.summary import Summary
+from hsi_jax.run.summary_devices import MeasuredEven, TimelineStep
 from hsi_jax.run.summary_parts import (
     Calibration,
     CubeSummary,
     FeedSummary,
     LabelSummary,
     Leakage,
-    MeasuredEven,
     SplitSummary,
-    TimelineStep,
 )
 from hsi_jax.session.as_published import summarise_as_published
 from hsi_jax.session.setup import Setup

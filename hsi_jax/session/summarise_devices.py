@@ -12,7 +12,7 @@ from hsi_jax.errors import InputError
 from hsi_jax.evaluate.measures.straggler import find_straggler
 from hsi_jax.hetero import Plan, Profile, make_plan
 from hsi_jax.kernels import kernels_in_use
-from hsi_jax.run.summary_parts import (
+from hsi_jax.run.summary_devices import (
     DeviceSummary,
     LostProcess,
     MeasuredStep,

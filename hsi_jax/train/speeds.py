@@ -15,7 +15,7 @@ from hsi_jax.hetero.controller import Controller
 from hsi_jax.hetero.plan import plan_of_shares
 from hsi_jax.hetero.redeal import plan_without, profile_without
 from hsi_jax.hetero.timing import Timing, fit_timing, profile_of, time_calls
-from hsi_jax.run.summary_parts import TimedStep
+from hsi_jax.run.summary_devices import TimedStep
 from hsi_jax.train.replicas import Replicas
 from hsi_jax.train.state import TrainState
 from hsi_jax.train.step import local_step

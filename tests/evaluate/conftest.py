@@ -7,7 +7,8 @@ import pytest
 from matplotlib.text import Text
 
 from hsi_jax.run.summary import Summary
-from hsi_jax.run.summary_parts import FeedSummary, SplitSummary, TimelineStep
+from hsi_jax.run.summary_devices import TimelineStep
+from hsi_jax.run.summary_parts import FeedSummary, SplitSummary
 
 SUMMARY = Summary(
     overall_accuracy=0.9,

@@ -2,7 +2,7 @@ import pytest
 
 from hsi_jax.hetero import Device, Profile, make_plan, parse_profile
 from hsi_jax.hetero.timing import Timing, profile_of
-from hsi_jax.run.summary_parts import MeasuredStep
+from hsi_jax.run.summary_devices import MeasuredStep
 from hsi_jax.session.summarise_devices import model_time_without, model_times
 
 

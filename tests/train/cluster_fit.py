@@ -23,7 +23,7 @@ from hsi_jax.errors import AuditError, DriftError
 from hsi_jax.evaluate.measures.straggler import find_straggler
 from hsi_jax.hetero import make_plan, parse_profile
 from hsi_jax.models import find_model
-from hsi_jax.run.summary_parts import TimelineStep
+from hsi_jax.run.summary_devices import TimelineStep
 from hsi_jax.train import (
     Course,
     Patches,

@@ -13,7 +13,7 @@ from hsi_jax.evaluate.figures.lettering import lettered
 from hsi_jax.evaluate.figures.palette import class_colours
 from hsi_jax.evaluate.figures.style import BLUE, ORANGE, PAGE, SMALL, TEXT, list_devices
 from hsi_jax.run.summary import RunFacts
-from hsi_jax.run.summary_parts import TimedStep
+from hsi_jax.run.summary_devices import TimedStep
 
 _LOWER_ROW = 2.4  # height of the panels of the history, inches
 

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.figures.lettering import lettered
 from hsi_jax.evaluate.figures.style import BLUE, ORANGE, PAGE, SMALL, TEXT, list_devices
-from hsi_jax.run.summary_parts import TimelineStep
+from hsi_jax.run.summary_devices import TimelineStep
 
 # Name, colour and hatch of the bars of each part of a step.
 _PARTS = {

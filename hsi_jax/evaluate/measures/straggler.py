@@ -6,7 +6,7 @@ from itertools import groupby
 
 import numpy as np
 
-from hsi_jax.run.summary_parts import Straggler, TimedStep, TimelineStep
+from hsi_jax.run.summary_devices import Straggler, TimedStep, TimelineStep
 
 NOTABLE = 0.1  # relative to the others' time; less is noise
 COMPUTING = "computing"

@@ -7,7 +7,7 @@ import numpy as np
 
 from hsi_jax.errors import InputError
 from hsi_jax.run.summary import RunFacts
-from hsi_jax.run.summary_parts import MeasuredStep, TimelineStep
+from hsi_jax.run.summary_devices import MeasuredStep, TimelineStep
 
 
 @dataclass(frozen=True)

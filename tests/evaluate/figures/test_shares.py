@@ -5,7 +5,7 @@ import pytest
 
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.figures.shares import draw_shares
-from hsi_jax.run.summary_parts import TimedStep
+from hsi_jax.run.summary_devices import TimedStep
 
 EVEN_TIMES = (1.0, 2.0, 4.0, np.inf)
 

@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from hsi_jax.errors import InputError
 from hsi_jax.evaluate.figures.timeline import draw_timeline
 from hsi_jax.evaluate.measures.utilisation import utilisation
-from hsi_jax.run.summary_parts import TimelineStep
+from hsi_jax.run.summary_devices import TimelineStep
 
 # Device 1 begins 1 s later, works 3 s of the step's 10; device 0 works 6 and is the slowest.
 STEP = TimelineStep(step=4, began=[0.0, 1.0], worked=[6.0, 4.0], ended=[9.0, 10.0])

@@ -1,7 +1,7 @@
 import pytest
 
 from hsi_jax.evaluate.measures.straggler import find_straggler
-from hsi_jax.run.summary_parts import TimedStep, TimelineStep
+from hsi_jax.run.summary_devices import TimedStep, TimelineStep
 
 NAMES = ("a", "b", "c")
 SHARES = (4, 4, 4)

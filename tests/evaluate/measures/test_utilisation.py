@@ -1,7 +1,7 @@
 import pytest
 
 from hsi_jax.evaluate.measures.utilisation import measure_step
-from hsi_jax.run.summary_parts import TimelineStep
+from hsi_jax.run.summary_devices import TimelineStep
 
 
 def step(number, *worked, began=0.0, ended=1.0):

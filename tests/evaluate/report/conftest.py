@@ -10,7 +10,8 @@ from hsi_jax.evaluate.report.page import render_page
 from hsi_jax.evaluate.run_files import read_run
 from hsi_jax.run import RunFolder
 from hsi_jax.run.records import Evaluation, Step
-from hsi_jax.run.summary_parts import Leakage, SplitSummary, TimedStep, TimelineStep
+from hsi_jax.run.summary_devices import TimedStep, TimelineStep
+from hsi_jax.run.summary_parts import Leakage, SplitSummary
 
 NAMES = ("wood", "lake", "salt & <sand>")
 SHAPE = (12, 20)

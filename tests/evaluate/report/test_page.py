@@ -17,7 +17,7 @@ from hsi_jax.evaluate.figures import run_figures
 from hsi_jax.evaluate.report import page
 from hsi_jax.evaluate.run_files import read_run
 from hsi_jax.run import RunFolder
-from hsi_jax.run.summary_parts import LostProcess, MeasuredEven
+from hsi_jax.run.summary_devices import LostProcess, MeasuredEven
 from hsi_jax.run.verification import Verification
 
 
