@@ -1,4 +1,4 @@
-"""The networks of `benchmarks.throughput_torch` on a GPU, for a Python that has PyTorch.
+"""The networks of `throughput_torch.py` on a GPU, for a Python that has PyTorch.
 
     python benchmarks/accelerator_torch.py cnn2d,resnet20
 

@@ -101,9 +101,8 @@ class DeviceOptions:
     )
     audit_every: int | None = option(
         None,
-        "steps between audits: a microbatch of each device is computed by a like one as well, and "
-        "both must be equal; also after the first step and before each checkpoint; 0 for never; "
-        "default 200 with several processes, never with one",
+        "steps between audits, in which a microbatch of each device is computed by a like one as "
+        "well; 0 is never; default 200 with several processes",
         kind=int,
         at_least=0,
         may_change=True,

@@ -16,7 +16,7 @@ from hsi_jax.session.options import RunOptions
 from hsi_jax.session.protocols import PROTOCOLS, check_protocol
 
 CONFIG = "config"
-CONFIG_HELP = "file of options: the config.json of a run, .toml or .yaml; flags come first"
+CONFIG_HELP = "file of options: the config.json of a run, .toml or .yaml"
 # Options that say where a run is and how it is started, not what it computes.
 PLACES = ("workdir", "overwrite", "resume", "coordinator", "num_processes", "process_id")
 OWN_TO_A_RUN = (*PLACES, "devices_per_process")
