@@ -40,7 +40,13 @@ class Launched:
         self.workdir = workdir
         self._log = workdir.with_name(f"{workdir.name}.{time.monotonic_ns()}.log")
         command = [sys.executable, "-m", "experiments.launch", f"--profile={profile}", *flags]
-        command += ["--", *RUN_FLAGS, f"--workdir={workdir}", *["--resume"] * resume]
+        command += [
+            "--",
+            *RUN_FLAGS,
+            "--engine=jax",
+            f"--workdir={workdir}",
+            *["--resume"] * resume,
+        ]
         with open(self._log, "wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
 

@@ -3,12 +3,15 @@
     python -m benchmarks.losses --losses=200 --seconds=3000 --folder=DIR
 
 Runs of 2 to 6 processes under `mpirun --with-ft ulfm`, each of one thread, lose all but one of them
-by SIGKILL, or some by SIGSTOP, a loss every few seconds, every other one the process that writes.
-Each result is compared, bit for bit, with that of a run that nobody has disturbed. Every run adds a
-line to DIR/losses.jsonl; the same command goes on where it was stopped. Linux, Open MPI 5.
+by SIGKILL, some by SIGSTOP, a loss every few seconds, every other one the process that writes.
+Each result is compared, bit for bit, with that of an undisturbed run. The cost of a loss is the
+time from the signal to the end of the step in which the others have made it good, less a median
+step; steps are seen from outside, as they come into metrics.jsonl. Every run adds a line to
+DIR/losses.jsonl; the same command goes on where it was stopped. Linux, Open MPI 5.
 """
 
 import argparse
+import contextlib
 import json
 import random
 import shutil
@@ -20,13 +23,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.launched import RUN_FLAGS, result
+from benchmarks.launched import METRICS, RUN_FLAGS, result
 from benchmarks.measure import first_line
 from benchmarks.mpi_run import MpiRun
 from hsi_jax.json_file import read_json
 from hsi_jax.launch.measured_processes import describe_machine
 
-LOST_AFTER = 5  # seconds; of a suspended process
+LOST_AFTER = 5  # seconds, part of the cost of a suspended process
 END_SECONDS = 300  # from the last loss; what takes longer hangs
 
 
@@ -68,6 +71,22 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+class StepTimes:
+    """When the steps of a run were complete, as seen from outside."""
+
+    def __init__(self, workdir: Path):
+        """Of the run in this folder."""
+        self._path, self._size = workdir / METRICS, 0
+        self.ends: list[float] = []
+
+    def look(self) -> None:
+        """Notes the time for the steps that are new in the record."""
+        with contextlib.suppress(OSError):
+            if (size := self._path.stat().st_size) != self._size:
+                count, self._size = self._path.read_bytes().count(b'"step_seconds"'), size
+                self.ends += [time.monotonic()] * (count - len(self.ends))
+
+
 def disturb(
     folder: Path, flags: list[str], rng: random.Random, *, every: float, expected: Any
 ) -> dict[str, Any]:
@@ -75,15 +94,20 @@ def disturb(
     workdir, count = folder / "run", rng.randint(2, 6)
     shutil.rmtree(workdir, ignore_errors=True)
     row: dict[str, Any] = {"count": count, "hit": [], "hung": False, "wrong": False}
+    steps = StepTimes(workdir)
     with MpiRun(workdir, count, [*flags, "--scheme=adaptive", "--overwrite"]) as run:
+
+        def passes(seconds: float) -> bool:
+            """Lets some time pass; False if the run has ended meanwhile."""
+            moment = time.monotonic() + seconds
+            return run.wait_until(lambda: steps.look() or time.monotonic() > moment)
+
         run.wait_until(lambda: run.lines() > 1)
         try:
-            while len(row["hit"]) < count - 1:
-                moment = time.monotonic() + rng.uniform(0, every)
-                if not run.wait_until(lambda m=moment: time.monotonic() > m):
-                    break
+            while len(row["hit"]) < count - 1 and passes(rng.uniform(0, every)):
                 row["hit"] += hit_one(run, rng, row["hit"])
-            row["code"] = run.finish(END_SECONDS)
+            run.wait_until(steps.look, END_SECONDS)
+            row["code"] = run.finish()
         except Exception as error:
             row["hung"], row["code"] = True, None
             (folder / f"hung{time.time():.0f}.log").write_text(f"{error}\n{run.output()}")
@@ -92,9 +116,23 @@ def disturb(
     if row["code"] == 0:
         row["wrong"] = result(workdir) != expected
         summary = read_json(workdir / "summary.json")
-        row["noticed"] = summary["losses"]
         row["step_ms"] = summary["step_time_ms_median"]
+        found = {loss["process"]: loss for loss in summary["losses"]}
+        for hit in row["hit"]:
+            hit["cost"] = cost(hit, found.get(hit["process"]), steps.ends, row["step_ms"] / 1e3)
     return row
+
+
+def cost(
+    hit: dict[str, Any], loss: dict[str, Any] | None, ends: list[float], step_seconds: float
+) -> float | None:
+    """Seconds from a signal to the end of the step that made it good, but for an ordinary step.
+
+    None where the process was lost after the last step.
+    """
+    if loss is None or loss["step"] is None:
+        return None
+    return ends[loss["step"]] - hit["at"] - step_seconds
 
 
 def hit_one(run: MpiRun, rng: random.Random, before: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -105,9 +143,10 @@ def hit_one(run: MpiRun, rng: random.Random, before: list[dict[str, Any]]) -> li
         return []
     victim = left[0] if len(before) % 2 == 0 else rng.choice(left[1:])
     how = signal.SIGSTOP if rng.random() < 0.1 else signal.SIGKILL
-    if not run.hit(victim, how):
+    at = run.hit(victim, how)
+    if at is None:
         return []
-    return [{"process": victim, "first": victim == left[0], "signal": how.name}]
+    return [{"process": victim, "first": victim == left[0], "signal": how.name, "at": at}]
 
 
 def print_table(found: list[dict[str, Any]]) -> None:
@@ -122,17 +161,17 @@ def print_table(found: list[dict[str, Any]]) -> None:
         "runs that hung": sum(run["hung"] for run in found),
         "runs that ended in other bits": sum(run["wrong"] for run in found),
     }
-    costs = [
-        loss["seconds"]
-        for run in found
-        for loss in run.get("noticed", [])
-        if loss["seconds"] is not None
-    ]
     for name, value in rows.items():
-        print(f"{name:<32}{value:>8}")
-    if costs:
-        print(f"{'median cost of a loss, s':<32}{np.median(costs):>8.3f}")
-        print(f"{'worst cost of a loss, s':<32}{max(costs):>8.3f}")
+        print(f"{name:<38}{value:>8}")
+    for signal_name, what in (("SIGKILL", "killed"), ("SIGSTOP", "suspended")):
+        costs = [
+            hit["cost"]
+            for hit in hits
+            if hit["signal"] == signal_name and hit.get("cost") is not None
+        ]
+        if costs:
+            told = f"{len(costs)} {what}, cost in s:"
+            print(f"{told:<38}median {np.median(costs):.3f}, worst {max(costs):.3f}")
 
 
 if __name__ == "__main__":

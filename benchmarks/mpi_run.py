@@ -14,9 +14,7 @@ import psutil
 from benchmarks.launched import MAX_SECONDS, METRICS
 from hsi_jax.launch.launching import ENVIRONMENT
 from hsi_jax.launch.mpirun import ENVIRONMENT as MPI_ENVIRONMENT
-from hsi_jax.launch.mpirun import find_mpirun, mpirun_command
-
-RANK = "OMPI_COMM_WORLD_RANK"
+from hsi_jax.launch.mpirun import find_mpirun, find_ranks, mpirun_command
 
 
 class MpiRun:
@@ -59,13 +57,9 @@ class MpiRun:
 
     def workers(self) -> dict[int, psutil.Process]:
         """Its processes that are alive, by number."""
-        found = {}
         with contextlib.suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self.process.pid).children():
-                with contextlib.suppress(psutil.Error, KeyError):
-                    if child.status() != psutil.STATUS_ZOMBIE:
-                        found[int(child.environ()[RANK])] = child
-        return dict(sorted(found.items()))
+            return find_ranks(psutil.Process(self.process.pid))
+        return {}
 
     def lines(self) -> int:
         """Lines of its record so far."""
@@ -83,12 +77,13 @@ class MpiRun:
             time.sleep(0.002)
         return True
 
-    def hit(self, number: int, how: signal.Signals = signal.SIGKILL) -> bool:
-        """Sends a signal to a process; whether it was there."""
+    def hit(self, number: int, how: signal.Signals = signal.SIGKILL) -> float | None:
+        """Sends a signal to a process; when, by `time.monotonic`, or None if it was not there."""
         with contextlib.suppress(psutil.NoSuchProcess, KeyError):
-            self.workers()[number].send_signal(how)
-            return True
-        return False
+            worker, at = self.workers()[number], time.monotonic()
+            worker.send_signal(how)
+            return at
+        return None
 
     def finish(self, seconds: float = MAX_SECONDS) -> int:
         """The exit code of mpirun, once it has ended."""

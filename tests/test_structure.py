@@ -104,7 +104,6 @@ NO_TORCH = "tests load it without PyTorch"
 ALLOWED = {
     "hsi_jax/models/mlp.py is short": "one network a file",
     "hsi_jax/kernels/choice.py is short": "listed without waiting for JAX",
-    "hsi_jax/launch/pinned_exec.py is short": "a program of its own",
     "hsi_jax/kernels/convolution.py: convolve has positional arguments": "it stands in for lax's",
     "hsi_jax/commands/predict.py: _show_warning has positional arguments": "as warnings call it",
     "benchmarks/simulation.py is short": "a program of its own",

@@ -13,11 +13,13 @@ from hsi_jax.hetero import SCHEMES
 from hsi_jax.hetero.profile import parse_profile
 from hsi_jax.launch.launching import Launch, launch
 from hsi_jax.launch.map_launching import MapLaunch, launch_map
+from hsi_jax.launch.mpirun import find_mpirun
 from hsi_jax.launch.restarts import Restarts
 from hsi_jax.launch.slowdown import parse_slowdown
 from hsi_jax.launch.workers import Terminated, WorkerError, terminable
 from hsi_jax.options import check_options, option
 from hsi_jax.run.tile_store import tiles_of
+from hsi_jax.session.device_options import DeviceOptions
 from hsi_jax.session.flags import parse_run
 
 PREDICT = "predict"
@@ -28,7 +30,7 @@ Trains with one process for each device on this machine, and makes them really u
 
   python -m experiments.launch --profile=2:1:1 -- --dataset=salinas_a --data_dir=DIR
   python -m experiments.launch --profile=1:1 --slowdown=1:3:100:200 -- --scheme=adaptive
-  python -m experiments.launch --profile=2:1:1 --max_restarts=3 --elastic -- --epochs=100
+  python -m experiments.launch --profile=2:1:1 --elastic --max_restarts=3 -- --epochs=100
   python -m experiments.launch --profile=2:1:1 -- predict --run=RUN --output=map.tif
 
 What follows -- are flags of experiments.run, or predict and flags of experiments.predict. Each
@@ -75,7 +77,9 @@ class LaunchOptions:
     )
     elastic: bool = option(
         False,
-        "start again without the process that died; the others measure their speeds anew",
+        "go on without a process that dies: with Open MPI 5 (python -m pip install -e '.[mpi]') "
+        "the others finish its work, and only if all die they start again; without it, or with "
+        "--engine=jax after the --, they start again and measure their speeds anew",
         heading="Launch",
     )
 
@@ -103,7 +107,9 @@ def parse(argv: Sequence[str]) -> Launch | MapLaunch:
     slowdowns = tuple(parse_slowdown(text, len(profile)) for text in asked.slowdown)
     options = parse_run(run_flags, SET_HERE)
     resolve(options, in_cluster=True)
-    if asked.elastic and not SCHEMES.find(options.devices.scheme).exact:
+    mpirun = _choose_mpirun(options.devices, asked)
+    starts_again = asked.elastic and (asked.max_restarts or not mpirun)
+    if starts_again and not SCHEMES.find(options.devices.scheme).exact:
         exact = ", ".join(name for name, scheme in SCHEMES.items() if scheme.exact)
         raise InputError(
             f"`elastic`: with `scheme`={options.devices.scheme} fewer devices train to another "
@@ -119,6 +125,7 @@ def parse(argv: Sequence[str]) -> Launch | MapLaunch:
         slowdowns=slowdowns,
         log_dir=asked.log_dir,
         restarts=Restarts(asked.max_restarts, asked.elastic),
+        mpirun=mpirun,
         fresh=not options.output.workdir,
     )
 
@@ -138,6 +145,22 @@ def map_launch(asked: LaunchOptions, flags: Sequence[str]) -> MapLaunch:
     command = (sys.executable, "-m", "hsi_jax", PREDICT, *flags)
     profile = parse_profile(asked.profile or "")
     return MapLaunch(profile, command, lambda: tiles_of(Path(options.output)), asked.log_dir)
+
+
+def _choose_mpirun(devices: DeviceOptions, asked: LaunchOptions) -> str | None:
+    """The mpirun by which the processes survive losses; None for those of the jax engine."""
+    engine = devices.engine
+    if engine == "auto" and (not asked.elastic or devices.reduce == "device"):
+        engine = "jax"
+    program = None if engine == "jax" else find_mpirun()
+    needs = "Open MPI 5 and mpi4py; python -m pip install -e '.[mpi]'"
+    if engine == "mpi" and not program:
+        raise InputError(f"`engine`=mpi needs {needs}, or give `engine`=jax")
+    if asked.elastic and not program and not asked.max_restarts:
+        raise InputError(
+            f"`elastic`: give `max_restarts`; to go on without a restart needs {needs}"
+        )
+    return program
 
 
 def launch_help() -> str:

@@ -1,6 +1,7 @@
 """Runs the processes of one run on this machine, as fast as a profile says."""
 
 import contextlib
+import functools
 import math
 import shutil
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from hsi_jax.errors import InputError
 from hsi_jax.hetero.profile import Profile
 from hsi_jax.launch.monitor import Monitor, Tail
+from hsi_jax.launch.mpi_workers import MpiWorkers
 from hsi_jax.launch.placement import Placement, place
 from hsi_jax.launch.restarts import Restarts, WorkerGroup, keep_running
 from hsi_jax.launch.slowdown import Slowdown
@@ -33,12 +35,14 @@ NO_RESTARTS = Restarts()
 def run_command(
     run_flags: Sequence[str], coordinator: str, num_processes: int, process_id: int
 ) -> tuple[str, ...]:
-    """The command of one process of a run."""
+    """The command of one process of a run; without a coordinator, that of all under mpirun."""
     place_in_cluster = (
         f"--coordinator={coordinator}",
         f"--num_processes={num_processes}",
         f"--process_id={process_id}",
     )
+    if not coordinator:
+        place_in_cluster = ()
     return (sys.executable, "-m", "hsi_jax", "run", *run_flags, *place_in_cluster)
 
 
@@ -52,7 +56,8 @@ class Launch:
         workdir: the run's folder, whose metrics.jsonl tells the step.
         slowdowns: what happens to the processes at certain steps.
         log_dir: folder of the logs, or "" for a temporary one.
-        restarts: what to do when a process dies.
+        restarts: what to do when a process dies, or all that mpirun has started.
+        mpirun: program that starts the processes so that they survive losses, or None.
         fresh: whether the folder was made for this.
     """
 
@@ -62,6 +67,7 @@ class Launch:
     slowdowns: tuple[Slowdown, ...] = ()
     log_dir: str = ""
     restarts: Restarts = NO_RESTARTS
+    mpirun: str | None = None
     fresh: bool = False
 
 
@@ -102,7 +108,10 @@ def launch(asked: Launch, command: Callable[..., tuple[str, ...]] = run_command)
             folder.mkdir(exist_ok=True)
             flags = (f"--{name}={value}" for name, value in group.options.items())
             run_flags = (*asked.run_flags, *flags)
-            speeds = _start(group, run_flags, workdir=asked.workdir, logs=folder, command=command)
+            own = functools.partial(command, run_flags)
+            placements = place(group.profile.speeds, available_cores())
+            workers, log = _prepare(asked, group, placements, command=own, logs=folder)
+            speeds = _start(group, placements, workers, log=log, workdir=asked.workdir)
 
         try:
             keep_running(start, group, asked.workdir, asked.restarts)
@@ -112,33 +121,55 @@ def launch(asked: Launch, command: Callable[..., tuple[str, ...]] = run_command)
     return speeds
 
 
-def _start(
+def _prepare(
+    asked: Launch,
     group: WorkerGroup,
-    run_flags: Sequence[str],
+    placements: Sequence[Placement],
     *,
-    workdir: Path,
-    logs: Path,
     command: Callable[..., tuple[str, ...]],
-) -> Speeds:
-    """Runs a group's processes to their end; prints and returns what became of their speeds."""
-    available = available_cores()
-    placements = place(group.profile.speeds, available)
-    cores = [placement.core for placement in placements] + [available[-1]] * group.idle_process
-    coordinator = f"127.0.0.1:{free_port()}"
+    logs: Path,
+) -> tuple[Workers, Path]:
+    """A group's processes, which are still to be started, and the log of what is to be shown."""
+    idle = [available_cores()[-1]] * group.idle_process
+    cores = [placement.core for placement in placements] + idle
     environment = ENVIRONMENT | {PATIENCE: str(patience(placements, group.slowdowns))}
+    if asked.mpirun:
+        log = logs / "all_ranks.log"
+        workers = MpiWorkers(
+            asked.mpirun,
+            command("", len(cores), 0),
+            environment=environment,
+            cores=cores,
+            log=log,
+            result=asked.workdir / "summary.json",
+        )
+        return workers, log
+    coordinator = f"127.0.0.1:{free_port()}"
     workers = [
         Worker(
-            command(run_flags, coordinator, len(cores), rank),
+            command(coordinator, len(cores), rank),
             environment,
             core,
             logs / f"rank{rank}.log",
         )
         for rank, core in enumerate(cores)
     ]
+    return Workers(workers), workers[0].log
+
+
+def _start(
+    group: WorkerGroup,
+    placements: Sequence[Placement],
+    workers: Workers,
+    *,
+    log: Path,
+    workdir: Path,
+) -> Speeds:
+    """Runs a group's processes to their end; prints and returns what became of their speeds."""
     metrics = Tail(workdir / "metrics.jsonl", skip=True)
-    with Workers(workers) as running, contextlib.ExitStack() as stack:
+    with workers as running, contextlib.ExitStack() as stack:
         throttle = Throttle(running.processes[: len(placements)], placements)
-        output, slowdowns = Tail(workers[0].log), group.slowdowns
+        output, slowdowns = Tail(log), group.slowdowns
         monitor = Monitor(output, metrics, throttle=throttle, stack=stack, slowdowns=slowdowns)
         try:
             running.wait(monitor)

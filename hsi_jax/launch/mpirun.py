@@ -1,5 +1,6 @@
 """Open MPI's mpirun, by which processes start that survive the loss of others."""
 
+import contextlib
 import functools
 import importlib.util
 import os
@@ -8,6 +9,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import psutil
+
+from hsi_jax.launch.pinned_exec import RANK
 
 MIN_VERSION = 5  # the first with ULFM
 
@@ -34,6 +39,17 @@ def find_mpirun() -> str | None:
 def mpirun_command(program: str, command: list[str], count: int) -> list[str]:
     """The command that starts `count` processes alike, which survive the loss of some."""
     return [program, "--with-ft", "ulfm", *PLACED_FREELY, "-n", str(count), *command]
+
+
+def find_ranks(mpirun: psutil.Process) -> dict[int, psutil.Process]:
+    """The processes that an mpirun has started on this machine and that are alive, by rank."""
+    found = {}
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in mpirun.children():
+            with contextlib.suppress(psutil.Error, KeyError):  # KeyError: it is still to become one
+                if child.status() != psutil.STATUS_ZOMBIE:
+                    found[int(child.environ()[RANK])] = child
+    return dict(sorted(found.items()))
 
 
 def _version(program: str) -> int:

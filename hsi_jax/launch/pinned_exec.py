@@ -5,7 +5,8 @@ Run by `workers`, as a program of its own because it must act before the command
     python pinned_exec.py PARENT READY CORE COMMAND...
 
 PARENT is the launcher's process id, READY a file descriptor that is closed once it is bound,
-CORE a CPU number or "any".
+CORE a CPU number or "any". Where mpirun starts it, PARENT and READY are "mpirun", and CORE has the
+CPU numbers of all ranks, between commas.
 """
 
 import ctypes
@@ -14,15 +15,20 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+MPIRUN = "mpirun"
+RANK = "OMPI_COMM_WORLD_RANK"  # set by Open MPI
 
 
 def main(parent: str, ready: str, core: str, *command: str) -> None:
     """Ties this process to its parent, pins it, and becomes the command."""
     if ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
         sys.exit("the worker cannot be tied to its launcher (prctl failed)")
-    if os.getppid() != int(parent):  # it died before prctl
-        sys.exit("the launcher has died")
-    os.close(int(ready))
+    if parent == MPIRUN:
+        core = core.split(",")[int(os.environ[RANK])]
+    else:
+        if os.getppid() != int(parent):  # it died before prctl
+            sys.exit("the launcher has died")
+        os.close(int(ready))
     try:
         if core != "any":
             os.sched_setaffinity(0, {int(core)})

@@ -91,7 +91,7 @@ def keep_running(
         WorkerError: of the last start, if all have failed.
     """
     config = workdir / "config.json"
-    first = _stamp(config)
+    first = stamp(config)
     for number in range(restarts.max_restarts + 1):
         try:
             return start(group, number)
@@ -106,7 +106,7 @@ def keep_running(
             if restarts.elastic:
                 group = group.without(error.rank)
         # Until the run has written its folder, the options of the user are the right ones.
-        if _stamp(config) != first:
+        if stamp(config) != first:
             group = group.resumed()
         _pause(number, restarts, len(group.profile))
 
@@ -123,7 +123,7 @@ def _pause(number: int, restarts: Restarts, at_work: int) -> None:
     time.sleep(seconds)
 
 
-def _stamp(path: Path) -> tuple[int, ...] | None:
+def stamp(path: Path) -> tuple[int, ...] | None:
     """Changes whenever the file is written again."""
     if not path.exists():
         return None

@@ -25,7 +25,7 @@ LOG_LINES = 15
 LOG_BYTES = 16_384  # enough for the last lines; a log may be large
 SUSPENDED = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP, psutil.STATUS_DISK_SLEEP)
 
-_PINNED_EXEC = Path(__file__).with_name("pinned_exec.py")
+PINNED_EXEC = Path(__file__).with_name("pinned_exec.py")
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Workers:
             WorkerError: if one has failed; it names the one that was the cause.
         """
         self._note_active()
-        exit_codes = [_exit_code(child.pid) for child in self._children]
+        exit_codes = [exit_code(child.pid) for child in self._children]
         failed = {
             rank: code
             for rank, code in enumerate(exit_codes)
@@ -192,7 +192,7 @@ class Workers:
             if error.exit_code == -number:
                 raise asked from None
             raise
-        if any(_exit_code(child.pid) for child in self._children):
+        if any(exit_code(child.pid) for child in self._children):
             raise asked
 
     def _start(self, worker: Worker) -> None:
@@ -206,7 +206,7 @@ class Workers:
             sys.executable,
             "-I",
             "-S",
-            str(_PINNED_EXEC),
+            str(PINNED_EXEC),
             str(os.getpid()),
             str(write_end),
             core,
@@ -265,10 +265,10 @@ class Workers:
                 child.wait()
 
     def _all_ended(self) -> bool:
-        return all(_exit_code(child.pid) is not None for child in self._children)
+        return all(exit_code(child.pid) is not None for child in self._children)
 
 
-def _exit_code(pid: int) -> int | None:
+def exit_code(pid: int) -> int | None:
     """The exit code of a child, minus a signal's number, or None while it runs.
 
     The child can still be waited for, so its id, and its group's, cannot become another's.

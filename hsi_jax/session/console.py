@@ -1,6 +1,6 @@
 """What a run prints for people: a few lines before training, a table of devices, the end."""
 
-from hsi_jax.cluster.exchange import num_processes
+from hsi_jax.cluster.exchange import can_survive, is_first, num_processes
 from hsi_jax.cluster.processes import rank
 from hsi_jax.command_line import with_flags
 from hsi_jax.data.scene.read_options import bands_to_text
@@ -252,7 +252,12 @@ def describe_checkpoints(checkpoints: Checkpoints, event: str, flags: str = "") 
 
 
 def print_lines(text: str) -> None:
-    """Prints; in a cluster, with the number of the process before each line."""
+    """Prints; in a cluster, with the number of the process before each line.
+
+    Where losses are survived, all print to one place, and the first that is left speaks for all.
+    """
+    if can_survive() and not is_first():
+        return
     text = with_flags(text)
     if num_processes() > 1:
         text = "\n".join(f"[{rank()}] {line}" for line in text.splitlines())

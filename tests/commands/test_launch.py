@@ -323,6 +323,37 @@ def test_an_unknown_flag_is_one_line(arguments, message, capsys):
     assert captured.out == ""
 
 
+@pytest.mark.parametrize(
+    ("own", "theirs", "expected"),
+    [
+        (["--elastic"], [], "mpirun"),
+        (["--elastic"], ["--scheme=even"], "mpirun"),  # the others finish its work
+        (["--elastic", "--max_restarts=1"], ["--engine=jax"], None),
+        (["--elastic", "--max_restarts=1"], ["--reduce=device"], None),
+        ([], [], None),
+        ([], ["--engine=mpi"], "mpirun"),
+    ],
+)
+def test_the_elastic_are_started_by_mpirun_where_it_is_there(monkeypatch, own, theirs, expected):
+    monkeypatch.setattr(program, "find_mpirun", lambda: "mpirun")
+    arguments = ["launch", "--profile=2:1", *own, "--", "--workdir=a", *theirs]
+    assert parse(arguments).mpirun == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs", "message"),
+    [
+        (["--elastic"], [], "`elastic` needs `max_restarts`, or, to do without one, Open MPI 5"),
+        ([], ["--engine=mpi"], "`engine`=mpi needs Open MPI 5"),
+        (["--elastic", "--max_restarts=1"], ["--scheme=even"], "choose one of balanced"),
+    ],
+)
+def test_what_needs_mpirun_says_so(monkeypatch, own, theirs, message):
+    monkeypatch.setattr(program, "find_mpirun", lambda: None)
+    with pytest.raises(InputError, match=message):
+        parse(["launch", "--profile=2:1", *own, "--", "--workdir=a", *theirs])
+
+
 def test_the_help_tells_each_flag(capsys):
     with pytest.raises(SystemExit) as stopped:
         parse(["launch", "--nosuchflag", "--help"])
