@@ -16,6 +16,8 @@ from hsi_jax.launch.launching import ENVIRONMENT
 from hsi_jax.launch.mpirun import ENVIRONMENT as MPI_ENVIRONMENT
 from hsi_jax.launch.mpirun import find_mpirun, find_ranks, mpirun_command
 
+RUN = (sys.executable, "-m", "hsi_jax", "run")
+
 
 class MpiRun:
     """`experiments.run` in several processes, running, and its output so far.
@@ -23,14 +25,16 @@ class MpiRun:
     Use it in a `with`: nothing of it is left behind.
     """
 
-    def __init__(self, workdir: Path, count: int, flags: Sequence[str], **environment: str):
-        """Starts it; its output goes to a log beside the run's folder."""
+    def __init__(
+        self, workdir: Path, count: int, flags: Sequence[str], command=RUN, **environment: str
+    ):
+        """Starts it, by a command; its output goes to a log beside the run's folder."""
         program = find_mpirun()
         if program is None:
             raise FileNotFoundError("there is no mpirun of Open MPI 5, or no mpi4py")
         self.workdir, self.count = workdir, count
         self._log = workdir.with_name(f"{workdir.name}.{time.monotonic_ns()}.log")
-        run = [sys.executable, "-m", "hsi_jax", "run", *flags, f"--workdir={workdir}"]
+        run = [*command, *flags, f"--workdir={workdir}"]
         with open(self._log, "wb") as log:
             self.process = subprocess.Popen(
                 mpirun_command(program, run, count),

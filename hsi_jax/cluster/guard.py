@@ -7,6 +7,7 @@ MPI's own detector (5.0.11) would do without another program, but starts ended i
 (docs/tried.md).
 """
 
+import atexit
 import contextlib
 import os
 import subprocess
@@ -15,6 +16,8 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from hsi_jax.cluster.guardian import END
 
 SIGNS = 10  # in the time without one after which the process is ended
 SLOWER = 10  # times as slow as ever, and still not taken for a hung device
@@ -46,6 +49,8 @@ class Guard:
             start_new_session=True,  # it is not suspended with the process
         )
         os.close(read)
+        # The thread ends with the interpreter, and what follows may take long on a busy machine.
+        atexit.register(os.write, self._write, END)
         threading.Thread(target=self._give_signs, name="signs of life", daemon=True).start()
 
     @contextlib.contextmanager

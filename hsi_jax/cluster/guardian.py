@@ -2,7 +2,8 @@
 
     python -I -S guardian.py SECONDS LINE
 
-Signs of life are bytes on stdin. Its end, as when the process has ended, ends this program. The
+Signs of life are bytes on stdin. Its end, as when the process has ended, ends this program, and so
+does `END`. The
 process may be suspended, or hang in native code; so it is killed, and the line says so on stderr.
 """
 
@@ -12,6 +13,7 @@ import signal
 import sys
 
 GRACE_SECONDS = 1.0
+END = b"e"  # the process has done its work
 
 
 def main() -> None:
@@ -31,8 +33,10 @@ def main() -> None:
 def watch(seconds: float) -> bool:
     """Waits for a sign of life; False if none comes in this time."""
     ready, _, _ = select.select([0], [], [], seconds)
-    if ready and not os.read(0, 4096):
-        os._exit(0)
+    if ready:
+        signs = os.read(0, 4096)
+        if not signs or END in signs:
+            os._exit(0)
     return bool(ready)
 
 

@@ -10,6 +10,8 @@ Whoever waits sleeps: it must not take the core that a slower process of its mac
 """
 
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ import numpy as np
 from mpi4py import MPI
 
 from hsi_jax.cluster.guard import Guard
-from hsi_jax.errors import LostWorkerError
+from hsi_jax.errors import DivergenceError, DriftError, LostWorkerError
 
 SPIN_SECONDS = 0.0005  # of a wait, before it sleeps
 NAP_PART = 0.02  # of the time waited so far, that a nap takes
@@ -172,9 +174,17 @@ class MpiRollCall:
         self._survivors = survivors
 
     def fail(self, reason: str) -> None:
-        """Tells the others that this process ends; why is in its own output."""
+        """Ends this process, so that the others notice it; why is in its own output.
+
+        Open MPI 5.0.11 does not tell them of one that ends with another exit code than 0: they
+        would wait for it for ever. Where training diverges or drifts, each ends so by itself.
+        """
         if not self._survivors.must_survive:
             MPI.COMM_WORLD.Abort(MISTAKE)
+        if not isinstance(sys.exception(), DivergenceError | DriftError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def report(self, rank: int, reason: str) -> None:
         """The others find out by themselves."""

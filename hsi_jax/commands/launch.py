@@ -157,9 +157,7 @@ def _choose_mpirun(devices: DeviceOptions, asked: LaunchOptions) -> str | None:
     if engine == "mpi" and not program:
         raise InputError(f"`engine`=mpi needs {needs}, or give `engine`=jax")
     if asked.elastic and not program and not asked.max_restarts:
-        raise InputError(
-            f"`elastic`: give `max_restarts`; to go on without a restart needs {needs}"
-        )
+        raise InputError(f"`elastic` needs `max_restarts`, or, to do without one, {needs}")
     return program
 
 

@@ -15,6 +15,7 @@ from hsi_jax.run.summary import Summary
 from hsi_jax.session import console
 from hsi_jax.session.setup import Setup
 from hsi_jax.session.summarise_areas import describe_areas, summarise_areas
+from hsi_jax.session.summarise_devices import summarise_losses
 from hsi_jax.train import Assessment, TrainState, predict
 from hsi_jax.trained import TrainedModel
 
@@ -29,8 +30,11 @@ def write_results(
     """
     folder, scene = setup.folder, setup.dataset.scene
 
+    def write_summary(summary: Summary) -> None:  # one more may have been lost meanwhile
+        folder.write_summary(dataclasses.replace(summary, losses=summarise_losses()))
+
     def write_found() -> None:
-        folder.write_summary(summary)
+        write_summary(summary)
         model.save(folder.model, overwrite=True)
 
     by_first(write_found)
@@ -44,7 +48,7 @@ def write_results(
     whole = dataclasses.replace(summary, areas=areas)
 
     def write_map() -> None:
-        folder.write_summary(whole)  # once more: a kill while mapping has lost no accuracy
+        write_summary(whole)  # once more: a kill while mapping has lost no accuracy
         _write_scene(setup, scene, prediction, test=test, drawn=_draws(setup))
         end(setup)
 

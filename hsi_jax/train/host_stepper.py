@@ -67,6 +67,7 @@ class HostStepper:
         """Compiles ahead, for a replicated state and input of this size."""
         start = time.perf_counter()
         self._replicas = replicas
+        self.moved: int | np.ndarray = 0
         self.clocks: list[StepClock] = []
         given = live, *ready
         local = functools.partial(local_step, devices=replicas.count)

@@ -241,5 +241,5 @@ class _Training:
             timeline=gather_stamps([clock.stamp for clock in clocks]),
             phases=gather_phases(clocks),
             plan=self._plan,
-            microbatches=tuple(self._microbatches.tolist()),
+            microbatches=tuple((self._microbatches + self._stepper.moved).tolist()),
         )

@@ -5,15 +5,43 @@ it (`hsi_jax.train.step`). So the others keep what they have computed themselves
 what is missing, by the same compiled programs; the result has the same bits.
 """
 
+import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import jax
 import numpy as np
 
-from hsi_jax.cluster.exchange import add, lost_devices
+from hsi_jax.cluster.exchange import add, expecting, lost_devices
 from hsi_jax.hetero.redeal import redeal, without_lost
 from hsi_jax.train.replicas import Parallel, Ready, Replicas, fetch
+
+
+class Pace:
+    """How long a microbatch has ever taken here; a device that takes far longer hangs."""
+
+    def __init__(self):
+        self._seconds = 0.0
+
+    def wait_for(self, ready: Ready, compute: Callable[[], Any], own: range) -> Any:
+        """What a compiled program computes, under guard; see `hsi_jax.cluster.guard`.
+
+        Args:
+            ready: input of the batch.
+            compute: returns when all is computed.
+            own: the numbers of this process's devices.
+        """
+        count = int(ready.dealt.count[own.start : own.stop].max(initial=0))
+        began = time.perf_counter()
+        with expecting(count * self._seconds) if self._seconds else nullcontext():
+            found = compute()
+        if count:
+            self._seconds = max(self._seconds, (time.perf_counter() - began) / count)
+        return found
+
+
+_paces: dict[Any, Pace] = {}  # of programs that gather, by what decides whether they compile
 
 
 class Salvage:
@@ -37,6 +65,12 @@ class Salvage:
         self._speeds = ready.dealt.count.tolist()
         self.parts = [compute(ready)]
         self._redeal()
+
+    @property
+    def moved(self) -> np.ndarray:
+        """Microbatches that each device was given beyond those of the plan, int [devices]."""
+        given = sum(work.count.astype(int) for work in self._works)
+        return given - np.array(self._speeds)
 
     def after_loss(self, value: Callable[[], Any]) -> Callable[[], Any]:
         """For `add`: computes what lost processes had, and gives a value that takes it in."""
@@ -74,7 +108,16 @@ def gather_outputs(replicas: Replicas, call: Parallel, live: Any, ready: Ready) 
     """
     if not replicas.by_host:
         return fetch(call(live, *ready))
-    salvage = Salvage(replicas, ready, lambda ready: fetch(call(live, *ready)))
+
+    def compute(ready: Ready) -> Any:
+        shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves((live, *ready)))
+        pace = _paces.get((call, shapes))
+        if pace is None:  # it compiles, for who knows how long
+            _paces[call, shapes] = Pace()
+            return fetch(call(live, *ready))
+        return pace.wait_for(ready, lambda: fetch(call(live, *ready)), replicas.own)
+
+    salvage = Salvage(replicas, ready, compute)
     leaves, tree = jax.tree.flatten(salvage.parts[0])
 
     def total(number: int) -> np.ndarray:

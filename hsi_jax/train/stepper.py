@@ -22,10 +22,13 @@ class AnyStepper(Protocol):
     Attributes:
         compile_seconds: wall time of tracing and compiling, until all processes have done it.
         clocks: of each timed step, where this process's time went.
+        moved: microbatches that each device has done beyond those that it was dealt, because others
+            were lost, or fewer because it was lost itself; 0 or int [devices].
     """
 
     compile_seconds: float
     clocks: list[StepClock]
+    moved: int | np.ndarray
 
     def step(self, live: TrainState, ready: Ready) -> tuple[TrainState, float]:
         """Takes one step; returns when its loss is known. The given state is consumed."""
@@ -51,6 +54,7 @@ class Stepper:
         """Compiles for a replicated state and input of this size; `timed` adds the parts."""
         start = time.perf_counter()
         self._replicas = replicas
+        self.moved: int | np.ndarray = 0
         self.clocks: list[StepClock] = []
         given = live, *ready
         self._whole = replicas.parallel(train_step, donate=(0,)).lower(*given).compile()

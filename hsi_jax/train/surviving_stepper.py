@@ -10,7 +10,6 @@ their own then; after the first process is lost, it may differ in its last bits.
 
 import functools
 import time
-from contextlib import nullcontext
 from typing import Any
 
 import jax
@@ -19,7 +18,7 @@ import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
 
-from hsi_jax.cluster.exchange import add, are_alike, can_survive, expecting, is_first
+from hsi_jax.cluster.exchange import add, are_alike, can_survive, is_first
 from hsi_jax.cluster.processes import barrier
 from hsi_jax.hetero.exact import is_whole, mark_not_whole
 from hsi_jax.train.host_stepper import (
@@ -30,7 +29,7 @@ from hsi_jax.train.host_stepper import (
     total_step,
 )
 from hsi_jax.train.replicas import Ready, Replicas, fetch
-from hsi_jax.train.salvage import Salvage
+from hsi_jax.train.salvage import Pace, Salvage
 from hsi_jax.train.state import TrainState
 from hsi_jax.train.step import local_step
 from hsi_jax.train.step_clock import COMPUTING, SUM, UPDATE, WAITING, StepClock
@@ -62,11 +61,12 @@ class SurvivingStepper:
         """Compiles ahead, for a replicated state and input of this size."""
         start = time.perf_counter()
         self._replicas = replicas
+        self.moved: int | np.ndarray = np.zeros(replicas.count, int)
         self.clocks: list[StepClock] = []
         given = live, *ready
         local = functools.partial(local_step, devices=replicas.count)
         self._local = replicas.parallel(local).lower(*given).compile()
-        self._seconds = 0.0  # the longest that a microbatch has ever taken
+        self._pace = Pace()
         wire, halves = self._run_own(live, ready)
         self._no_halves = halves  # any will do where they do not count
         step = own_total_step if are_alike() else total_step
@@ -110,14 +110,9 @@ class SurvivingStepper:
 
     def _run_own(self, live: TrainState, ready: Ready) -> Any:
         """Computes this process's part, under guard: a device may hang."""
-        own = self._replicas.own
-        count = int(ready.dealt.count[own.start : own.stop].max(initial=0))
-        began = time.perf_counter()
-        with expecting(count * self._seconds) if self._seconds else nullcontext():
-            sums = jax.block_until_ready(self._local(live, *ready))
-        if count:
-            self._seconds = max(self._seconds, (time.perf_counter() - began) / count)
-        return sums
+        return self._pace.wait_for(
+            ready, lambda: jax.block_until_ready(self._local(live, *ready)), self._replicas.own
+        )
 
     def _finish(
         self, live: TrainState, salvage: Salvage, clock: StepClock
@@ -136,6 +131,7 @@ class SurvivingStepper:
             sums = add(whole(), salvage.after_loss(whole))
             halves = replicate(split_whole(sums, self._no_halves))
         clock.ends(SUM)
+        self.moved += salvage.moved
         live, bits = self._update(live, replicate(total), halves)
         known = fetch(bits)
         if not are_alike():
