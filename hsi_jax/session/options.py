@@ -81,8 +81,8 @@ class OutputOptions:
     )
     track: str = option(
         "",
-        "trackers that get scalars and pictures as well, between commas: tensorboard, mlflow, "
-        "wandb, or package.module:Class; what they write stays in the folder of the run",
+        "trackers that get them too, between commas: tensorboard, mlflow, wandb, or "
+        "package.module:Class; they write to the folder of the run",
         may_change=True,
     )
     workdir: str = option(

@@ -213,7 +213,7 @@ FREE = {
     "audit_every",
     *("reduce", "devices_per_process", "coordinator", "num_processes", "process_id"),
     *("checkpoint_every", "keep_checkpoints", "resume", "on_nonfinite"),
-    *("figures", "tensorboard", "workdir", "overwrite", "rgb", "classes"),
+    *("figures", "tensorboard", "track", "workdir", "overwrite", "rgb", "classes"),
     *("measure_even", "kernels", "engine", "lost_after"),
 }
 
