@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from absl import flags
 
 from hsi_jax.command_line import define_flags, options_from_flags, parse_flags
@@ -108,12 +107,21 @@ def _read_file(path: str) -> tuple[Any, bool]:
             case ".toml":
                 return tomllib.loads(read_text(path)), False
             case ".yaml" | ".yml":
-                # All as text: YAML takes 2:1:1 for a number of base 60, and 1e-3 for no number.
-                return yaml.load(read_text(path), yaml.BaseLoader), True
+                return _read_yaml(read_text(path)), True
             case _:
                 return read_json(path), False
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"`{CONFIG}`={path} cannot be read: {error}") from None
+
+
+def _read_yaml(text: str) -> Any:
+    import yaml  # here, because few runs need it
+
+    try:
+        # All as text: YAML takes 2:1:1 for a number of base 60, and 1e-3 for no number.
+        return yaml.load(text, yaml.BaseLoader)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
 
 
 def _is_plain(value: Any) -> bool:
