@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.launched import METRICS, RUN_FLAGS, result
+from benchmarks.launched import METRICS, RUN_FLAGS, WEIGHTS, result
 from benchmarks.measure import first_line
 from benchmarks.mpi_run import MpiRun
 from hsi_jax.json_file import read_json
@@ -108,6 +108,8 @@ def disturb(
                 row["hit"] += hit_one(run, rng, row["hit"])
             run.wait_until(steps.look, END_SECONDS)
             row["code"] = run.finish()
+            if not (workdir / WEIGHTS).exists():  # mpirun ends with 0 where all were lost
+                row["code"] = row["code"] or 1
         except Exception as error:
             row["hung"], row["code"] = True, None
             (folder / f"hung{time.time():.0f}.log").write_text(f"{error}\n{run.output()}")
