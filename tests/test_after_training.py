@@ -41,6 +41,7 @@ def test_there_are_as_many_as_here(recipes):
     assert len(recipes) == 4
 
 
+@pytest.mark.long
 def test_a_model_in_onnxruntime(recipes, scene, model, tmp_path, monkeypatch, capsys):
     pytest.importorskip("jax2onnx")
     monkeypatch.chdir(tmp_path)
@@ -52,6 +53,7 @@ def test_a_model_in_onnxruntime(recipes, scene, model, tmp_path, monkeypatch, ca
     assert scene.class_names[0] in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_estimators(recipes, scene, split, capsys):
     ids = split.train
     positions = np.stack(np.unravel_index(ids, scene.shape[:2]), 1)

@@ -7,6 +7,7 @@ import pytest
 from benchmarks import growth
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_it_prints_all_parts_and_draws_them(monkeypatch, capsys, tmp_path):
     small = {"SAMPLES": (100, 1000), "DEVICES": (1, 2, 8), "EMULATED": 2, "MICROBATCHES": (1, 2)}

@@ -48,6 +48,7 @@ def expected(tmp_path_factory):
     return losses(workdir)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_variables_that_would_change_or_stop_a_training_are_told_and_not_followed(
     tmp_path, expected

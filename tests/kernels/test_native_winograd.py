@@ -193,6 +193,7 @@ def test_any_number_of_threads_gives_the_same_bits(tmp_path):
     assert one == three
 
 
+@pytest.mark.long
 @pytest.mark.skipif("avx" not in native.processor(Path("/proc/cpuinfo")), reason="needs AVX")
 def test_processors_of_narrower_registers(tmp_path):
     for option, lanes in (("-mno-avx512f", 8), ("-mno-avx", 4)):

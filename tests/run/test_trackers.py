@@ -42,6 +42,7 @@ def run(folder, **others):
     return session.run(options, scene=scene, split=split)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_mlflow_has_options_losses_and_pictures(tmp_path, no_network):
     pytest.importorskip("mlflow")
@@ -60,6 +61,7 @@ def test_mlflow_has_options_losses_and_pictures(tmp_path, no_network):
     assert "confusion.png" in {file.path for file in client.list_artifacts(found.info.run_id)}
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_wandb_keeps_it_offline(tmp_path, no_network):
     pytest.importorskip("wandb")

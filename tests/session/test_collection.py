@@ -241,6 +241,7 @@ def encoder(options_of):
     return session.run(options_of(**PRETRAIN, pretrain_on="without_test", feed="streamed"))
 
 
+@pytest.mark.long
 def test_an_encoder_learns_from_all_pixels_of_the_scenes_that_do_not_test(encoder, options_of):
     counts = encoder.summary.split.counts
     tiles = 4 * 4  # of the scenes that do not test

@@ -96,6 +96,7 @@ def test_the_command_names_flags(files, tmp_path, capsys):
     assert "--keep_fill_values" in error
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_salinas_a_with_fill_values(real_data, tmp_path):
     """As clean once they are declared, and stopped by their name when they are not."""

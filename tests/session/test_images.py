@@ -75,6 +75,7 @@ def test_a_run_leaves_a_gallery_and_the_test_predictions(base):
     assert json.loads((workdir / "config.json").read_text())["augment"] == "flip,rotate"
 
 
+@pytest.mark.long
 def test_streamed_over_other_devices_gives_the_same_bits(base, do_run):
     streamed = do_run(profile="2:1:1", feed="streamed", cache_mb=0)
     assert streamed.summary.feed.kind == "streamed"
@@ -121,6 +122,7 @@ def multiband(tmp_path_factory):
     return root
 
 
+@pytest.mark.long
 def test_images_of_many_bands_train_stream_and_are_predicted(multiband, do_run):
     given = {"data_dir": str(multiband), "batch_size": 21, "microbatch_size": 21}
     given |= {"steps": 60, "learning_rate": 0.01, "augment": ""}

@@ -29,6 +29,7 @@ SMALL = {
 }
 
 
+@pytest.mark.long
 def test_a_run_takes_the_kernels_that_it_was_asked_for(tmp_path):
     def trained(name, kernels):
         run(RunOptions.of(kernels=kernels, workdir=str(tmp_path / name), **SMALL))

@@ -10,6 +10,7 @@ from hsi_jax.session.options import RunOptions
 from tests.session.runs import run
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_polygons_to_a_map_in_its_place(real_data, tmp_path):
     """Position, no data and classes of the map, against the files by rasterio and pyogrio alone."""

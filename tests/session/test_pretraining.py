@@ -111,6 +111,7 @@ def test_the_encoder_predicts_no_classes(pretrained, scene):
             ask(scene)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("profile", ["1", "1:1:1"])
 def test_every_profile_gives_the_same_bits(pretrained, scene, tmp_path, profile):
     options = RunOptions.of(**{**PRETRAIN, "profile": profile}, workdir=str(tmp_path / "run"))

@@ -52,6 +52,7 @@ def test_spectra_in_a_pipeline_and_a_search(spectra):
     assert search.best_params_ == {"epochs": 20}
 
 
+@pytest.mark.long
 def test_positions_of_a_scene_are_learnt():
     rng = np.random.default_rng(0)
     truth = np.kron(rng.permuted(np.arange(16) % 2).reshape(4, 4), np.ones((5, 5), int))

@@ -123,6 +123,7 @@ def test_two_devices_do_not_tell_which_is_wrong(replicas, state):
     Audit(replicas, live, work, unlike).check(live, work, 1)
 
 
+@pytest.mark.long
 def test_an_audited_training_keeps_its_bits_also_of_streams(replicas, state):
     course = Course.shuffled(IDS, 42, 3)
     flat = CUBE.reshape(-1, 1, 1, BANDS)

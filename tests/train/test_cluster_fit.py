@@ -108,6 +108,7 @@ def test_unlike_platforms_with_unlike_numbers_of_devices(train_together, alone):
     assert_like(found, alone, asked["schemes"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("reduce", "rank", "part", "corrupt_at"),
     [

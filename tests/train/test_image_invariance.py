@@ -46,6 +46,7 @@ def train():
     return run
 
 
+@pytest.mark.long
 def test_any_devices_and_either_feed_give_the_same_bits(train):
     losses, trained = train("1", "resident")
     assert len(set(losses)) == STEPS

@@ -25,7 +25,14 @@ MODELS = {  # smaller than by default in width only, so that the suite stays sho
 }
 OPTIMIZERS = {"sgd": optax.sgd(0.1, momentum=0.9), "adam": optax.adam(0.1)}
 # The optimiser comes after the sums, so it need not be tried with every model.
-TRIED = [*((model, "sgd") for model in MODELS), ("cnn1d", "adam")]
+LONG = ("cnn2d", "cnn3d", "hybridsn")
+TRIED = [
+    *(
+        pytest.param(model, "sgd", marks=pytest.mark.long if model in LONG else ())
+        for model in MODELS
+    ),
+    ("cnn1d", "adam"),
+]
 
 
 @pytest.mark.parametrize(("model", "optimizer"), TRIED)

@@ -94,6 +94,7 @@ def test_leaving_out_for_ever_is_no_training(machine_of, state, cube, labels):
     assert steps == list(range(10))
 
 
+@pytest.mark.long
 def test_a_timed_step_keeps_the_state_as_well(spoiled, state):
     machine = spoiled("2:1")
     ready = machine.ready(batch_ids(TRAIN, BATCH, 0, SPOILED))
@@ -158,6 +159,7 @@ def test_the_cause_is_named(machine_of, state_of, module, message):
     assert re.fullmatch(message, found), found
 
 
+@pytest.mark.long
 def test_the_learning_rate_is_blamed_only_after_a_finite_step(machine_of, state_of):
     rough = optax.sgd(1e30)
     with pytest.raises(DivergenceError, match=r"step [1-9].*lower `learning_rate`"):

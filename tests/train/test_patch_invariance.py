@@ -17,14 +17,22 @@ pytestmark = pytest.mark.slow
 
 PATCH_SIZE = 5
 # Its keys are those of the step, whatever the network; in these two it takes long to compile.
+QUICK = ("mamba", "vit")  # those of the others are long
 UNDROPPED = ("ssftt", "spectralformer")
 
 
 @pytest.mark.parametrize(
     ("model", "augment", "loss"),
     [
-        *((model, (), "cross_entropy") for model in NARROW if model not in UNDROPPED),
-        ("ssftt", AUGMENT, "weighted"),
+        *(
+            pytest.param(
+                *(model, (), "cross_entropy"),
+                marks=() if model in QUICK else pytest.mark.long,
+            )
+            for model in NARROW
+            if model not in UNDROPPED
+        ),
+        pytest.param("ssftt", AUGMENT, "weighted", marks=pytest.mark.long),
         ("spectralformer", (), "focal"),
     ],
 )

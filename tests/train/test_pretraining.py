@@ -34,6 +34,7 @@ def state():
     return new_state(params, {}, optimizer=optax.adam(0.01), seed=SEED, task=task)
 
 
+@pytest.mark.long
 def test_every_split_gives_the_same_bits(machine_of, state):
     results = []
     for profile in ("1", "2:1:1", "7:0.5:0.5:0"):

@@ -75,6 +75,7 @@ def test_shares_settle_within_ten_steps_of_the_first_measurement(factor):
 IDS = np.arange(40, dtype=np.int32)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_every_size_is_measured_on_the_same_samples_by_all_devices(
     machine_of, state_of, monkeypatch
@@ -97,6 +98,7 @@ def test_every_size_is_measured_on_the_same_samples_by_all_devices(
     assert calls == [[1], [5]] * 3  # 5 passes make 0.1 s
 
 
+@pytest.mark.long
 def test_a_throughput_is_a_positive_number(machine_of, state_of):
     state = state_of(find_model("mlp")(CLASSES), 1, optax.sgd(0.1))
     rates = measure_throughputs(machine_of("1").replicas, state, IDS[:3], [3])

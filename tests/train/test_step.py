@@ -60,7 +60,14 @@ def assert_close(tree, reference, tolerance=1e-5):
         assert np.abs(leaf - wanted).max() <= tolerance * scale
 
 
-@pytest.mark.parametrize("model", PLAIN)
+@pytest.mark.parametrize(
+    "model",
+    [
+        "mlp",
+        "cnn1d",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("cnn3d", "hybridsn")),
+    ],
+)
 def test_the_gradient_is_that_of_the_whole_batch(
     model, gradient_of, state_of, cube, labels, lax_convolutions
 ):

@@ -53,6 +53,7 @@ def large_state(state_of):
     return make
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scale", [1, 100])
 def test_large_arrays_have_the_same_bits_on_one_device_on_two_and_timed(
     machine_of, large_state, scale
