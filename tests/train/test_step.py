@@ -26,6 +26,7 @@ PLAIN = {  # models without batch normalisation, with dropout off: the batch's g
         {"features": (2, 3, 4), "flat_features": 8, "hidden": (32, 16), "dropout": 0.0},
     ),
 }
+LONG = ("cnn3d", "hybridsn")
 
 
 def cut(cube, ids, size):
