@@ -1,0 +1,52 @@
+"""A process that waits for a core is not taken for one that is stuck."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hsi_jax.cluster.guardian import waited
+
+BUSY = "while True: pass"
+
+
+@pytest.fixture
+def two_on_a_core():
+    """Two processes that share a core and never rest."""
+    core = min(os.sched_getaffinity(0))
+    running = [subprocess.Popen([sys.executable, "-S", "-c", BUSY]) for _ in range(2)]
+    for process in running:
+        os.sched_setaffinity(process.pid, {core})
+    yield [process.pid for process in running]
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def longest(process):
+    return max(waited(process).values())
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the kernel does not tell")
+def test_time_without_a_core_is_told_from_a_suspension(two_on_a_core):
+    first, _ = two_on_a_core
+    began = longest(first)
+    deadline = time.monotonic() + 30
+    while longest(first) < began + 0.2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(first, signal.SIGSTOP)
+    time.sleep(0.2)  # until it stands still
+    stopped = longest(first)
+    time.sleep(0.5)
+    assert longest(first) == stopped
+
+
+def test_a_process_that_is_gone_has_not_waited():
+    ended = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    ended.wait()
+    assert waited(ended.pid) == {}
