@@ -2,9 +2,10 @@
 
     python -I -S guardian.py SECONDS LINE
 
-Signs of life are bytes on stdin. Its end, as when the process has ended, ends this program, and so
-does `END`. The process may be suspended, or hang in native code; so it is killed, and the line says
-so on stderr. On a busy machine it may have waited for a core: it is given that time as well.
+Signs of life are bytes on stdin. Its end, as when the process has ended, ends this program. The
+process may be suspended, or hang in native code; so it is killed, and the line says so on stderr.
+On a busy machine it may have waited for a core: it is given that time as well. After `END` it gives
+no more signs, and has `END_PARTS` times as long to end.
 """
 
 import glob
@@ -15,6 +16,7 @@ import sys
 
 GRACE_SECONDS = 1.0
 END = b"e"  # the process has done its work
+END_PARTS = 10
 
 
 def main() -> None:
@@ -23,27 +25,31 @@ def main() -> None:
     watched = os.getppid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the process
         signal.signal(number, signal.SIG_IGN)
-    # Both may have been suspended, as with their whole job: then the sign comes soon.
     while True:
         before = waited(watched)
-        if watch(seconds) or watch(GRACE_SECONDS):
-            continue
-        after = waited(watched)
-        if not watch(max((after[key] - before.get(key, 0.0) for key in after), default=0.0)):
+        # Both may have been suspended, as with their whole job: then the sign comes soon.
+        signs = watch(seconds) or watch(GRACE_SECONDS) or watch(more_waited(watched, before))
+        if not signs:
             break
+        if END in signs:
+            seconds *= END_PARTS
     if os.getppid() == watched:  # it has not ended meanwhile
         print(line, file=sys.stderr, flush=True)
         os.kill(watched, signal.SIGKILL)
 
 
-def watch(seconds: float) -> bool:
-    """Waits for a sign of life; False if none comes in this time."""
+def watch(seconds: float) -> bytes:
+    """Waits for signs of life; b"" if none comes in this time."""
     ready, _, _ = select.select([0], [], [], seconds)
-    if ready:
-        signs = os.read(0, 4096)
-        if not signs or END in signs:
-            os._exit(0)
-    return bool(ready)
+    if not ready:
+        return b""
+    return os.read(0, 4096) or os._exit(0)
+
+
+def more_waited(process: int, before: dict[str, float]) -> float:
+    """The most that a thread has waited for a core since `waited` gave `before`, s."""
+    after = waited(process)
+    return max((after[thread] - before.get(thread, 0.0) for thread in after), default=0.0)
 
 
 def waited(process: int) -> dict[str, float]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hsi_jax.cluster.guardian import waited
+from hsi_jax.cluster import guardian
+from hsi_jax.cluster.guardian import END, waited
 
 BUSY = "while True: pass"
 
@@ -50,3 +51,36 @@ def test_a_process_that_is_gone_has_not_waited():
     ended = subprocess.Popen([sys.executable, "-S", "-c", ""])
     ended.wait()
     assert waited(ended.pid) == {}
+
+
+# It says that it has done its work, and is suspended for good, or lives on for as long as told.
+ENDING = """
+import os, signal, subprocess, sys, time
+guardian, end, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+watched = subprocess.Popen(
+    [sys.executable, '-I', '-S', guardian, '0.2', 'it was ended'], stdin=subprocess.PIPE
+)
+watched.stdin.write(end.encode())
+watched.stdin.flush()
+if seconds:
+    time.sleep(seconds)
+else:
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "seconds", "code"),
+    [
+        (END.decode(), 0, -signal.SIGKILL),
+        (END.decode(), 2, 0),
+        ("", 0, -signal.SIGKILL),
+        ("", 20, -signal.SIGKILL),
+    ],
+    ids=["suspended at the end", "slow at the end", "suspended", "without signs"],
+)
+def test_a_process_that_does_not_end_is_ended(end, seconds, code):
+    command = [sys.executable, "-c", ENDING, guardian.__file__, end, str(seconds)]
+    ended = subprocess.run(command, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert ended.returncode == code
+    assert (ended.stderr == b"it was ended\n") == (code != 0)

@@ -2,15 +2,18 @@
 
 import json
 import re
+import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from benchmarks.launched import result
+from benchmarks.launched import result, steps_logged
 from benchmarks.mpi_run import MpiRun
 from hsi_jax.json_file import read_json
-from hsi_jax.launch.mpirun import find_mpirun
+from hsi_jax.launch.mpirun import find_mpirun, find_ranks
 
 pytestmark = [
     pytest.mark.skipif(find_mpirun() is None, reason="there is no Open MPI 5, or no mpi4py"),
@@ -104,3 +107,28 @@ def test_the_part_without_the_folder_ends_when_the_network_is_cut(tmp_path, quie
     assert "is in use by process" in output
     assert_like(tmp_path / "run", quiet)
     assert code == 0
+
+
+def test_launch_elastic_goes_on_without_the_first_process(tmp_path):
+    flags = [*SMALL, "--steps=400", "--lost_after=30"]  # so that there is time to kill
+    code, output = run(tmp_path / "quiet", 1, ["--steps=400"])
+    assert code == 0, output
+    workdir, log = tmp_path / "run", tmp_path / "log"
+    command = [sys.executable, "-m", "experiments.launch", "--profile=1:1:1", "--elastic"]
+    command += ["--", *flags, f"--workdir={workdir}"]
+    with (
+        open(log, "wb") as stream,
+        subprocess.Popen(command, cwd=ROOT, stdout=stream, stderr=stream) as launcher,
+    ):
+        deadline = time.monotonic() + END_SECONDS
+        while steps_logged(workdir) < 5:
+            assert launcher.poll() is None, log.read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        (mpirun,) = psutil.Process(launcher.pid).children()
+        find_ranks(mpirun)[0].kill()
+        assert launcher.wait(END_SECONDS) == 0, log.read_text()
+    assert result(workdir) == result(tmp_path / "quiet")
+    assert [loss["process"] for loss in read_json(workdir / "summary.json")["losses"]] == [0]
+    assert "The first process was lost; process 1 writes" in log.read_text()
+    assert "Restart" not in log.read_text()

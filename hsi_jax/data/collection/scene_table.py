@@ -1,7 +1,8 @@
 """The table of a collection: which scenes there are, their labels, roles and groups.
 
-A table is a .csv, a layer of a GeoPackage or GeoJSON, a STAC item collection on disk, or a pattern
-of file names. It only names files; `hsi_jax.data.collection.scene_collection` opens them.
+A table is a .csv, a layer of a GeoPackage or GeoJSON, a GeoParquet, a STAC item collection on disk,
+or a pattern of file names. It only names files, which `hsi_jax.data.collection.scene_collection`
+opens.
 """
 
 import contextlib
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hsi_jax.data.collection.parquet_table import read_parquet_columns
 from hsi_jax.data.files.file_kind import no_such_file, remedy
 from hsi_jax.data.files.vector import read_attributes
 from hsi_jax.errors import InputError
@@ -62,8 +64,8 @@ def read_scene_table(path: str | Path, labels: str = "") -> tuple[SceneRow, ...]
 
     Args:
         path: a .csv file with the column image and, where wanted, labels, role, name, and groups
-            such as group, site, date and sensor; a .gpkg, .shp or .geojson with such attributes; a
-            STAC item collection (.json); or a pattern such as "tiles/*_image.tif".
+            such as group, site, date and sensor; a .gpkg, .shp, .geojson or .parquet with such
+            attributes; a STAC item collection (.json); or a pattern such as "tiles/*_image.tif".
         labels: with a pattern: that of the labels, in which the same text stands for the star.
 
     Raises:
@@ -95,6 +97,9 @@ def _records(file: Path) -> list[Mapping[str, str]]:
                 return [_of_stac(item) for item in items]
         if suffix in (*_JSON, ".gpkg", ".shp"):
             return _of_attributes(read_attributes(file))
+        if suffix in (".parquet", ".geoparquet"):
+            limits = {"max_rows": _MAX_ROWS, "max_bytes": _MAX_BYTES}
+            return _of_attributes(read_parquet_columns(file, **limits))
     except InputError:
         raise
     except Exception as error:  # a damaged file may make the parsers raise anything
@@ -102,8 +107,8 @@ def _records(file: Path) -> list[Mapping[str, str]]:
             f"{file} cannot be read ({type(error).__name__}: {error}); {remedy(file)}."
         ) from error
     raise InputError(
-        f"{file} is no table of scenes that is read; give .csv, .gpkg, .geojson, a STAC item "
-        f"collection (.json), or a pattern (of a GeoParquet: ogr2ogr -f GPKG)"
+        f"{file} is no table of scenes that is read; give .csv, .gpkg, .geojson, .parquet, a "
+        f"STAC item collection (.json), or a pattern"
     )
 
 

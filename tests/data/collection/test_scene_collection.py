@@ -1,5 +1,6 @@
 """No pixel, band, label or scene is mistaken for another, however files differ."""
 
+import datetime
 import json
 from pathlib import Path
 
@@ -156,6 +157,48 @@ def test_a_table_a_layer_and_a_stac_collection_say_the_same(tmp_path, table):
     assert expected[0] == ("s0", "s0.tif", "train", {"site": "north", "date": "2024-06-01"})
     assert rows_of(tmp_path / "stac.json") == expected
     assert [row[:3] for row in rows_of(tmp_path / "t.geojson")] == [row[:3] for row in expected]
+
+
+def test_a_geoparquet_says_the_same_as_a_table(tmp_path, table):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow
+
+    facts = {"image": ["s0.tif", "s1.tif"], "role": ["train", None], "site": ["north", "south"]}
+    made.write_table(
+        tmp_path / "t.csv",
+        [
+            {"image": "s0.tif", "role": "train", "site": "north", "row": 1, "date": "2024-06-01"},
+            {"image": "s1.tif", "role": "", "site": "south", "row": 2, "date": "2024-06-02"},
+        ],
+    )
+    days = [datetime.date(2024, 6, 1), datetime.date(2024, 6, 2)]
+    shapes = [b"\x01\x03", b"\x01\x03"]  # geometries are not read
+    layer = pyarrow.table({**facts, "row": [1, 2], "date": days, "geometry": shapes})
+    parquet.write_table(layer, tmp_path / "t.parquet")
+    assert rows_of(tmp_path / "t.parquet") == rows_of(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ({"image": ["x" * 2**12] * 2**15}, "unpacks to more than"),
+        ({"image": ["a.tif"] * 100_001}, "has more than 100000 rows"),
+        ({"image": ["a.tif"] * 2, "more": [bytes(2**26), b""]}, "unpacks to more than"),
+        ({"picture": ["a.tif"]}, "row 1: it names no image"),
+        (None, "t.parquet cannot be read"),
+    ],
+    ids=["one long text", "rows", "a large column", "no image", "no parquet"],
+)
+def test_a_geoparquet_that_is_no_table_of_scenes_is_refused(tmp_path, columns, problem):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow
+
+    if columns is None:
+        (tmp_path / "t.parquet").write_bytes(b"PAR1, and no more")
+    else:
+        parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet", compression="zstd")
+    with pytest.raises(InputError, match=problem):
+        read_scene_table(tmp_path / "t.parquet")
 
 
 def test_a_pattern_takes_files_and_their_labels_by_the_star(table):
