@@ -5,12 +5,11 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from hsi_jax.cluster import guardian
-from hsi_jax.cluster.guardian import END, waited
+from hsi_jax.cluster.guardian import END, look, waited
 
 BUSY = "while True: pass"
 
@@ -28,29 +27,38 @@ def two_on_a_core():
         process.wait()
 
 
-def longest(process):
-    return max(waited(process).values())
+def fares(process, seconds):
+    """How long a process waits for a core in this time, at most."""
+    before = look(process)
+    time.sleep(seconds)
+    return waited(before, look(process), seconds)
 
 
-@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the kernel does not tell")
+@pytest.mark.skipif(not look(os.getpid()), reason="the kernel does not tell")
 def test_time_without_a_core_is_told_from_a_suspension(two_on_a_core):
     first, _ = two_on_a_core
-    began = longest(first)
     deadline = time.monotonic() + 30
-    while longest(first) < began + 0.2:
+    while fares(first, 0.5) < 0.05:
         assert time.monotonic() < deadline
-        time.sleep(0.05)
     os.kill(first, signal.SIGSTOP)
     time.sleep(0.2)  # until it stands still
-    stopped = longest(first)
-    time.sleep(0.5)
-    assert longest(first) == stopped
+    assert fares(first, 0.5) == 0
+
+
+def test_a_wait_that_is_not_over_counts():
+    before = {"a": (10**9, 0, True), "b": (0, 0, False), "c": (5, 10**9, True)}
+    assert waited(before, before, 2.0) == 2
+    assert waited(before, before | {"a": (2 * 10**9, 10**9, True)}, 3.0) == 3  # c
+    ran = {"a": (2 * 10**9, 10**9, True), "c": (6, 10**9, True)}
+    assert waited(before, ran, 3.0) == 1
+    assert waited(before, {"b": (0, 0, True), "a": (10**9, 0, False)}, 3.0) == 0
+    assert waited({}, {}, 3.0) == 0
 
 
 def test_a_process_that_is_gone_has_not_waited():
     ended = subprocess.Popen([sys.executable, "-S", "-c", ""])
     ended.wait()
-    assert waited(ended.pid) == {}
+    assert look(ended.pid) == {}
 
 
 # It says that it has done its work, and is suspended for good, or lives on for as long as told.
