@@ -19,6 +19,7 @@ import json
 import os
 import random
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -36,21 +37,10 @@ def main() -> None:
     if arguments.rank is not None:
         train(arguments)
         return
-    os.environ["RUST_LOG"] = "off"  # it logs each quorum
-    from torchft.coordination import LighthouseServer
-
     costs: list[float] = []
     tried = hung = 0
     while tried < arguments.losses:
-        lighthouse = LighthouseServer(
-            bind="127.0.0.1:0",
-            min_replicas=1,
-            join_timeout_ms=arguments.join_ms,
-            heartbeat_timeout_ms=arguments.heartbeat_ms,
-        )
-        chance = random.Random(tried)
-        found, dropped, stuck = disturb(arguments, lighthouse.address(), chance)
-        lighthouse.shutdown()
+        found, dropped, stuck = disturb(arguments, random.Random(tried))
         tried, hung = tried + len(found) + stuck, hung + stuck
         costs += found
         told = ", ".join(f"{cost:.2f}" for cost in found)
@@ -71,9 +61,7 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def disturb(
-    arguments: argparse.Namespace, lighthouse: str, chance: random.Random
-) -> tuple[list[float], int, bool]:
+def disturb(arguments: argparse.Namespace, chance: random.Random) -> tuple[list[float], int, bool]:
     """One run, of which processes are killed until one is left.
 
     Returns:
@@ -82,8 +70,14 @@ def disturb(
     count = chance.randint(2, 6)
     shutil.rmtree(arguments.folder, ignore_errors=True)
     arguments.folder.mkdir(parents=True)
-    environment = os.environ | {"TORCHFT_LIGHTHOUSE": lighthouse, "OMP_NUM_THREADS": "1"}
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    lighthouse = [str(Path(sys.executable).with_name("torchft_lighthouse")), f"--bind={address}"]
+    lighthouse += ["--min_replicas=1", f"--heartbeat_timeout_ms={arguments.heartbeat_ms}"]
+    lighthouse += [f"--join_timeout_ms={arguments.join_ms}"]
+    environment = os.environ | {"TORCHFT_LIGHTHOUSE": f"http://{address}", "OMP_NUM_THREADS": "1"}
     with open(arguments.folder / "log", "wb") as log:
+        server = subprocess.Popen(lighthouse, stdout=log, stderr=log)
         left = {
             rank: subprocess.Popen(
                 [sys.executable, __file__, f"--rank={rank}", f"--folder={arguments.folder}"],
@@ -106,7 +100,7 @@ def disturb(
     except TimeoutError:
         return [], 0, True
     finally:
-        for process in left.values():
+        for process in (*left.values(), server):
             process.kill()
     steps = read_steps(arguments.folder, *left)
     ends = [step["at"] for step in steps if step["committed"]]
