@@ -24,8 +24,10 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 BATCH, PATCH, BANDS, CLASSES = 60, 3, 6, 9
 SECONDS = 60  # for a step, after which a run counts as hung
@@ -67,56 +69,64 @@ def disturb(arguments: argparse.Namespace, chance: random.Random) -> tuple[list[
     Returns:
         The costs, s; how many steps the last one has not committed; and whether it hung.
     """
-    count = chance.randint(2, 6)
-    shutil.rmtree(arguments.folder, ignore_errors=True)
-    arguments.folder.mkdir(parents=True)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    lighthouse = [str(Path(sys.executable).with_name("torchft_lighthouse")), f"--bind={address}"]
-    lighthouse += ["--min_replicas=1", f"--heartbeat_timeout_ms={arguments.heartbeat_ms}"]
-    lighthouse += [f"--join_timeout_ms={arguments.join_ms}"]
-    environment = os.environ | {"TORCHFT_LIGHTHOUSE": f"http://{address}", "OMP_NUM_THREADS": "1"}
-    with open(arguments.folder / "log", "wb") as log:
-        server = subprocess.Popen(lighthouse, stdout=log, stderr=log)
-        left = {
-            rank: subprocess.Popen(
-                [sys.executable, __file__, f"--rank={rank}", f"--folder={arguments.folder}"],
-                env=environment | {"GROUPS": str(count)},
-                stdout=log,
-                stderr=log,
-            )
-            for rank in range(count)
-        }
+    count, folder = chance.randint(2, 6), arguments.folder
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     killed: list[float] = []
+    server, left = start(arguments, count)
     try:
         for _ in range(20):  # until all are there, and are past what is slow at first
-            wait_for_step(arguments.folder, list(left), time.monotonic(), of=count)
+            wait_for_step(folder, list(left), time.monotonic(), of=count)
         while len(left) > 1:
             time.sleep(chance.uniform(0, arguments.every))
             rank = chance.choice(list(left))
             killed.append(time.monotonic())
             left.pop(rank).kill()
-            wait_for_step(arguments.folder, list(left), killed[-1], of=len(left))
+            wait_for_step(folder, list(left), killed[-1], of=len(left))
     except TimeoutError:
         return [], 0, True
     finally:
         for process in (*left.values(), server):
             process.kill()
-    steps = read_steps(arguments.folder, *left)
-    ends = [step["at"] for step in steps if step["committed"]]
-    step_seconds = statistics.median(b - a for a, b in itertools.pairwise(ends))
-    groups = range(count - 1, 0, -1)  # so many are left after each loss
-    found = [
-        min(
-            step["at"]
-            for step in steps
-            if step["committed"] and step["at"] > at and step["groups"] <= number
-        )
+    steps = read_steps(folder, *left)
+    dropped = sum(not step["committed"] for step in steps)
+    return costs_of(steps, killed, range(count - 1, 0, -1)), dropped, False
+
+
+def start(
+    arguments: argparse.Namespace, count: int
+) -> tuple[subprocess.Popen, dict[int, subprocess.Popen]]:
+    """Starts torchft's lighthouse, and a run of so many replica groups, by rank."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    lighthouse = [str(Path(sys.executable).with_name("torchft_lighthouse")), f"--bind={address}"]
+    lighthouse += ["--min_replicas=1", f"--heartbeat_timeout_ms={arguments.heartbeat_ms}"]
+    lighthouse += [f"--join_timeout_ms={arguments.join_ms}"]
+    told = {"TORCHFT_LIGHTHOUSE": f"http://{address}", "GROUPS": str(count), "OMP_NUM_THREADS": "1"}
+    group = [sys.executable, __file__, f"--folder={arguments.folder}"]
+    with open(arguments.folder / "log", "wb") as log:
+        server = subprocess.Popen(lighthouse, stdout=log, stderr=log)
+        groups = {
+            rank: subprocess.Popen(
+                [*group, f"--rank={rank}"], env=os.environ | told, stdout=log, stderr=log
+            )
+            for rank in range(count)
+        }
+    return server, groups
+
+
+def costs_of(steps: list[dict], killed: list[float], left: Iterable[int]) -> list[float]:
+    """What each loss has cost, s, by the steps of the last process and who was left after each."""
+    done = [step for step in steps if step["committed"]]
+    ordinary = statistics.median(
+        after["at"] - step["at"] for step, after in itertools.pairwise(done)
+    )
+    return [
+        min(step["at"] for step in done if step["at"] > at and step["groups"] <= groups)
         - at
-        - step_seconds
-        for at, number in zip(killed, groups, strict=True)
+        - ordinary
+        for at, groups in zip(killed, left, strict=True)
     ]
-    return found, sum(not step["committed"] for step in steps), False
 
 
 def wait_for_step(folder: Path, ranks: list[int], since: float, *, of: int) -> None:
@@ -148,7 +158,7 @@ def train(arguments: argparse.Namespace) -> None:
     """A replica group: trains until it is killed, and notes each step."""
     import torch
     from torch.distributed import TCPStore
-    from torchft import Manager, Optimizer, ProcessGroupGloo
+    from torchft import Optimizer
 
     from network import make_model
 
@@ -156,22 +166,9 @@ def train(arguments: argparse.Namespace) -> None:
     torch.manual_seed(0)
     groups = int(os.environ["GROUPS"])
     model = make_model(BANDS, PATCH, features=(8, 8, 8), hidden=16, num_classes=CLASSES)
-    inner = torch.optim.SGD(model.parameters(), lr=0.05)
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    manager = Manager(
-        pg=ProcessGroupGloo(timeout=timedelta(seconds=10)),
-        min_replica_size=1,
-        load_state_dict=lambda states: model.load_state_dict(states["model"]),
-        state_dict=lambda: {"model": model.state_dict()},
-        replica_id=f"group{arguments.rank}",
-        store_addr="127.0.0.1",
-        store_port=store.port,
-        rank=0,
-        world_size=1,
-        hostname="127.0.0.1",
-        timeout=timedelta(seconds=10),
-    )
-    optimizer = Optimizer(manager, inner)
+    manager = make_manager(model, arguments.rank, store.port)
+    optimizer = Optimizer(manager, torch.optim.SGD(model.parameters(), lr=0.05))
     inputs = torch.randn(BATCH // groups, BANDS, PATCH, PATCH)
     labels = torch.randint(CLASSES, (BATCH // groups,))
     with open(arguments.folder / f"{arguments.rank}.jsonl", "w", buffering=1) as file:
@@ -180,17 +177,34 @@ def train(arguments: argparse.Namespace) -> None:
             optimizer.zero_grad()
             torch.nn.functional.cross_entropy(model(inputs), labels).backward()
             # Its DistributedDataParallel (0.2.0, torch 2.13) ends in an AssertionError at a loss.
-            grads = torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
+            parameters = list(model.parameters())
+            grads = torch.cat([parameter.grad.flatten() for parameter in parameters])
             manager.allreduce(grads).wait()
-            for parameter, mean in zip(
-                model.parameters(),
-                grads.split([parameter.numel() for parameter in model.parameters()]),
-                strict=True,
-            ):
+            means = grads.split([parameter.numel() for parameter in parameters])
+            for parameter, mean in zip(parameters, means, strict=True):
                 parameter.grad.copy_(mean.view_as(parameter))
             optimizer.step()
             facts = {"at": time.monotonic(), "committed": manager.current_step() > before}
             file.write(json.dumps(facts | {"groups": manager.num_participants()}) + "\n")
+
+
+def make_manager(model: Any, rank: int, port: int) -> Any:
+    """torchft's manager of a replica group of one process."""
+    from torchft import Manager, ProcessGroupGloo
+
+    return Manager(
+        pg=ProcessGroupGloo(timeout=timedelta(seconds=10)),
+        min_replica_size=1,
+        load_state_dict=lambda states: model.load_state_dict(states["model"]),
+        state_dict=lambda: {"model": model.state_dict()},
+        replica_id=f"group{rank}",
+        store_addr="127.0.0.1",
+        store_port=port,
+        rank=0,
+        world_size=1,
+        hostname="127.0.0.1",
+        timeout=timedelta(seconds=10),
+    )
 
 
 if __name__ == "__main__":

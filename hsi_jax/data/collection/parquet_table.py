@@ -60,8 +60,6 @@ def _check_size(file: Path, size: int, max_bytes: int) -> None:
 
 
 def _longest(column: Any) -> int:
-    """Bytes of the longest text of a column that is coded as a dictionary."""
-    from pyarrow import compute
-
-    lengths = (compute.max(compute.binary_length(part.dictionary)) for part in column.chunks)
-    return max((length.as_py() or 0 for length in lengths), default=0)
+    """Characters of the longest text of a column that is coded as a dictionary."""
+    texts = (text for part in column.chunks for text in part.dictionary.to_pylist())
+    return max((len(text) for text in texts if text is not None), default=0)
